@@ -1,0 +1,1 @@
+"""Joints, cameras and the data contract: what every other module shares."""

@@ -1,0 +1,152 @@
+"""THE camera and THE crop affine.
+
+Frames: *world* and *camera* in millimetres (camera: x right, y down, z forward); *pixels* with integer
+centres, so that a mirror is ``x -> W - 1 - x``; *crop* pixels of the network's input. Functions take numpy
+arrays or torch tensors alike and give back what they got; they are written with operators both share.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+Array = TypeVar("Array", np.ndarray, "torch.Tensor")
+
+# The official projection divides by Z + 1e-8 (datasets.md 1.7); kept, so that numbers agree to the digit.
+_Z_EPSILON_MM = 1e-8
+
+
+def _stack(like: Array, *columns: Array) -> Array:
+    if isinstance(like, np.ndarray):
+        return np.stack(columns, axis=-1)
+    import torch
+
+    return torch.stack(columns, dim=-1)
+
+
+def world_to_camera(points_world: Array, rotation: Array, position: Array) -> Array:
+    """Move world points into a camera's frame: ``X_cam = R (X_world - C)``.
+
+    Args:
+        points_world: (..., 3) mm, world frame.
+        rotation: (3, 3) world-to-camera rotation ("camrot").
+        position: (3,) camera centre in the world, mm ("campos").
+
+    Returns:
+        (..., 3) mm, camera frame.
+    """
+    return (points_world - position) @ rotation.T
+
+
+def camera_to_world(points_cam: Array, rotation: Array, position: Array) -> Array:
+    """Inverse of `world_to_camera`; shapes and units as there."""
+    return points_cam @ rotation + position
+
+
+def camera_to_pixel(points_cam: Array, focal: Array, principal_pt: Array) -> Array:
+    """Project camera-frame points: ``u = fx X/Z + cx``, ``v = fy Y/Z + cy``.
+
+    Args:
+        points_cam: (..., 3) mm, camera frame.
+        focal: (..., 2) px (fx, fy), broadcast against the points' leading axes.
+        principal_pt: (..., 2) px (cx, cy), likewise.
+
+    Returns:
+        (..., 2) px.
+    """
+    z = points_cam[..., 2] + _Z_EPSILON_MM
+    u = focal[..., 0] * points_cam[..., 0] / z + principal_pt[..., 0]
+    v = focal[..., 1] * points_cam[..., 1] / z + principal_pt[..., 1]
+    return _stack(points_cam, u, v)
+
+
+def pixel_to_camera(points_uvz: Array, focal: Array, principal_pt: Array) -> Array:
+    """Back-project pixels with depth: ``X = (u - cx)/fx Z``, ``Y = (v - cy)/fy Z``.
+
+    Args:
+        points_uvz: (..., 3) u, v px and absolute depth z mm.
+        focal: (..., 2) px, broadcast against the points' leading axes.
+        principal_pt: (..., 2) px, likewise.
+
+    Returns:
+        (..., 3) mm, camera frame.
+    """
+    z = points_uvz[..., 2]
+    x = (points_uvz[..., 0] - principal_pt[..., 0]) / focal[..., 0] * z
+    y = (points_uvz[..., 1] - principal_pt[..., 1]) / focal[..., 1] * z
+    return _stack(points_uvz, x, y, z)
+
+
+def square_bbox(bbox_xyxy: np.ndarray, padding: float = 1.25, aspect: float = 1.0) -> np.ndarray:
+    """Enlarge a box about its centre to the crop's aspect ratio, then by `padding` (datasets.md 1.10).
+
+    Args:
+        bbox_xyxy: (4,) px, x1 y1 x2 y2.
+        padding: Factor on both sides; 1.0 for RootNet's boxes, which are already squared and enlarged.
+        aspect: Width / height of the network's input.
+
+    Returns:
+        (4,) px, x1 y1 x2 y2, not clipped to the image.
+    """
+    x1, y1, x2, y2 = (float(value) for value in bbox_xyxy)
+    width, height = x2 - x1, y2 - y1
+    center_x, center_y = x1 + width / 2, y1 + height / 2
+    width, height = max(width, height * aspect) * padding, max(height, width / aspect) * padding
+    return np.array([center_x - width / 2, center_y - height / 2, center_x + width / 2, center_y + height / 2])
+
+
+def crop_affine(
+    bbox_xyxy: np.ndarray, size: tuple[int, int], scale: float = 1.0, rotation_deg: float = 0.0
+) -> np.ndarray:
+    """Affine from full-image to crop pixels (datasets.md 2.2, step 6; no half-pixel offsets).
+
+    The box's centre goes to the crop's centre (w/2, h/2); the box times `scale`, turned by
+    `rotation_deg`, fills the crop. `scale` > 1 shows more of the image.
+
+    Args:
+        bbox_xyxy: (4,) px of the box to cut out, in the crop's aspect ratio.
+        size: (width, height) px of the crop.
+        scale: Factor on the box.
+        rotation_deg: Degrees; x' = x cos - y sin, y' = x sin + y cos.
+
+    Returns:
+        (2, 3) float64; ``crop = A @ (u, v, 1)``.
+    """
+    x1, y1, x2, y2 = (float(value) for value in bbox_xyxy)
+    width, height = size
+    angle = np.deg2rad(rotation_deg)
+    cos, sin = np.cos(angle), np.sin(angle)
+    step_x, step_y = (x2 - x1) * scale / width, (y2 - y1) * scale / height
+    to_image = np.array([[cos * step_x, -sin * step_y], [sin * step_x, cos * step_y]])
+    center = np.array([(x1 + x2) / 2, (y1 + y2) / 2])
+    linear = np.linalg.inv(to_image)
+    return np.column_stack([linear, np.array([width / 2, height / 2]) - linear @ center])
+
+
+def invert_affine(affine: np.ndarray) -> np.ndarray:
+    """Inverse of a (2, 3) affine, or of a batch (..., 2, 3)."""
+    linear = np.linalg.inv(affine[..., :2])
+    return np.concatenate([linear, -linear @ affine[..., 2:]], axis=-1)
+
+
+def mirror_affine(image_width: int) -> np.ndarray:
+    """(2, 3) affine of the mirror ``x -> W - 1 - x``."""
+    return np.array([[-1.0, 0.0, image_width - 1.0], [0.0, 1.0, 0.0]])
+
+
+def compose_affine(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """Affine that applies `inner` first and then `outer`, all (2, 3)."""
+    linear = outer[:, :2] @ inner[:, :2]
+    return np.column_stack([linear, outer[:, :2] @ inner[:, 2] + outer[:, 2]])
+
+
+def apply_affine(points: Array, affine: Array) -> Array:
+    """Map (..., 2) points by a (2, 3) affine, or (B, N, 2) points by a batch (B, 2, 3)."""
+    linear, offset = affine[..., :2], affine[..., 2]
+    if affine.ndim == 2:
+        return points @ linear.T + offset
+    return points @ linear.swapaxes(-1, -2) + offset[..., None, :]
