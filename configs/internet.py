@@ -1,0 +1,25 @@
+# InterNet by the official recipe: ResNet-50, 256 px, 64^3 bins, Adam 1e-4, batch 16 a GPU, 20 epochs, /10 at 15 and 17.
+_base_ = ["_base_/runtime.py", "_base_/interhand26m.py"]
+
+model = dict(
+    type="InterHandEstimator",
+    data_preprocessor=dict(
+        type="mmpose.PoseDataPreprocessor", mean=[0.0, 0.0, 0.0], std=[255.0, 255.0, 255.0], bgr_to_rgb=True
+    ),
+    backbone=dict(
+        type="mmpose.ResNet",
+        depth=50,
+        # ImageNet weights, where you have the file: dict(type="Pretrained", checkpoint="resnet50.pth")
+        init_cfg=None,
+    ),
+    head=dict(type="InterNetHead", in_channels=2048, decoder={{_base_.codec}}),
+    test_cfg=dict(flip_test=False),
+    channels_last=False,
+)
+
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-4), accumulative_counts=1)
+param_scheduler = [dict(type="MultiStepLR", milestones=[15, 17], gamma=0.1, by_epoch=True)]
+auto_scale_lr = dict(base_batch_size=64, enable=False)  # four GPUs in print; the official code does not scale
+train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=1)
+val_cfg = dict()
+test_cfg = dict()

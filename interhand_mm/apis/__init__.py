@@ -1,0 +1,1 @@
+"""What the tools call: train, test, evaluate, inspect."""

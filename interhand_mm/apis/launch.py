@@ -1,0 +1,53 @@
+"""From a config to a runner, on one process or many, CPU or GPU."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+import torch.distributed
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from ..engine.checkpoint import allow_safe_types
+from ..registry import MODELS
+
+LAUNCHERS = ("none", "pytorch", "slurm")
+
+
+def build_runner(cfg: Config, launcher: str = "none") -> Runner:
+    """Build mmengine's runner with safe checkpoint loading, and gloo in place of nccl where there is no GPU."""
+    cfg.launcher = launcher
+    allow_safe_types()
+    if launcher != "none" and not torch.cuda.is_available():
+        # mmengine's launcher wants a GPU for every process; a group that is already there is used as it is.
+        if launcher == "slurm":
+            _slurm_environment()
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("gloo")
+        cfg.env_cfg.dist_cfg = dict(backend="gloo")
+        cfg.model_wrapper_cfg = dict(type="MMDistributedDataParallel", broadcast_buffers=False)
+    return Runner.from_cfg(cfg)
+
+
+def _slurm_environment() -> None:
+    """Fill in torch's rendezvous variables from Slurm's; slurm_train.sh exports the address."""
+    os.environ.setdefault("RANK", os.environ["SLURM_PROCID"])
+    os.environ.setdefault("WORLD_SIZE", os.environ["SLURM_NTASKS"])
+    os.environ.setdefault("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))
+
+
+def build_model(cfg: Config) -> torch.nn.Module:
+    """Build the config's model alone, on the CPU, weights as initialised."""
+    init_default_scope(cfg.get("default_scope", "interhand_mm"))
+    model: torch.nn.Module = MODELS.build(cfg.model)
+    return model
+
+
+def say(*values: Any) -> None:
+    """Print on the main process alone."""
+    if is_main_process():
+        print(*values, flush=True)

@@ -1,0 +1,75 @@
+"""The content of metrics.json, and the table printed from it."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+GROUPS = ("all", "single", "interacting")
+
+
+def metrics_report(
+    reports: dict[str, dict[str, Any]], protocol: dict[str, str], origin: dict[str, Any]
+) -> dict[str, Any]:
+    """Join the reports of the test set and its variants; the first is the set as it is.
+
+    Returns:
+        metrics, per_joint and counts of the first; `variants` with the same of the others; `ratios`
+        variant/original of every error; protocol; provenance.
+    """
+    first, *others = reports
+    base = reports[first]
+    ratios = {
+        name: {
+            key: reports[name]["metrics"][key] / value
+            for key, value in base["metrics"].items()
+            if value and key in reports[name]["metrics"]
+        }
+        for name in others
+    }
+    return {
+        **base,
+        "variants": {name: reports[name] for name in others},
+        "ratios": ratios,
+        "protocol": protocol,
+        "provenance": origin,
+    }
+
+
+def _cell(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def metrics_table(report: dict[str, Any], width: int = 110) -> str:
+    """Print a report as text: a row a set and protocol, and the variants' ratios below."""
+    protocol = report["protocol"]
+    table = Table(title=f"mm; box: {protocol['box']}, depth: {protocol['depth']}", title_justify="left")
+    table.add_column("set")
+    table.add_column("protocol")
+    for column in (*(f"MPJPE {group}" for group in GROUPS), "MRRPE", "handedness"):
+        table.add_column(column, justify="right")
+    sets = {"original": report["metrics"], **{n: v["metrics"] for n, v in report["variants"].items()}}
+    for name, metrics in sets.items():
+        for label, prefix in (("official", "MPJPE"), ("micro", "MPJPE_micro"), ("no_wrist", "MPJPE_no_wrist")):
+            shared = label == "official"
+            table.add_row(
+                name if shared else "",
+                label,
+                *(_cell(metrics.get(f"{prefix}/{group}")) for group in GROUPS),
+                _cell(metrics.get("MRRPE")) if shared else "",
+                _cell(metrics.get("HandednessAccuracy"), 4) if shared else "",
+            )
+    for name, ratios in report["ratios"].items():
+        table.add_row(
+            f"{name}/original",
+            "official",
+            *(_cell(ratios.get(f"MPJPE/{group}"), 3) for group in GROUPS),
+            _cell(ratios.get("MRRPE"), 3),
+            _cell(ratios.get("HandednessAccuracy"), 3),
+        )
+    text = io.StringIO()
+    Console(file=text, width=width).print(table)
+    return text.getvalue()

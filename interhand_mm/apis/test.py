@@ -1,0 +1,106 @@
+"""Testing: one checkpoint on the test set and its variants, numbers and predictions written."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import _load_checkpoint_to_model
+from mmengine.runner.loops import TestLoop
+
+from ..engine.checkpoint import check_fits, read_checkpoint, sha256
+from ..utils.provenance import provenance, write_json
+from .launch import build_runner
+from .report import metrics_report, metrics_table
+from .train import _bare
+
+ORIGINAL = "original"
+
+
+def test(
+    cfg: Config, checkpoint: str, launcher: str = "none", out: str | None = None, dump: str | None = None
+) -> dict[str, Any]:
+    """Test by the config's `test_dataloader`, then once more for each of its `test_variants`.
+
+    Args:
+        cfg: From `load_config`.
+        checkpoint: This project's file.
+        launcher: "none", "pytorch" or "slurm".
+        out: metrics.json; None writes it into the work_dir.
+        dump: preds.npz; a variant's goes beside it as `<stem>_<variant>.npz`.
+
+    Returns:
+        What metrics.json holds (see DESIGN: metrics, variants, ratios, per_joint, counts, protocol, provenance).
+    """
+    cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = cfg.param_scheduler = None
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    variants = cfg.get("test_variants") or {}
+    loaders = {ORIGINAL: cfg.test_dataloader}
+    loaders |= {name: with_variant(cfg.test_dataloader, transforms) for name, transforms in variants.items()}
+    # Built first: a missing annotation or photograph shows before minutes of testing.
+    datasets = {name: Runner.build_dataloader(loader, seed=0) for name, loader in _scoped(cfg, loaders).items()}
+    runner = build_runner(cfg, launcher)
+    weights = read_checkpoint(checkpoint)
+    check_fits(weights, _bare(runner.model), checkpoint)
+    _load_checkpoint_to_model(runner.model, weights)
+    reports = {}
+    for name, loader in datasets.items():
+        runner.logger.info(f"testing {len(loader.dataset)} samples, {name}")
+        reports[name] = _run(runner, cfg, loader, _dump_path(dump, name))
+    origin = provenance(
+        config=str(cfg.filename), checkpoint=str(checkpoint), checkpoint_sha256=sha256(checkpoint), seed=runner.seed
+    )
+    report = metrics_report(reports, datasets[ORIGINAL].dataset.protocol, origin)
+    if is_main_process():
+        target = Path(out) if out else Path(cfg.work_dir) / "metrics.json"
+        write_json(target, report)
+        MMLogger.get_current_instance().info(f"\n{metrics_table(report)}\nwritten to {target}")
+    return report
+
+
+def _scoped(cfg: Config, loaders: dict[str, Any]) -> dict[str, Any]:
+    from mmengine.registry import init_default_scope
+
+    init_default_scope(cfg.default_scope)
+    return loaders
+
+
+def _dump_path(dump: str | None, name: str) -> str | None:
+    if dump is None or name == ORIGINAL:
+        return dump
+    path = Path(dump)
+    return str(path.with_name(f"{path.stem}_{name}{path.suffix}"))
+
+
+def with_variant(loader: Any, transforms: list[dict[str, Any]]) -> Any:
+    """Return a copy of a dataloader's config with `transforms` put right after the crop."""
+    loader = copy.deepcopy(loader)
+    pipeline = loader["dataset"]["pipeline"]
+    crop = next(i for i, step in enumerate(pipeline) if step["type"] in ("HandCrop", "HandCropAugment"))
+    loader["dataset"]["pipeline"] = [*pipeline[: crop + 1], *copy.deepcopy(transforms), *pipeline[crop + 1 :]]
+    return loader
+
+
+def _run(runner: Runner, cfg: Config, loader: Any, dump: str | None) -> dict[str, Any]:
+    """One pass; returns {"metrics", "per_joint", "counts"}."""
+    evaluator = [*copy.deepcopy(list(cfg.test_evaluator))]
+    if dump is not None:
+        evaluator.append(dict(type="DumpPredictions", out_file=dump))
+    loop = TestLoop(runner, loader, evaluator)
+    runner._test_loop = loop  # hooks and the log processor read the running loop from here
+    return collect(loop.run(), loop.evaluator.metrics)
+
+
+def collect(numbers: dict[str, float], metrics: list[Any]) -> dict[str, Any]:
+    """Join an evaluator's numbers with its metrics' details."""
+    report: dict[str, Any] = {"metrics": dict(numbers), "per_joint": {}, "counts": {}}
+    for metric in metrics:
+        details = getattr(metric, "details", {})
+        report["per_joint"].update(details.get("per_joint", {}))
+        report["counts"].update(details.get("counts", {}))
+    return report

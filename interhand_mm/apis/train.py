@@ -1,0 +1,57 @@
+"""Training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from ..engine.checkpoint import check_fits, read_checkpoint
+from ..errors import CheckpointError
+from .launch import build_runner
+
+
+def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: str | None = None) -> Runner:
+    """Train by the config; everything wrong with data, photographs or checkpoints shows before the first step.
+
+    Args:
+        cfg: From `load_config`.
+        launcher: "none", "pytorch" or "slurm".
+        resume: None to start (from `cfg.load_from`, where given); "auto" for the newest checkpoint of the
+            work_dir; or a checkpoint.
+        amp: None, "bfloat16" or "float16".
+
+    Returns:
+        The runner, trained.
+    """
+    if amp is not None:
+        # A float16 gradient needs a scale; bfloat16 has float32's range.
+        cfg.optim_wrapper.update(type="AmpOptimWrapper", dtype=amp)
+        if amp == "float16":
+            cfg.optim_wrapper.loss_scale = "dynamic"
+    if resume is not None:
+        cfg.resume, cfg.load_from = True, None if resume == "auto" else resume
+        if resume == "auto":
+            resume = _newest(cfg.work_dir)
+    runner = build_runner(cfg, launcher)
+    start = resume or cfg.load_from
+    if start is not None:
+        checkpoint = read_checkpoint(start)
+        check_fits(checkpoint, _bare(runner.model), start)
+        if resume is not None and "optimizer" not in checkpoint:
+            raise CheckpointError(
+                f"{start} cannot be resumed: it holds no optimizer", mend=f"start from it: --load-from {start}"
+            )
+    runner.train()
+    return runner
+
+
+def _newest(work_dir: str) -> str | None:
+    pointer = Path(work_dir) / "last_checkpoint"
+    return pointer.read_text().strip() if pointer.is_file() else None
+
+
+def _bare(model: torch.nn.Module) -> torch.nn.Module:
+    return model.module if hasattr(model, "module") else model

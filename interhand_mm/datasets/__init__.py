@@ -1,0 +1,5 @@
+"""Registered data sets."""
+
+from .interhand import InterHandDataset
+
+__all__ = ["InterHandDataset"]

@@ -1,0 +1,210 @@
+"""InterHand2.6M, both published layouts, 5 and 30 fps, ground-truth or RootNet boxes and depths."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.logging import print_log
+
+from ..errors import AnnotationError, ConfigError
+from ..registry import DATASETS
+from ..structures.camera import camera_to_pixel, square_bbox, world_to_camera
+from ..structures.joints import LEFT_WRIST, OWN_WRIST, RIGHT_WRIST, WRISTS
+from .base import HandDataset
+from .index import (
+    HandIndex,
+    ProblemKind,
+    find_annotations,
+    open_index,
+    open_rootnet,
+    usable_joints,
+    validity_flags,
+)
+
+_PLACEHOLDER_MM = 1.0  # what the files hold for a joint without 3D; joints without it are given the same
+
+
+@DATASETS.register_module()
+class InterHandDataset(HandDataset):
+    """InterHand2.6M (datasets.md 1) from a memory-mapped index, in official order: single hands, then two.
+
+    Args:
+        data_root: Folder with `images/` and `annotations/`; 5 and 30 fps releases have a root each.
+        split: "train", "val" or "test".
+        annot_subset: "all", "human_annot" or "machine_annot": the folder of the older layout.
+        depth_source: "gt" (annotated boxes, squared and enlarged, and annotated wrist depths) or "rootnet"
+            (RootNet's boxes as they are, and its depths).
+        rootnet_file: RootNet's output; None looks in `rootnet_output/`.
+        fps: 5 or 30, to choose RootNet's file.
+        ann_ids_file: Text file with one annotation id a line: only those samples (the H subset, say).
+        cache_dir: Where to keep the index in place of beside the annotations.
+        mask_root: Folder with a foreground mask (.png) for each image, same relative path.
+        **kwargs: See `HandDataset`; `strict` also governs faults of the annotations.
+    """
+
+    def __init__(
+        self,
+        data_root: str,
+        split: str = "train",
+        annot_subset: str = "all",
+        depth_source: str = "gt",
+        rootnet_file: str | None = None,
+        fps: int = 5,
+        ann_ids_file: str | None = None,
+        cache_dir: str | None = None,
+        mask_root: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if depth_source not in ("gt", "rootnet"):
+            raise ConfigError("InterHandDataset: depth_source", got=depth_source, want="gt or rootnet")
+        super().__init__(**kwargs)
+        self.root, self.split, self.depth_source = Path(data_root), split, depth_source
+        self.image_root = self.root / "images" / split
+        self.mask_root = Path(mask_root) if mask_root else None
+        self.index: HandIndex = open_index(find_annotations(self.root, split, annot_subset), cache_dir)
+        self.rootnet = None
+        if depth_source == "rootnet":
+            path = Path(rootnet_file) if rootnet_file else find_rootnet(self.root, split, annot_subset, fps)
+            self.rootnet = open_rootnet(path, cache_dir)
+        # None means every row of the index; an array is held only where some are left out.
+        self._rows: np.ndarray | None = self._listed_rows(ann_ids_file) if ann_ids_file else None
+        self._bad_joints: dict[int, int] = {}
+        self._apply_strictness()
+        if self.rootnet is not None:
+            self._rootnet_rows = self.rootnet.lookup(self._all_rows(self.index.ann_id))
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """Where boxes and absolute depths come from, for the head of every table."""
+        return {"box": self.depth_source, "depth": self.depth_source}
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.index) if self._rows is None else len(self._rows)
+
+    def _all_rows(self, column: np.ndarray) -> np.ndarray:
+        return column if self._rows is None else column[self._rows]
+
+    def _listed_rows(self, ann_ids_file: str) -> np.ndarray:
+        try:
+            wanted = np.loadtxt(ann_ids_file, dtype=np.int64, ndmin=1)
+        except (OSError, ValueError) as error:
+            raise AnnotationError(
+                f"id list cannot be read: {ann_ids_file}", got=error, want="one annotation id a line"
+            ) from error
+        rows = np.flatnonzero(np.isin(self.index.ann_id, wanted))
+        absent = np.setdiff1d(wanted, self.index.ann_id[rows])
+        if len(absent):
+            raise AnnotationError(
+                f"{ann_ids_file}: {len(absent)} of {len(wanted)} ids are not in the annotations",
+                got=f"{absent[:5].tolist()} ...",
+                mend="use the list of this release, split and frame rate",
+            )
+        return rows
+
+    def _apply_strictness(self) -> None:
+        """Raise at, or leave out and count, what the index found wrong with the annotations."""
+        numbers = np.arange(len(self.index.problems))
+        if self._rows is not None:
+            numbers = np.flatnonzero(np.isin(self.index.problems["row"], self._rows))
+        if not len(numbers):
+            return
+        first = self.index.describe_problem(int(numbers[0]))
+        if self.strict == "error":
+            raise AnnotationError(
+                f"{len(numbers)} faults in the annotations of split '{self.split}' under {self.root}; the first: {first}",
+                mend="mend the files, or set strict='skip' to leave those samples or joints out (they are counted)",
+            )
+        problems = self.index.problems[numbers]
+        joint = problems["kind"] == ProblemKind.JOINT_NOT_3D
+        for row, detail in zip(problems["row"][joint].tolist(), problems["detail"][joint].tolist(), strict=True):
+            self._bad_joints[row] = self._bad_joints.get(row, 0) | 1 << detail
+        unusable = np.unique(problems["row"][~joint])
+        if len(unusable):
+            rows = np.arange(len(self.index)) if self._rows is None else self._rows
+            self._rows = rows[~np.isin(rows, unusable)]
+        print_log(
+            f"split '{self.split}' under {self.root}: {len(unusable)} samples left out, "
+            f"{int(joint.sum())} joints set invalid; the first: {first}",
+            "current",
+            logging.WARNING,
+        )
+
+    def load_item(self, idx: int) -> dict[str, Any]:
+        """Return sample `idx`; keys and units as in `structures/contract.py`, station "dataset"."""
+        index = self.index
+        row = idx if self._rows is None else int(self._rows[idx])
+        camera, kind = int(index.camera[row]), int(index.hand_type[row])
+        name = index.file_name(row)
+        focal, principal_pt = index.focal[camera], index.principal_pt[camera]
+        cam = self._camera_joints(row, camera)
+        uv = camera_to_pixel(cam, focal.astype(np.float64), principal_pt.astype(np.float64))
+        depth = cam[:, 2] - cam[OWN_WRIST, 2]
+        visible = self._visible(row)
+        bbox, abs_depth = self._box_and_depth(idx, row, cam)
+        both = kind == 3 and visible[list(WRISTS)].min() > 0
+        sample = {
+            "img_path": str(self.image_root / name),
+            "sample_id": f"{self.split}/{name}",
+            "ann_id": int(index.ann_id[row]),
+            "dataset_name": self.metainfo["dataset_name"],
+            "image_size": tuple(index.image_size[row].tolist()),
+            "bbox": bbox.astype(np.float32),
+            "keypoints": np.concatenate([uv, depth[:, None]], axis=1)[None].astype(np.float32),
+            "keypoints_visible": visible[None],
+            "keypoints_cam": cam[None].astype(np.float32),
+            "hand_type": np.array([[kind & 1, kind >> 1]], np.float32),
+            "hand_type_valid": np.float32(index.hand_type_valid[row]),
+            "rel_root_depth": np.float32(cam[LEFT_WRIST, 2] - cam[RIGHT_WRIST, 2]),
+            "rel_root_valid": np.float32(both),
+            "abs_depth": abs_depth.astype(np.float32),
+            "focal": np.array(focal, np.float32),
+            "principal_pt": np.array(principal_pt, np.float32),
+        }
+        if self.mask_root is not None:
+            sample["mask_path"] = str((self.mask_root / self.split / name).with_suffix(".png"))
+        return sample
+
+    def _camera_joints(self, row: int, camera: int) -> np.ndarray:
+        """(42, 3) float64 mm in the camera's frame."""
+        index = self.index
+        world = np.asarray(index.joints_world[int(index.step[row])], np.float64)
+        world = np.where(np.isfinite(world), world, _PLACEHOLDER_MM)
+        rotation = index.rotation[camera].astype(np.float64)
+        return world_to_camera(world, rotation, index.position[camera].astype(np.float64))
+
+    def _visible(self, row: int) -> np.ndarray:
+        """(42,) float32 0 or 1: annotated in this view, and so is its own wrist."""
+        bits = int(self.index.validity[row]) & ~self._bad_joints.get(row, 0)
+        return validity_flags(usable_joints(np.uint64(bits))).astype(np.float32)
+
+    def _box_and_depth(self, idx: int, row: int, cam: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The square to crop (4,) xyxy px and the wrists' absolute depths (2,) mm."""
+        if self.rootnet is None:
+            x, y, w, h = self.index.bbox[row].astype(np.float64)
+            return square_bbox(np.array([x, y, x + w, y + h])), cam[list(WRISTS), 2]
+        row = int(self._rootnet_rows[idx])
+        x, y, w, h = self.rootnet.bbox[row].astype(np.float64)
+        return np.array([x, y, x + w, y + h]), np.asarray(self.rootnet.abs_depth[row])
+
+
+def find_rootnet(root: Path, split: str, annot_subset: str, fps: int) -> Path:
+    """Find RootNet's output for a split: v1.0's name (5 or 30 fps) or the older one with the subset.
+
+    Raises:
+        AnnotationError: None there; RootNet was published for val and test alone.
+    """
+    folder, stem = root / "rootnet_output", "rootnet_interhand2.6m_output"
+    rate = "_30fps" if fps == 30 else ""
+    candidates = [folder / f"{stem}_{split}{rate}.json", folder / f"{stem}_{annot_subset}_{split}.json"]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise AnnotationError(
+        f"no RootNet output for split '{split}', {fps} fps under {root}",
+        want=" or ".join(map(str, candidates)),
+        mend="unpack rootnet_output.zip, name the file with rootnet_file, or test with --depth-source gt",
+    )

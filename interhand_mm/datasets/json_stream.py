@@ -1,0 +1,201 @@
+"""Typed records from a large JSON file, a few hundred kilobytes at a time.
+
+Decoding a 1 GB file at once costs many times its size in Python objects. Here the file's long lists are cut
+between two records into chunks, and each chunk becomes a list of typed msgspec structs in one C call. A cut is
+a guess (``}, {`` may also occur inside a string or a nested list), but a wrong guess can not pass unseen: a
+prefix of a JSON list, cut at a comma and closed with ``]``, is valid JSON only if the comma is the list's own.
+When a guess is wrong, or the file is laid out unusually or broken, the rest is read the slow, exact way.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..errors import AnnotationError
+
+_CHUNK_BYTES = 1 << 18  # measured: larger chunks leave the CPU's cache, smaller ones pay more calls
+_LONGEST_RECORD_BYTES = 64 * _CHUNK_BYTES
+_SLOW_RECORDS = 1024
+
+_FIRST_KEY = re.compile(rb'\s*\{\s*"(?P<key>\w+)"\s*:\s*\[')
+_NEXT_KEY = re.compile(rb'\s*,\s*"(?P<key>\w+)"\s*:\s*\[')
+_TOP_LIST = re.compile(rb"\s*(?P<key>)\[")
+_EMPTY_LIST = re.compile(rb"\s*\]")
+_BETWEEN = re.compile(rb"\}\s*,\s*\{")
+_LIST_END = re.compile(rb"\}\s*\]")
+_OBJECT_CLOSE, _NOTHING = re.compile(rb"\s*\}\s*\Z"), re.compile(rb"\s*\Z")
+_STRING_OR_NAN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:NaN|Infinity)', re.DOTALL)
+
+MEND_FILE = "fetch the file again; it was cut short or edited"
+
+
+class _NotStreamable(Exception):
+    """The file is not laid out the usual way, or is broken: the exact reader decides which."""
+
+
+def nan_to_null(text: bytes) -> bytes:
+    """Replace the literals NaN, Infinity and -Infinity, legal to Python's json only, by null; strings stay."""
+    if b"NaN" not in text and b"Infinity" not in text:
+        return text
+    return _STRING_OR_NAN.sub(lambda match: match[0] if match[0][0] == ord('"') else b"null", text)
+
+
+def decode_lenient(decoder: msgspec.json.Decoder, text: Any) -> Any:
+    """Decode `text`, reading NaN and infinity as null; raises msgspec's errors."""
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        original = bytes(text)
+        mended = nan_to_null(original)
+        if mended is original:
+            raise
+        return decoder.decode(mended)
+
+
+def decode_file(path: Path, type_: Any) -> Any:
+    """Decode a whole file into `type_`; parts typed `msgspec.Raw` stay views of the mapped file.
+
+    Raises:
+        AnnotationError: The file is missing, is not complete JSON (the byte is named) or does not fit `type_`.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, io.SEEK_END)
+            text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+    except OSError as error:
+        raise AnnotationError(f"{path} can not be read", got=error, mend="check the path and its permissions") from None
+    try:
+        return decode_lenient(msgspec.json.Decoder(type_), text)
+    except msgspec.ValidationError as error:
+        raise AnnotationError(f"{path} is not in the expected format", got=error, mend=MEND_FILE) from None
+    except msgspec.DecodeError as error:
+        where = f"{error}; the file ends at byte {size}"
+        raise AnnotationError(f"{path} is not complete JSON", got=where, mend=MEND_FILE) from None
+
+
+def read_records(
+    path: Path, types: dict[str, type], advance: Callable[[int], object] = lambda count: None
+) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the records of a JSON file's lists in file order, a few hundred at a time.
+
+    Args:
+        path: The file: an object with a list under each key of `types`, or, for the key "", a bare list.
+        types: msgspec type of a record, by key.
+        advance: Called with the number of bytes of each chunk, for a progress bar.
+
+    Yields:
+        (key, records).
+
+    Raises:
+        AnnotationError: Missing or malformed file (with the byte), missing list, or a record that does not fit
+            its type (with its number and id).
+    """
+    decoders = {section: msgspec.json.Decoder(list[type_]) for section, type_ in types.items()}
+    done = dict.fromkeys(types, 0)
+    for chunks, exact in ((_stream_chunks(path, types), False), (_exact_chunks(path, types, done), True)):
+        try:
+            for section, chunk in chunks:
+                records = _decode_chunk(path, section, decoders[section], chunk, done[section], exact)
+                done[section] += len(records)
+                advance(len(chunk))
+                yield section, records
+            return
+        except _NotStreamable:
+            continue
+
+
+def _decode_chunk(
+    path: Path, section: str, decoder: msgspec.json.Decoder, chunk: bytes, start: int, exact: bool
+) -> list[Any]:
+    try:
+        return decode_lenient(decoder, chunk)
+    except msgspec.ValidationError as error:
+        position = re.search(r"\$\[(\d+)\]", str(error))
+        offset = int(position[1]) if position else 0
+        raw = msgspec.json.decode(nan_to_null(chunk), type=list[msgspec.Raw])[offset]
+        name = record_name(path, section, start + offset, msgspec.json.decode(raw))
+        # msgspec counts from the chunk's start; the path inside the record is what helps
+        reason = str(error).replace(f"$[{offset}]", "$")
+        raise AnnotationError(f"{name} does not fit the format", got=reason, mend=MEND_FILE) from None
+    except msgspec.DecodeError as error:
+        if not exact:
+            raise _NotStreamable from None
+        what = f"{path}: {section or 'list'}, records from {start} on, can not be decoded"
+        raise AnnotationError(what, got=error, mend=MEND_FILE) from None
+
+
+def record_name(path: Path, section: str, number: int, record: Any) -> str:
+    """Return a name of a record for messages: file, list, number and, where it has one, id."""
+    fields = record if isinstance(record, dict) else {}
+    ids = [f"{key} {fields[key]}" for key in ("id", "annot_id") if key in fields]
+    return f"{path}: {section}[{number}]" + (f" ({ids[0]})" if ids else "")
+
+
+def _stream_chunks(path: Path, sections: dict[str, type]) -> Iterator[tuple[str, bytes]]:
+    opening = _TOP_LIST if "" in sections else _FIRST_KEY
+    missing = set(sections)
+    try:
+        file = path.open("rb", buffering=0)
+    except OSError as error:
+        raise AnnotationError(f"{path} can not be read", got=error, mend="check the path and its permissions") from None
+    with file:
+        text = file.read(_CHUNK_BYTES)
+        while match := opening.match(text):
+            section = match["key"].decode()
+            if section not in missing:
+                raise _NotStreamable
+            missing.remove(section)
+            text = yield from _stream_list(file, section, text[match.end() :])
+            text += file.read(_CHUNK_BYTES)
+            opening = _NEXT_KEY
+        closing = _NOTHING if "" in sections else _OBJECT_CLOSE
+        if missing or not closing.match(text) or file.read(1):
+            raise _NotStreamable
+
+
+def _stream_list(file: io.RawIOBase, section: str, text: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield a list's chunks from after its ``[``; return what was read past its ``]``."""
+    if empty := _EMPTY_LIST.match(text):
+        return text[empty.end() :]
+    while not (end := _LIST_END.search(text)):
+        if cut := _last_between(text):
+            yield section, b"[%b]" % text[: cut.start() + 1]
+            text = text[cut.end() - 1 :]
+        more = file.read(_CHUNK_BYTES)
+        if not more or len(text) > _LONGEST_RECORD_BYTES:
+            raise _NotStreamable
+        text += more
+    yield section, b"[%b]" % text[: end.start() + 1]
+    return text[end.end() :]
+
+
+def _last_between(text: bytes) -> re.Match[bytes] | None:
+    at = len(text)
+    while (at := text.rfind(b"}", 0, at)) >= 0:
+        if match := _BETWEEN.match(text, at):
+            return match
+    return None
+
+
+def _exact_chunks(path: Path, sections: dict[str, type], done: dict[str, int]) -> Iterator[tuple[str, bytes]]:
+    """Yield what `_stream_chunks` has not yet, after checking the whole file's syntax."""
+    top = {"": decode_file(path, msgspec.Raw)} if "" in sections else decode_file(path, dict[str, msgspec.Raw])
+    for section in sections:
+        if section not in top:
+            keys = ", ".join(sorted(top)) or "nothing"
+            raise AnnotationError(f"{path} has no list '{section}'", got=f"an object with {keys}", want=list(sections))
+        try:
+            records = msgspec.json.decode(top[section], type=list[msgspec.Raw])
+        except msgspec.DecodeError as error:
+            raise AnnotationError(f"{path}: {section or 'the file'} is not a list", got=error, mend=MEND_FILE) from None
+        for start in range(done[section], len(records), _SLOW_RECORDS):
+            yield section, b"[%b]" % b",".join(records[start : start + _SLOW_RECORDS])

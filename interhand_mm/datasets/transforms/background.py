@@ -1,0 +1,140 @@
+"""Background replacement: photographs behind the hands, so that a model works outside the studio."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from ...errors import BackgroundError, ConfigError
+from ...registry import TRANSFORMS
+from ...structures.camera import apply_affine, compose_affine
+from ...utils.images import read_image
+from ..backgrounds import BackgroundPool
+from .matte import hand_matte, threshold_background
+
+MASKS = ("matte", "threshold", "file")
+
+
+@TRANSFORMS.register_module()
+class RandomBackgroundReplace(BaseTransform):
+    """Put a random photograph behind the hands; stands after the crop and works at the crop's resolution.
+
+    As in the published recipe (background_augmentation.md) a photograph at least as large as the frame is cut
+    at random to the frame's size and moves with the frame through crop, rotation and mirror; smaller ones are
+    enlarged. What lies outside the frame stays black, as it will be when the network is used.
+
+    Args:
+        backgrounds: A directory, a list file or a list of photographs; see `BackgroundPool`.
+        prob: Share of samples that get one.
+        mask: "matte" (joints, skin and forearm; the default), "threshold" (the published recipe: all channels
+            < `low` or all > `high` is background) or "file" (a stored foreground mask at `mask_path`).
+        low: For "threshold".
+        high: For "threshold".
+        fixed_seed: Draw from a hash of (sample id, this seed) in place of the sample's generator: a test set
+            whose photographs are the same for everyone and need no stored images.
+    """
+
+    def __init__(
+        self,
+        backgrounds: str | Path | Sequence[str] | None,
+        prob: float = 0.5,
+        mask: str = "matte",
+        low: int = 30,
+        high: int = 230,
+        fixed_seed: int | None = None,
+    ) -> None:
+        if mask not in MASKS:
+            raise ConfigError("RandomBackgroundReplace: mask", got=mask, want=" or ".join(MASKS))
+        if not 0 <= prob <= 1:
+            raise ConfigError("RandomBackgroundReplace: prob", got=prob, want="between 0 and 1")
+        if backgrounds is None:
+            raise BackgroundError("no photographs were named for RandomBackgroundReplace", mend="pass --backgrounds DIR")
+        self.pool = BackgroundPool(backgrounds)
+        self.prob, self.mask, self.low, self.high, self.fixed_seed = prob, mask, low, high, fixed_seed
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `img`; add `background_alpha` (H, W) uint8, 255 where the photograph shows."""
+        if results["skipped"]:
+            return results
+        rng = results["rng"]
+        if self.fixed_seed is not None:
+            rng = _sample_rng(results["sample_id"], self.fixed_seed)
+        if rng.random() >= self.prob:
+            return results
+        photo, retries = self.pool.draw(rng)
+        crop = results["img"]
+        size = (crop.shape[1], crop.shape[0])
+        behind = warp_photo(photo, results["img_full"].shape[:2], results["warp"], size, rng)
+        alpha = self.background_alpha(results)
+        results["img"] = blend(crop, behind, alpha)
+        results["background_alpha"] = alpha
+        results["background_retries"] = retries
+        return results
+
+    def background_alpha(self, results: dict[str, Any]) -> np.ndarray:
+        """How much of the photograph shows at each pixel of the crop, (H, W) uint8; 0 outside the frame."""
+        full, warp = results["img_full"], results["warp"]
+        size = (results["img"].shape[1], results["img"].shape[0])
+        if self.mask == "threshold":
+            return cv2.warpAffine(threshold_background(full, self.low, self.high), warp, size)
+        if self.mask == "file":
+            stored = read_image(results["mask_path"], cv2.IMREAD_GRAYSCALE)
+            if stored.shape != full.shape[:2]:
+                raise BackgroundError(
+                    f"mask {results['mask_path']}: (height, width)", got=stored.shape, want=full.shape[:2]
+                )
+            foreground = np.where(stored > 0, 0, 255).astype(np.uint8)
+            return cv2.warpAffine(foreground, warp, size)
+        foreground = hand_matte(results["img"], *_crop_joints(results))
+        inside = cv2.warpAffine(np.full(full.shape[:2], 255, np.uint8), warp, size, flags=cv2.INTER_NEAREST)
+        return cv2.bitwise_and(cv2.bitwise_not(foreground), inside)
+
+
+def _crop_joints(results: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Joints in the crop (42, 2) px, their visibility (42,), and px a mm of the right and left hand (2,)."""
+    affine = results["affine"]
+    points = apply_affine(results["keypoints"][0, :, :2].astype(np.float64), affine)
+    zoom = float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
+    depth = results["keypoints_cam"][0, [20, 41], 2]
+    return points, results["keypoints_visible"][0], zoom * results["focal"][0] / np.maximum(depth, 1.0)
+
+
+def _sample_rng(sample_id: str, seed: int) -> np.random.Generator:
+    digest = hashlib.blake2b(f"{sample_id}|{seed}".encode(), digest_size=8).digest()
+    return np.random.default_rng(int.from_bytes(digest, "little"))
+
+
+def warp_photo(
+    photo: np.ndarray, frame_shape: tuple[int, int], warp: np.ndarray, size: tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
+    """Take a random frame-sized part of a photograph through the sample's warp.
+
+    Args:
+        photo: (H, W, 3) uint8.
+        frame_shape: (height, width) px of the frame it goes behind.
+        warp: (2, 3) affine from frame to crop pixels.
+        size: (width, height) px of the crop.
+        rng: Draws the place.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    height, width = frame_shape
+    enlarge = max(1.0, width / photo.shape[1], height / photo.shape[0])
+    room = np.array([photo.shape[1] * enlarge - width, photo.shape[0] * enlarge - height])
+    left, top = rng.random(2) * np.maximum(room, 0)
+    place = np.array([[enlarge, 0.0, -left], [0.0, enlarge, -top]])
+    return cv2.warpAffine(photo, compose_affine(warp, place), size, flags=cv2.INTER_LINEAR)
+
+
+def blend(front: np.ndarray, behind: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """``front (1 - alpha) + behind alpha`` in integers, rounded; alpha (H, W) uint8, 255 shows `behind`."""
+    weight = alpha[..., None].astype(np.int16)
+    mixed = front.astype(np.int32) * (255 - weight) + behind.astype(np.int32) * weight
+    return ((mixed + 127) // 255).astype(np.uint8)

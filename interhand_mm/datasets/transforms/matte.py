@@ -1,0 +1,128 @@
+"""Foreground masks: which pixels of a picture are hand and forearm.
+
+`threshold_background` is the published recipe. `hand_matte` is ours: real frames are not black behind the
+hands (shirts, lamps), and dark skin or shadow is as black as the studio, so brightness alone fails both ways.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ...structures.joints import BONES, NUM_HAND_JOINTS, SIDES
+
+# Half-thickness of a finger, and how far from the bones skin may lie, mm.
+_CORE_MM, _REACH_MM, _WRIST_MM = 6.0, 13.0, 30.0
+# The forearm is looked for in a trapezium behind the wrist: length and half-widths at its ends, mm. It is wide,
+# because a wrist bends, where colour tells skin from cloth; a grey picture has brightness alone.
+_ARM_MM, _ARM_NEAR_MM, _ARM_FAR_MM, _ARM_FAR_GREY_MM = 260.0, 42.0, 240.0, 90.0
+_COLOURFUL = 4.0  # standard deviation of chroma above which a crop counts as coloured
+_DARK = 14  # darker than this is studio, unless it lies in the core
+_PALM = (3, 7, 11, 15, 19, 20)  # thumb1, index1 .. pinky1, wrist
+
+
+def threshold_background(image: np.ndarray, low: int = 30, high: int = 230) -> np.ndarray:
+    """Background by brightness (background_augmentation.md): all channels < `low`, or all > `high` (the lamps).
+
+    Args:
+        image: (H, W, 3) uint8.
+        low: Exclusive upper bound of dark.
+        high: Exclusive lower bound of lamps.
+
+    Returns:
+        (H, W) uint8, 255 where background.
+    """
+    dark = cv2.inRange(image, (0, 0, 0), (low - 1,) * 3)
+    return cv2.bitwise_or(dark, cv2.inRange(image, (high + 1,) * 3, (255, 255, 255)))
+
+
+def hand_matte(crop: np.ndarray, points: np.ndarray, visible: np.ndarray, px_per_mm: np.ndarray) -> np.ndarray:
+    """Soft foreground mask of the annotated hands and their forearms.
+
+    A core drawn from the joints is foreground whatever its brightness, which closes the holes of dark skin
+    and shadow. Around it, and in a corridor behind each wrist, pixels that look like the core's skin and hang
+    together with it are kept. Everything else, shirt and lamps included, is background.
+
+    Args:
+        crop: (H, W, 3) uint8 BGR.
+        points: (42, 2) px of the crop.
+        visible: (42,) 0 or 1.
+        px_per_mm: (2,) scale of the right and left hand.
+
+    Returns:
+        (H, W) uint8, 255 foreground, feathered by about a pixel; all 0 where no joint is visible.
+    """
+    core, reach = np.zeros(crop.shape[:2], np.uint8), np.zeros(crop.shape[:2], np.uint8)
+    ycc = cv2.cvtColor(crop, cv2.COLOR_BGR2YCrCb)
+    arm_mm = _ARM_FAR_MM if ycc[::4, ::4, 1].std() > _COLOURFUL else _ARM_FAR_GREY_MM
+    scale = 0.0
+    for side in range(len(SIDES)):
+        own = slice(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS)
+        if visible[own].any():
+            scale = max(scale, float(px_per_mm[side]))
+            _draw_hand(core, reach, points[own], visible[own] > 0, float(px_per_mm[side]), arm_mm)
+    if not core.any():
+        return core
+    kept = cv2.bitwise_and(_looks_like(ycc, core), reach)
+    kept = cv2.morphologyEx(kept, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    kept = _connected(cv2.bitwise_or(kept, core), core)
+    # Close gaps of hair and shadow, but never over the black between fingers.
+    close_px = int(np.clip(7 * scale, 3, 15)) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (close_px, close_px))
+    bridged = cv2.bitwise_and(cv2.morphologyEx(kept, cv2.MORPH_CLOSE, kernel), reach)
+    kept = cv2.bitwise_or(kept, cv2.bitwise_and(bridged, cv2.inRange(ycc[..., 0], _DARK, 255)))
+    return cv2.GaussianBlur(kept, (5, 5), 0)
+
+
+def _draw_hand(core: np.ndarray, reach: np.ndarray, points: np.ndarray, visible: np.ndarray, scale: float, arm_mm: float) -> None:
+    """Draw one hand of 21 joints into the certain and the possible region."""
+    pixels = np.rint(points).astype(np.int32)
+
+    def width(radius_mm: float) -> int:
+        return max(1, round(2 * radius_mm * scale))
+
+    for child, parent in BONES[: NUM_HAND_JOINTS - 1]:
+        if visible[child] and visible[parent]:
+            cv2.line(core, pixels[child], pixels[parent], 255, width(_CORE_MM))
+            cv2.line(reach, pixels[child], pixels[parent], 255, width(_REACH_MM))
+    palm = [j for j in _PALM if visible[j]]
+    if len(palm) >= 3:
+        hull = cv2.convexHull(pixels[palm])
+        cv2.fillConvexPoly(core, hull, 255)
+        cv2.fillConvexPoly(reach, hull, 255)
+        cv2.polylines(reach, [hull], True, 255, width(_REACH_MM))
+    if visible[20]:
+        cv2.circle(reach, pixels[20], width(_WRIST_MM) // 2, 255, -1)
+        knuckles = [j for j in (7, 11, 15, 19) if visible[j]]
+        if knuckles:
+            _draw_forearm(reach, points[20], points[20] - points[knuckles].mean(axis=0), scale, arm_mm)
+
+
+def _draw_forearm(reach: np.ndarray, wrist: np.ndarray, direction: np.ndarray, scale: float, arm_mm: float) -> None:
+    length = float(np.linalg.norm(direction))
+    if length < 1e-3:
+        return
+    along = direction / length
+    across = np.array([-along[1], along[0]])
+    far = wrist + along * _ARM_MM * scale
+    near_half, far_half = across * _ARM_NEAR_MM * scale, across * arm_mm * scale
+    corners = np.array([wrist - near_half, wrist + near_half, far + far_half, far - far_half])
+    cv2.fillConvexPoly(reach, np.rint(corners).astype(np.int32), 255)
+
+
+def _looks_like(ycc: np.ndarray, core: np.ndarray) -> np.ndarray:
+    """Pixels whose brightness and chroma lie in the range of the core's; (H, W) uint8, 255 or 0."""
+    skin = ycc[core > 0][::5]
+    low, middle, high = np.percentile(skin, (8, 50, 92), axis=0)
+    spread = np.maximum(np.maximum(high - middle, middle - low) * 1.4, (0.0, 9.0, 9.0))
+    lower = np.array([max(_DARK, low[0] * 0.55), *(middle - spread)[1:]])
+    upper = np.array([min(250.0, high[0] * 1.3 + 10), *(middle + spread)[1:]])
+    return cv2.inRange(ycc, lower, upper)
+
+
+def _connected(mask: np.ndarray, core: np.ndarray) -> np.ndarray:
+    """The parts of `mask` that touch `core`."""
+    count, labels = cv2.connectedComponents(mask, connectivity=4)
+    keep = np.where(np.bincount(labels[core > 0], minlength=count) > 0, 255, 0).astype(np.uint8)
+    keep[0] = 0
+    return keep[labels]

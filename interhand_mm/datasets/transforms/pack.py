@@ -1,0 +1,50 @@
+"""The last transform: a sample as mmengine's loops and mmpose's estimators take it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample
+
+from ...registry import TRANSFORMS
+
+_META = (
+    "img_path", "ann_id", "sample_idx", "dataset_name", "skipped", "background_retries", "flipped", "affine",
+    "image_size", "hand_type_valid", "rel_root_valid", "abs_depth", "focal", "principal_pt",
+)  # fmt: skip
+
+
+@TRANSFORMS.register_module()
+class PackHandInputs(BaseTransform):
+    """Pack `inputs` (3, H, W) uint8 BGR and a PoseDataSample.
+
+    `gt_instances` holds the ground truth in full-image coordinates (numpy, for metrics and pictures),
+    `gt_instance_labels` the targets (tensors, for losses; where `EncodeHand` ran), and the metainfo the rest.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Return {"inputs", "data_samples"}."""
+        sample = PoseDataSample(metainfo={key: results[key] for key in _META if key in results})
+        sample.gt_instances = InstanceData(
+            bboxes=results["bbox"][None],
+            keypoints=results["keypoints"],
+            keypoints_cam=results["keypoints_cam"],
+            keypoints_visible=results["keypoints_visible"],
+            hand_type=results["hand_type"],
+            rel_root_depth=np.atleast_1d(results["rel_root_depth"]),
+        )
+        if "bins" in results:
+            sample.gt_instance_labels = InstanceData(
+                bins=torch.from_numpy(results["bins"])[None],
+                bin_weights=torch.from_numpy(results["bin_weights"])[None],
+                root_bin=torch.tensor([float(results["root_bin"])]),
+                root_weight=torch.tensor([float(results["root_weight"])]),
+                hand_type=torch.from_numpy(results["hand_type"]),
+                hand_type_valid=torch.tensor([float(results["hand_type_valid"])]),
+            )
+        inputs = torch.from_numpy(np.ascontiguousarray(results["img"].transpose(2, 0, 1)))
+        return {"inputs": inputs, "data_samples": sample}

@@ -1,0 +1,131 @@
+"""Safe loading of checkpoints: tensors and an explicit list of harmless types, nothing executed."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import mmengine.logging.history_buffer as history_buffer
+import numpy as np
+import torch
+
+from ..errors import CheckpointError
+
+# What mmengine's own checkpoints hold beside tensors and plain containers: its log's history buffers and the
+# numpy scalars in them. Each rebuilds data only; nothing here can run a file's code.
+SAFE_TYPES: list[Any] = [
+    history_buffer.HistoryBuffer,
+    np._core.multiarray._reconstruct,
+    np._core.multiarray.scalar,
+    np.ndarray,
+    np.dtype,
+    *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "uint8", "uint32", "uint64", "float32", "float64")),
+]
+
+
+def allow_safe_types() -> None:
+    """Let torch.load(weights_only=True), and so mmengine's resume, read `SAFE_TYPES`; call before a runner."""
+    torch.serialization.add_safe_globals(SAFE_TYPES)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Load a checkpoint to the CPU without executing anything in it.
+
+    Raises:
+        CheckpointError: Missing, cut short, not a checkpoint, or holding types outside `SAFE_TYPES`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"checkpoint does not exist: {path}")
+    allow_safe_types()
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"checkpoint is refused: {path}",
+            got=str(error).split("\n\n")[-1].strip()[:300],
+            want="tensors and plain values only (nothing in a file is executed)",
+            mend="get the file from its authors as a plain state dict",
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"checkpoint is cut short or not a torch file: {path}",
+            got=f"{path.stat().st_size} bytes; {(str(error) or type(error).__name__)[:200]}",
+            mend="download or copy it again",
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(f"checkpoint {path}", got=type(checkpoint).__name__, want="a dict with 'state_dict'")
+    return checkpoint
+
+
+def family_of(checkpoint: dict[str, Any]) -> str:
+    """Name a checkpoint's layout: "official", "mmpose" (ours too) or "unknown"."""
+    if "network" in checkpoint:
+        return "official"
+    names = checkpoint.get("state_dict", checkpoint)
+    if any(name.startswith(("head.right_hand_head.", "keypoint_head.right_hand_head.")) for name in names):
+        return "mmpose"
+    return "unknown"
+
+
+def check_fits(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | Path) -> None:
+    """Raise unless the checkpoint's names and shapes are the model's.
+
+    Raises:
+        CheckpointError: Another family, missing or unexpected names, other shapes, or weights trained with
+            another input normalisation than the model's.
+    """
+    if family_of(checkpoint) == "official":
+        raise CheckpointError(
+            f"{path} is an official InterNet snapshot",
+            mend=f"python tools/convert_checkpoint.py official {path} converted.pth",
+        )
+    state = checkpoint.get("state_dict")
+    if state is None:
+        raise CheckpointError(f"{path}: no 'state_dict'", got=f"keys {sorted(map(str, checkpoint))[:8]}")
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    found = {name: tensor.shape for name, tensor in state.items() if not name.startswith("data_preprocessor.")}
+    check_shapes(found, wanted, str(path))
+    _check_normalisation(checkpoint, model, path)
+
+
+def check_shapes(found: dict[str, torch.Size], wanted: dict[str, torch.Size], what: str) -> None:
+    """Raise `CheckpointError` naming missing, unexpected and differently shaped parameters.
+
+    A missing `num_batches_tracked` (files older than torch 0.4.1) is tolerated.
+    """
+    missing = [n for n in wanted if n not in found and not n.endswith("num_batches_tracked")]
+    extra = [n for n in found if n not in wanted]
+    other = [f"{n} {tuple(found[n])} for {tuple(wanted[n])}" for n in found if n in wanted and found[n] != wanted[n]]
+    if missing or extra or other:
+        raise CheckpointError(
+            f"{what} does not belong to this model: {len(missing)} parameters missing, {len(extra)} unexpected, "
+            f"{len(other)} of another shape",
+            got=f"missing {missing[:3]}, unexpected {extra[:3]}, other shape {other[:3]}",
+            want=f"{len(wanted)} parameters",
+            mend="use the config the checkpoint was trained with, or tools/convert_checkpoint.py",
+        )
+
+
+def _check_normalisation(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | Path) -> None:
+    trained = (checkpoint.get("meta") or {}).get("normalisation")
+    preprocessor = getattr(model, "data_preprocessor", None)
+    if not trained or not hasattr(preprocessor, "mean"):
+        return
+    for key in ("mean", "std"):
+        own = getattr(preprocessor, key).flatten().tolist()
+        if not np.allclose(own, trained[key], atol=1e-3):
+            raise CheckpointError(
+                f"{path} was trained with another input normalisation: {key}",
+                got=own,
+                want=trained[key],
+                mend=f"--cfg-options model.data_preprocessor.{key}={trained[key]}".replace(" ", ""),
+            )
+
+
+def sha256(path: str | Path) -> str:
+    """Hex digest of a file, for provenance."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

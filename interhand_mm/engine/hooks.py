@@ -1,0 +1,84 @@
+"""Hooks: sample seeds, and the count of what the strict policy left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ..registry import HOOKS
+
+_SHOWN = 5
+
+
+@HOOKS.register_module()
+class SampleSeedHook(Hook):
+    """Give every data set the runner's seed, and the training set each epoch's number.
+
+    With it a sample's augmentation depends on (seed, epoch, index) alone; see `HandDataset`.
+    """
+
+    priority = "VERY_HIGH"
+
+    @staticmethod
+    def _call(loader: Any, method: str, value: int) -> None:
+        function = getattr(getattr(loader, "dataset", None), method, None)
+        if function is not None:
+            function(value)
+
+    def before_train(self, runner: Runner) -> None:
+        """Seed the training set."""
+        self._call(runner.train_dataloader, "set_seed", runner.seed)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Count the epoch; running workers see it with their next sample."""
+        self._call(runner.train_dataloader, "set_epoch", runner.epoch)
+
+
+@HOOKS.register_module()
+class SkipReportHook(Hook):
+    """Count samples that ``strict='skip'`` blanked and photographs that could not be read; say so at the end."""
+
+    def __init__(self) -> None:
+        self._skipped: list[str] = []
+        self._counts = torch.zeros(2, dtype=torch.int64)  # samples, photographs
+
+    def _count(self, data_batch: Any) -> None:
+        for sample in data_batch["data_samples"]:
+            if sample.get("skipped"):
+                self._counts[0] += 1
+                if len(self._skipped) < _SHOWN:
+                    self._skipped.append(sample.skipped.splitlines()[0])
+            self._counts[1] += sample.get("background_retries", 0)
+
+    def _report(self, runner: Runner, what: str) -> None:
+        counts = self._counts.clone()
+        all_reduce(counts)
+        samples, photographs = counts.tolist()
+        if samples:
+            runner.logger.warning(f"{what}: {samples} samples left out, among them: " + "; ".join(self._skipped))
+        if photographs:
+            runner.logger.warning(f"{what}: {photographs} times an unreadable photograph was replaced by another")
+        self._counts.zero_()
+        self._skipped.clear()
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Count a batch."""
+        self._count(data_batch)
+
+    after_val_iter = after_test_iter = after_train_iter
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Report and start again."""
+        self._report(runner, f"training epoch {runner.epoch + 1}")
+
+    def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
+        """Report and start again."""
+        self._report(runner, "validation")
+
+    def after_test_epoch(self, runner: Runner, metrics: Any = None) -> None:
+        """Report and start again."""
+        self._report(runner, "test")

@@ -1,0 +1,1 @@
+"""Evaluation: formulas (`functional`) and mmengine metrics (`metrics`)."""

@@ -1,0 +1,6 @@
+"""Registered metrics."""
+
+from .dump import DumpPredictions
+from .hand_metrics import MPJPE, MRRPE, HandednessAccuracy
+
+__all__ = ["DumpPredictions", "MPJPE", "MRRPE", "HandednessAccuracy"]

@@ -1,0 +1,97 @@
+"""Parent of the metrics: running sums only, equal results for any split of the data over processes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import all_reduce, get_world_size
+from mmengine.evaluator import BaseMetric
+
+from ...errors import EvaluationError
+
+_TRUTH = ("keypoints_cam", "keypoints_visible", "hand_type")
+_SCALARS = ("hand_type_valid", "rel_root_valid", "abs_depth", "focal", "principal_pt")
+_PREDICTED = ("keypoints", "rel_root_depth", "hand_prob")
+
+
+def stack_batch(data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Stack one batch's samples (as dicts) into arrays with a leading batch axis.
+
+    Keys: the prediction's `keypoints` (B, 42, 3), `rel_root_depth` (B,) and `hand_prob` (B, 2) under
+    "pred_...", the ground truth under its contract names without the instance axis.
+    """
+    batch = {f"pred_{key}": np.stack([s["pred_instances"][key][0] for s in data_samples]) for key in _PREDICTED}
+    for key in _TRUTH:
+        batch[key] = np.stack([s["gt_instances"][key][0] for s in data_samples])
+    for key in _SCALARS:
+        batch[key] = np.stack([s[key] for s in data_samples])
+    return batch
+
+
+class RunningMetric(BaseMetric):
+    """A metric as a vector of float64 sums, added up over batches and processes.
+
+    A child gives `batch_sums` (the vector of one batch) and `finish` (sums to numbers). Nothing is held for
+    each sample.
+
+    Args:
+        prefix: Put before every number's name, for two test sets in one run.
+    """
+
+    default_prefix = None
+
+    def __init__(self, prefix: str | None = None) -> None:
+        super().__init__(prefix=prefix)
+        self._sums: np.ndarray | None = None
+        self._seen = 0
+        self.details: dict[str, Any] = {}  # per-joint means and counts of the last evaluation
+
+    @abstractmethod
+    def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+        """Sums of one stacked batch, always of the same length."""
+
+    @abstractmethod
+    def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
+        """Turn sums over the whole set into numbers, and details for the report."""
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Add one batch."""
+        sums = np.asarray(self.batch_sums(stack_batch(data_samples)), np.float64)
+        self._sums = sums if self._sums is None else self._sums + sums
+        self._seen += len(data_samples)
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Add up over processes and finish.
+
+        Args:
+            size: Samples in the data set; every one must have been seen exactly once.
+
+        Raises:
+            EvaluationError: Samples were left out or counted twice, as by a sampler that pads.
+        """
+        sums = self._sums if self._sums is not None else np.zeros(0)
+        seen, length = torch.tensor([self._seen]), torch.tensor([len(sums)])
+        if get_world_size() > 1:
+            all_reduce(length, "max")  # a process without samples learns the vector's length from the others
+            total = torch.from_numpy(np.pad(sums, (0, int(length) - len(sums))))
+            all_reduce(total, "sum")
+            all_reduce(seen, "sum")
+            sums = total.numpy()
+        self._sums, self._seen, seen_total = None, 0, int(seen)
+        if seen_total != size:
+            raise EvaluationError(
+                f"{type(self).__name__}: samples seen",
+                got=seen_total,
+                want=size,
+                mend="set round_up=False in the sampler of this dataloader, so that none is repeated",
+            )
+        numbers, self.details = self.finish(sums)
+        return {f"{self.prefix}/{name}" if self.prefix else name: value for name, value in numbers.items()}
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Not used: `evaluate` works on sums."""
+        raise EvaluationError(f"{type(self).__name__} keeps sums, not results", mend="call evaluate(size)")

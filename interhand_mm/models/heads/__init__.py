@@ -1,0 +1,1 @@
+"""Heads that predict 42 joints."""

@@ -1,0 +1,124 @@
+"""InterNet's head: two 3D heatmap branches, relative root depth, handedness.
+
+Parameter names and shapes are those of mmpose's InterNet files, so such a checkpoint loads without renaming;
+`engine/convert.py` maps the official ones onto them (internet_checkpoints.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from ...codecs.heatmap import argmax_3d, refine_gaussian, soft_argmax
+from ...codecs.interhand_3d import InterHand3DCodec
+from ...registry import CODECS, MODELS
+from ...structures.joints import FLIP_INDICES, NUM_HAND_JOINTS
+from .hand_head import HandHead
+
+
+class VolumeBranch(BaseModule):
+    """Three x2 deconvolutions and a 1x1 convolution to 21 joints times D depth bins."""
+
+    def __init__(self, in_channels: int, channels: int, depth: int, num_deconvs: int = 3) -> None:
+        super().__init__(
+            init_cfg=[
+                dict(type="Normal", layer=["ConvTranspose2d", "Conv2d"], std=0.001),
+                dict(type="Constant", layer="BatchNorm2d", val=1),
+            ]
+        )
+        layers: list[nn.Module] = []
+        for index in range(num_deconvs):
+            layers += [
+                nn.ConvTranspose2d(channels if index else in_channels, channels, 4, 2, 1, bias=False),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(inplace=True),
+            ]
+        self.deconv_layers = nn.Sequential(*layers)
+        self.final_layer = nn.Conv2d(channels, NUM_HAND_JOINTS * depth, 1)
+        self.depth = depth
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """(B, C, h, w) to (B, 21, D, 8h, 8w); channels are joint-major (joint * D + depth)."""
+        out = self.final_layer(self.deconv_layers(feature))
+        # A channels-last volume would make every later step stride through memory.
+        return out.contiguous().unflatten(1, (NUM_HAND_JOINTS, self.depth))
+
+
+class VectorBranch(BaseModule):
+    """Global average pool's vector through one hidden layer."""
+
+    def __init__(self, in_channels: int, out_channels: int, hidden: int = 512) -> None:
+        super().__init__(init_cfg=dict(type="Normal", layer="Linear", std=0.01))
+        self.fc = nn.Sequential(nn.Linear(in_channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, out_channels))
+
+    def forward(self, vector: Tensor) -> Tensor:
+        """(B, C) to (B, out)."""
+        return self.fc(vector)
+
+
+@MODELS.register_module()
+class InterNetHead(HandHead):
+    """Heatmaps (B, 42, D, H, W), relative root depth (B,) in bins, handedness logits (B, 2).
+
+    Args:
+        in_channels: Channels of the backbone's last feature.
+        decoder: The codec's config; `load_config` writes the one `codec` here.
+        deconv_channels: Width of the deconvolutions.
+        refine: Sub-voxel refinement at prediction; False is the official argmax.
+        loss_keypoint: Heatmap loss, called with (volume, bins, weights, sigma).
+        loss_root_depth: See `RootDepthLoss`.
+        loss_handedness: See `HandednessLoss`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        decoder: dict[str, Any],
+        deconv_channels: int = 256,
+        refine: bool = False,
+        loss_keypoint: dict[str, Any] | None = None,
+        loss_root_depth: dict[str, Any] | None = None,
+        loss_handedness: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(CODECS.build(decoder), loss_root_depth, loss_handedness)
+        codec: InterHand3DCodec = self.codec
+        depth = codec.heatmap_size[2]
+        self.refine = refine
+        self.right_hand_head = VolumeBranch(in_channels, deconv_channels, depth)
+        self.left_hand_head = VolumeBranch(in_channels, deconv_channels, depth)
+        self.root_head = VectorBranch(in_channels, codec.root_bins)
+        self.hand_type_head = VectorBranch(in_channels, 2)
+        self.loss_keypoint = MODELS.build(loss_keypoint or dict(type="GaussianHeatmapLoss"))
+
+    def forward(self, feats: tuple[Tensor, ...] | list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the network.
+
+        Args:
+            feats: Backbone stages; the last (B, C, h, w) is used.
+
+        Returns:
+            heatmaps (B, 42, D, H, W), root (B,) bins, handedness (B, 2) logits.
+        """
+        feature = feats[-1]
+        heatmaps = torch.cat([self.right_hand_head(feature), self.left_hand_head(feature)], dim=1)
+        vector = feature.mean(dim=(2, 3))
+        return heatmaps, soft_argmax(self.root_head(vector)), self.hand_type_head(vector)
+
+    def keypoint_losses(self, outputs: Tensor, bins: Tensor, weights: Tensor) -> dict[str, Tensor]:
+        """Heatmap loss of (B, 42, D, H, W) against (B, 42, 3) bins with (B, 42) weights."""
+        return {"loss_keypoint": self.loss_keypoint(outputs, bins, weights, self.codec.sigma)}
+
+    def decode_keypoints(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Heatmaps to bins (B, 42, 3) and scores (B, 42), peaks divided by the target's height."""
+        bins, scores = argmax_3d(outputs)
+        if self.refine:
+            bins = refine_gaussian(outputs, bins)
+        return bins, scores.float()
+
+    def merge_mirrored(self, outputs: Tensor, mirrored: Tensor) -> Tensor:
+        """Average heatmaps with those of the mirrored crop: mirror the bins back, swap the hands."""
+        back = mirrored.flip(-1)[:, torch.from_numpy(FLIP_INDICES).to(mirrored.device)]
+        return (outputs + back) / 2

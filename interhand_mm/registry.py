@@ -1,0 +1,26 @@
+"""Child registries of scope 'interhand_mm'; a config needs no `custom_imports` beyond this module.
+
+Importing it is cheap: the modules under `locations` load when a config first asks for something.
+`mmpose.registry` (light, unlike `mmpose.models`) is imported so that `mmpose.X` is known as a scope.
+"""
+
+from __future__ import annotations
+
+import mmengine.registry as mmengine
+import mmpose.registry  # noqa: F401  (makes the scope 'mmpose' known to the root registries)
+from mmengine.registry import Registry
+
+_SCOPE = "interhand_mm"
+
+
+def _child(name: str, parent: Registry, *locations: str) -> Registry:
+    return Registry(name, parent=parent, scope=_SCOPE, locations=[f"{_SCOPE}.{place}" for place in locations])
+
+
+MODELS = _child("model", mmengine.MODELS, "models")
+DATASETS = _child("dataset", mmengine.DATASETS, "datasets")
+TRANSFORMS = _child("transform", mmengine.TRANSFORMS, "datasets.transforms")
+METRICS = _child("metric", mmengine.METRICS, "evaluation.metrics")
+HOOKS = _child("hook", mmengine.HOOKS, "engine")
+VISUALIZERS = _child("visualizer", mmengine.VISUALIZERS, "visualization")
+CODECS = _child("codec", mmengine.TASK_UTILS, "codecs")

@@ -1,0 +1,1 @@
+"""Leaf helpers that need nothing but errors and structures."""

@@ -1,0 +1,59 @@
+"""Reading image files: the one place that opens them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..errors import ImageError
+
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+CHECK_DOWNLOAD = "check the download, or set strict='skip' to leave such samples out (they are counted)"
+
+
+def read_image(path: str | Path, flags: int = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) -> np.ndarray:
+    """Read an image file, EXIF orientation ignored.
+
+    Args:
+        path: Any format that OpenCV reads.
+        flags: OpenCV's imread flags.
+
+    Returns:
+        (H, W, 3) uint8 BGR with the default flags.
+
+    Raises:
+        ImageError: The file is missing, empty, cut short or not an image.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ImageError(f"image cannot be read: {path}", got=error.strerror, mend=CHECK_DOWNLOAD) from error
+    # A decoder fills what a cut JPEG lacks with grey and says nothing; its end marker cannot occur inside.
+    if data.startswith(_JPEG_START) and _JPEG_END not in data[-64:]:
+        raise ImageError(f"image is cut short: {path}", got=f"{len(data)} bytes without a JPEG end marker", mend=CHECK_DOWNLOAD)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    if image is None:
+        raise ImageError(f"not an image: {path}", got=f"{len(data)} bytes", mend=CHECK_DOWNLOAD)
+    return image
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write (H, W, 3) uint8 BGR in the format of the path's ending.
+
+    Raises:
+        ImageError: The ending names no image format, or the folder cannot be written.
+    """
+    path = Path(path)
+    try:
+        encoded, data = cv2.imencode(path.suffix or ".", image)
+    except cv2.error:
+        encoded = False
+    if not encoded:
+        raise ImageError(f"cannot write an image to {path}", want="a name ending in .jpg or .png")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise ImageError(f"cannot write {path}", got=error.strerror) from error

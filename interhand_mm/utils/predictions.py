@@ -1,0 +1,57 @@
+"""The file of saved predictions, preds.npz: plain arrays, no pickles."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import EvaluationError
+
+# Name -> shape after N, and dtype; None for text.
+FIELDS: dict[str, tuple[tuple[int, ...], type | None]] = {
+    "img_path": ((), None),
+    "ann_id": ((), np.int64),
+    "keypoints": ((42, 3), np.float32),  # u, v px of the full image, d mm relative to the own wrist
+    "keypoint_scores": ((42,), np.float32),
+    "bins": ((42, 3), np.float32),
+    "rel_root_depth": ((), np.float32),  # mm, z(left wrist) - z(right wrist)
+    "hand_prob": ((2,), np.float32),  # right, left
+    "bbox": ((4,), np.float32),  # px, x1 y1 x2 y2: the square that was cropped
+}
+
+
+def save_predictions(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write preds.npz atomically; `arrays` holds every name of `FIELDS` with a leading N."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    typed = {name: arrays[name] if dtype is None else arrays[name].astype(dtype) for name, (_, dtype) in FIELDS.items()}
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp.npz")
+    try:
+        np.savez(temporary, **typed)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_predictions(path: str | Path) -> dict[str, np.ndarray]:
+    """Read preds.npz, checking every array's shape.
+
+    Raises:
+        EvaluationError: Missing, not such a file, or arrays missing or misshaped.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise EvaluationError(
+            f"predictions cannot be read: {path}", got=error, want="the file of tools/test.py --dump"
+        ) from error
+    length = len(arrays.get("ann_id", ()))
+    for name, (shape, _) in FIELDS.items():
+        if name not in arrays or arrays[name].shape != (length, *shape):
+            found = arrays[name].shape if name in arrays else "missing"
+            raise EvaluationError(f"{path}: '{name}'", got=found, want=(length, *shape))
+    return arrays

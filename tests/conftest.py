@@ -1,0 +1,40 @@
+"""Shared fixtures; contract checks are on in every test."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["INTERHAND_CHECKS"] = "1"
+
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT.parent / "shared" / "data" / "interhand26m_sample"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test its own cache folder, so that none sees another's index."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _threads() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture
+def sample_root(tmp_path: Path) -> Path:
+    """Four real InterHand2.6M frames, linked so that nothing is written beside them; skips where absent."""
+    if not SAMPLE.is_dir():
+        pytest.skip("the InterHand2.6M sample frames are not here (CC-BY-NC, not part of this project)")
+    root = tmp_path / "interhand26m"
+    for source in SAMPLE.rglob("*"):
+        link = root / source.relative_to(SAMPLE)
+        if source.is_file():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(source)
+    return root

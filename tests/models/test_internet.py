@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample
+
+from interhand_mm.codecs import InterHand3DCodec
+from interhand_mm.codecs.heatmap import gaussian_volume, mirror_inputs
+from interhand_mm.registry import MODELS
+from interhand_mm.structures.camera import apply_affine, crop_affine
+from interhand_mm.structures.joints import FLIP_INDICES
+
+CODEC = InterHand3DCodec()
+HEAD = dict(type="InterNetHead", in_channels=16, decoder=dict(type="InterHand3DCodec"), deconv_channels=8)
+
+
+@pytest.fixture(autouse=True)
+def _scope():
+    init_default_scope("interhand_mm")
+
+
+def small_model(**changes):
+    torch.manual_seed(0)
+    config = dict(
+        type="InterHandEstimator",
+        data_preprocessor=dict(
+            type="mmpose.PoseDataPreprocessor", mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True
+        ),
+        backbone=dict(type="mmpose.ResNet", depth=18),
+        head=HEAD | dict(in_channels=512),
+    )
+    return MODELS.build(config | changes)
+
+
+def batch(size: int = 2):
+    rng = np.random.default_rng(0)
+    samples = []
+    for _ in range(size):
+        sample = PoseDataSample(metainfo=dict(affine=crop_affine(np.array([50.0, 60, 178, 188]), (256, 256), 1.1, 20)))
+        sample.gt_instances = InstanceData(bboxes=np.zeros((1, 4), np.float32))
+        sample.gt_instance_labels = InstanceData(
+            bins=torch.from_numpy(rng.uniform(5, 58, (1, 42, 3)).astype(np.float32)),
+            bin_weights=torch.ones(1, 42),
+            root_bin=torch.tensor([40.0]),
+            root_weight=torch.ones(1),
+            hand_type=torch.ones(1, 2),
+            hand_type_valid=torch.ones(1),
+        )
+        samples.append(sample)
+    inputs = [torch.randint(0, 256, (3, 256, 256), dtype=torch.uint8) for _ in range(size)]
+    return {"inputs": inputs, "data_samples": samples}
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_loss_and_predict(channels_last):
+    model = small_model(channels_last=channels_last)
+    data = model.data_preprocessor(batch(), training=True)
+    losses = model(**data, mode="loss")
+    assert set(losses) == {"loss_keypoint", "loss_root_depth", "loss_handedness"}
+    sum(losses.values()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
+    model.eval()
+    with torch.no_grad():
+        (first, _) = model(**data, mode="predict")
+    predicted = first.pred_instances
+    assert predicted.keypoints.shape == (1, 42, 3)
+    assert predicted.bins.shape == (1, 42, 3)
+    assert predicted.hand_prob.shape == (1, 2)
+    assert 0 <= predicted.hand_prob.min() <= predicted.hand_prob.max() <= 1
+
+
+def test_prediction_comes_back_to_the_full_image():
+    model = small_model().eval()
+    data = model.data_preprocessor(batch(1), training=False)
+    with torch.no_grad():
+        (sample,) = model(**data, mode="predict")
+    predicted = sample.pred_instances
+    crop = apply_affine(predicted.keypoints[0, :, :2].astype(np.float64), sample.metainfo["affine"])
+    assert np.abs(crop - predicted.bins[0, :, :2] * 4).max() < 1e-3
+    assert np.allclose(predicted.keypoints[0, :, 2], predicted.bins[0, :, 2] * 6.25 - 200)
+
+
+def test_channels_last_changes_nothing():
+    outputs = []
+    for channels_last in (False, True):
+        model = small_model(channels_last=channels_last).eval()
+        data = model.data_preprocessor(batch(), training=False)
+        with torch.no_grad():
+            outputs.append(model.head(model.extract_feat(torch.rand(data["inputs"].shape, generator=torch.Generator().manual_seed(1)))))
+    for plain, last in zip(*outputs, strict=True):
+        assert torch.allclose(plain, last, atol=1e-5)
+
+
+def test_autocast_gives_finite_losses():
+    model = small_model()
+    data = model.data_preprocessor(batch(), training=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = model(**data, mode="loss")
+    total = sum(losses.values())
+    total.backward()
+    assert torch.isfinite(total)
+
+
+class PerfectHead:
+    """Outputs that a perfect network gives for a sample and for its mirror image."""
+
+    bins = torch.tensor(np.random.default_rng(3).integers(4, 60, (1, 42, 3)), dtype=torch.float32)
+    root_mm, logits = 60.0, torch.tensor([[4.0, -3.0]])
+
+    def __call__(self, mirrored: bool):
+        bins, root, logits = self.bins, self.root_mm, self.logits
+        if mirrored:
+            bins = bins[:, FLIP_INDICES].clone()
+            bins[..., 0] = 63 - bins[..., 0]
+            root, logits = -root, logits.flip(-1)
+        return gaussian_volume(bins, (64, 64, 64), 2.5), torch.tensor([CODEC.root_to_bin(root)]), logits
+
+
+def test_mirror_test_of_a_perfect_head_changes_nothing():
+    head = MODELS.build(HEAD)
+    perfect = PerfectHead()
+    head.forward = perfect
+    plain = head.predict(False, [None])[0]
+    both = head.predict((False, True), [None], test_cfg=dict(flip_test=True))[0]
+    assert both.rel_root_depth[0] == pytest.approx(60.0, abs=1e-3)
+    assert (both.bins == plain.bins).all()
+    assert np.allclose(both.keypoints, plain.keypoints)
+    assert np.allclose(both.hand_prob, plain.hand_prob)
+    assert both.hand_prob[0].round().tolist() == [1, 0]
+
+
+def test_mirror_test_is_equivariant():
+    # Whatever the weights: mirroring the image mirrors the merged prediction.
+    model = small_model(test_cfg=dict(flip_test=True)).eval()
+    images = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(2))
+    mirrored = mirror_inputs(images, 4)
+    with torch.no_grad():
+        first = model.head._merge(model.head(model.extract_feat(images)), model.head(model.extract_feat(mirrored)))
+        second = model.head._merge(model.head(model.extract_feat(mirrored)), model.head(model.extract_feat(images)))
+    assert torch.allclose(second[0], first[0].flip(-1)[:, FLIP_INDICES], atol=1e-6)
+    assert torch.allclose(second[1], 64 - first[1])
+    assert torch.allclose(second[2], first[2].flip(-1))
+
+
+def test_refinement_recovers_fractions():
+    head = MODELS.build(HEAD | dict(refine=True))
+    bins = torch.tensor([[[20.3, 30.7, 12.4]] * 42])
+    refined, _ = head.decode_keypoints(gaussian_volume(bins, (64, 64, 64), 2.5))
+    assert (refined - bins).abs().max() < 1e-3

@@ -1,0 +1,35 @@
+"""Draw a contact sheet of what a config feeds the network: crop, joints, background mask, mirror.
+
+    python tools/browse_dataset.py configs/internet_bgaug.py --data-root DIR --backgrounds PHOTOS --out sheet.jpg
+    python tools/browse_dataset.py configs/internet_bgaug.py --phase test --variant augmented ...
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from interhand_mm.apis.cli import add_config_options, config_of, run
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_config_options(parser)
+    parser.add_argument("--phase", choices=("train", "val", "test"), default="train")
+    parser.add_argument("--variant", help="one of the config's test_variants")
+    parser.add_argument("--num", type=int, default=16, help="samples [16]")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", default="samples.jpg", help="picture to write [samples.jpg]")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    from interhand_mm.apis.browse import browse
+    from interhand_mm.utils.images import write_image
+
+    write_image(args.out, browse(config_of(args), args.phase, args.num, args.seed, args.variant))
+    print(f"{args.num} samples drawn to {args.out}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,88 @@
+"""Say what is installed, what is missing and the command that mends it.
+
+    .venv/bin/python tools/doctor.py
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from install import read_pins
+
+MEND = "make env"
+
+
+def check_versions() -> list[tuple[bool, str, str]]:
+    """One row a pinned package: is it the version this project was tested with."""
+    from importlib import metadata
+
+    rows = []
+    pins = {k: v for name in ("torch.txt", "openmmlab.txt", "runtime.txt") for k, v in read_pins(name).items()}
+    for package, wanted in pins.items():
+        try:
+            found = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found = "missing"
+        good = found.split("+")[0] == wanted
+        rows.append((good, f"{package} {found}", "" if good else f"want {wanted}: {MEND}"))
+    return rows
+
+
+def check_imports() -> list[tuple[bool, str, str]]:
+    """Do the parts load that a broken build shows first."""
+    rows = []
+    for module, why in (
+        ("mmcv.ops", "compiled ops; mmdet and mmpose.models import them"),
+        ("xtcocotools._mask", "compiled against another numpy when it fails"),
+        ("mmpose.models", "backbones"),
+        ("mmdet.models", "hand detectors"),
+        ("interhand_mm.registry", "this project"),
+    ):
+        try:
+            importlib.import_module(module)
+            rows.append((True, f"{module} loads", ""))
+        except Exception as error:  # a broken extension raises anything; the row says what
+            rows.append((False, f"{module} does not load: {error}", f"{why}: {MEND}"))
+    return rows
+
+
+def check_hardware() -> list[tuple[bool, str, str]]:
+    """GPU, and the bfloat16 instructions that make CPU inference twice as fast."""
+    import os
+
+    import torch
+
+    rows = [(True, f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads", "")]
+    if torch.cuda.is_available():
+        rows.append((True, f"CUDA {torch.version.cuda}: {torch.cuda.get_device_name(0)}", ""))
+    else:
+        build = "CPU build of torch" if torch.version.cuda is None else "no GPU or driver found"
+        rows.append((True, f"no CUDA ({build}); everything runs on the CPU", ""))
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    found = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {flag}" in flags]
+    bf16 = "bfloat16 is fast here: --amp bfloat16" if "avx512_bf16" in found else "no AVX512-bf16: keep float32 on the CPU"
+    rows.append((True, f"{' '.join(found) or 'no AVX flags known'}; {bf16}", ""))
+    return rows
+
+
+def main() -> int:
+    print(f"Python {sys.version.split()[0]} at {sys.executable}")
+    failed = 0
+    checks: list[Callable[[], list[tuple[bool, str, str]]]] = [check_versions, check_imports, check_hardware]
+    for check in checks:
+        try:
+            rows = check()
+        except ImportError as error:
+            rows = [(False, str(error), MEND)]
+        for good, found, mend in rows:
+            failed += not good
+            print(f"  {'ok  ' if good else 'FAIL'}  {found}{'   <- ' + mend if mend else ''}")
+    print("all well" if not failed else f"{failed} to mend; start with: {MEND}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

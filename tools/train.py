@@ -1,0 +1,36 @@
+"""Train a model.
+
+    python tools/train.py configs/internet.py --data-root DIR
+    python tools/train.py configs/internet_bgaug.py --data-root DIR --backgrounds PHOTOS --load-from internet.pth
+    bash tools/dist_train.sh configs/internet.py 4 --data-root DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from interhand_mm.apis.cli import add_config_options, add_launcher, config_of, run
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_config_options(parser)
+    parser.add_argument("--load-from", metavar="CKPT", help="start from these weights")
+    parser.add_argument("--resume", nargs="?", const="auto", metavar="CKPT", help="go on; without CKPT from the newest")
+    parser.add_argument("--amp", nargs="?", const="bfloat16", choices=("bfloat16", "float16"), help="mixed precision")
+    add_launcher(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    from interhand_mm.apis.train import train  # late, so that --help and wrong options answer at once
+
+    cfg = config_of(args)
+    if args.load_from:
+        cfg.load_from = args.load_from
+    train(cfg, args.launcher, args.resume, args.amp)
+
+
+if __name__ == "__main__":
+    run(main)
