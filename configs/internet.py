@@ -12,7 +12,7 @@ model = dict(
         # ImageNet weights, where you have the file: dict(type="Pretrained", checkpoint="resnet50.pth")
         init_cfg=None,
     ),
-    head=dict(type="InterNetHead", in_channels=2048, decoder={{_base_.codec}}),
+    head=dict(type="InterNetHead", in_channels=2048, deconv_channels=256, refine=False, decoder={{_base_.codec}}),
     test_cfg=dict(flip_test=False),
     channels_last=False,
 )

@@ -3,10 +3,12 @@ codec = dict(type="InterHand3DCodec", input_size=(256, 256), heatmap_size=(64, 6
 data_root = "data/InterHand2.6M"
 
 # The official ranges. Shift and scale in parts of the box; rotation_deg is one standard deviation, cut at two.
-augment = dict(shift=0.15, scale=0.25, rotation_deg=45.0, rotation_prob=0.6, flip_prob=0.5)
 train_pipeline = [
     dict(type="LoadHandImage"),
-    dict(type="HandCropAugment", encoder=codec, **augment),
+    dict(
+        type="HandCropAugment", encoder=codec,
+        shift=0.15, scale=0.25, rotation_deg=45.0, rotation_prob=0.6, flip_prob=0.5,
+    ),
     dict(type="ChannelJitter", low=0.8, high=1.2),
     dict(type="EncodeHand", encoder=codec),
     dict(type="PackHandInputs"),

@@ -29,7 +29,7 @@ def build_runner(cfg: Config, launcher: str = "none") -> Runner:
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group("gloo")
         cfg.env_cfg.dist_cfg = dict(backend="gloo")
-        cfg.model_wrapper_cfg = dict(type="MMDistributedDataParallel", broadcast_buffers=False)
+        cfg.model_wrapper_cfg = dict(type="MMDistributedDataParallel", broadcast_buffers=False, device_ids=None)
     return Runner.from_cfg(cfg)
 
 

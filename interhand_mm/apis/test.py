@@ -10,7 +10,6 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
-from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from mmengine.runner.loops import TestLoop
 
 from ..engine.checkpoint import check_fits, read_checkpoint, sha256
@@ -44,10 +43,10 @@ def test(
     loaders |= {name: with_variant(cfg.test_dataloader, transforms) for name, transforms in variants.items()}
     # Built first: a missing annotation or photograph shows before minutes of testing.
     datasets = {name: Runner.build_dataloader(loader, seed=0) for name, loader in _scoped(cfg, loaders).items()}
-    runner = build_runner(cfg, launcher)
     weights = read_checkpoint(checkpoint)
+    cfg.load_from, cfg.resume = str(checkpoint), False
+    runner = build_runner(cfg, launcher)
     check_fits(weights, _bare(runner.model), checkpoint)
-    _load_checkpoint_to_model(runner.model, weights)
     reports = {}
     for name, loader in datasets.items():
         runner.logger.info(f"testing {len(loader.dataset)} samples, {name}")
@@ -92,8 +91,8 @@ def _run(runner: Runner, cfg: Config, loader: Any, dump: str | None) -> dict[str
     if dump is not None:
         evaluator.append(dict(type="DumpPredictions", out_file=dump))
     loop = TestLoop(runner, loader, evaluator)
-    runner._test_loop = loop  # hooks and the log processor read the running loop from here
-    return collect(loop.run(), loop.evaluator.metrics)
+    runner._test_loop = loop  # the runner takes a finished loop as it is, and its hooks read it from here
+    return collect(runner.test(), loop.evaluator.metrics)
 
 
 def collect(numbers: dict[str, float], metrics: list[Any]) -> dict[str, Any]:

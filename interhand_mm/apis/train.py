@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from ..engine.checkpoint import check_fits, read_checkpoint
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 from .launch import build_runner
 
 
@@ -26,11 +26,12 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
     Returns:
         The runner, trained.
     """
-    if amp is not None:
-        # A float16 gradient needs a scale; bfloat16 has float32's range.
-        cfg.optim_wrapper.update(type="AmpOptimWrapper", dtype=amp)
-        if amp == "float16":
-            cfg.optim_wrapper.loss_scale = "dynamic"
+    if amp == "bfloat16":
+        cfg.optim_wrapper.type = "Bfloat16OptimWrapper"
+    elif amp == "float16":
+        if not torch.cuda.is_available():
+            raise ConfigError("--amp float16 needs a GPU", mend="--amp bfloat16")
+        cfg.optim_wrapper.update(type="AmpOptimWrapper", dtype="float16", loss_scale="dynamic")
     if resume is not None:
         cfg.resume, cfg.load_from = True, None if resume == "auto" else resume
         if resume == "auto":

@@ -165,9 +165,10 @@ def _find(home: Path, stem: str, kind: str, stamps: list[dict[str, Any]], names:
         meta = _read_meta(folder)
         if meta is None:
             _LOG.warning("the annotation index %s has no readable meta.json and is not used", folder)
-        elif (meta.get("schema"), meta.get("kind"), meta.get("sources")) == (SCHEMA, kind, stamps):
-            if _is_whole(folder, names):
-                return folder
+            continue
+        fresh = (meta.get("schema"), meta.get("kind"), meta.get("sources")) == (SCHEMA, kind, stamps)
+        if fresh and _is_whole(folder, names):
+            return folder
     return None
 
 

@@ -13,10 +13,20 @@ import torch
 
 from ..errors import CheckpointError
 
+
+
+def _statistics_method(owner: Any, name: str) -> Any:
+    """Stand-in for `getattr` while unpickling: the statistics of a HistoryBuffer and nothing else."""
+    if owner is not history_buffer.HistoryBuffer or name not in ("min", "max", "mean", "current"):
+        raise pickle.UnpicklingError(f"getattr({owner!r}, {name!r}) is not allowed in a checkpoint")
+    return getattr(owner, name)
+
+
 # What mmengine's own checkpoints hold beside tensors and plain containers: its log's history buffers and the
 # numpy scalars in them. Each rebuilds data only; nothing here can run a file's code.
 SAFE_TYPES: list[Any] = [
     history_buffer.HistoryBuffer,
+    (_statistics_method, "builtins.getattr"),
     np._core.multiarray._reconstruct,
     np._core.multiarray.scalar,
     np.ndarray,

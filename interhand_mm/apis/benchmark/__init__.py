@@ -1,0 +1,1 @@
+"""What `tools/benchmark.py` measures: this project beside its peers."""

@@ -1,0 +1,59 @@
+"""Measure this project beside its peers, ratios first.
+
+python tools/benchmark.py index --n 50000 --json index.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from interhand_mm.apis.benchmark.index import PEERS, benchmark_index
+
+
+def print_index(result: dict[str, Any], console: Console) -> None:
+    table = Table(
+        title=f"annotation loading, {result['count']:,} annotations, {sum(result['file_mb'].values()):,.0f} MB"
+    )
+    for heading in ("loader", "our build is faster by", "and uses less memory by", "time", "peak memory"):
+        table.add_column(heading, justify="left" if heading == "loader" else "right")
+    labels = {"build": "interhand_mm, first build", "reopen": "interhand_mm, reopened"}
+    for name, row in result["loaders"].items():
+        ratio = result["ratios"].get(name, {})
+        times = [f"{ratio[key]:.1f}x" if key in ratio else "" for key in ("seconds", "peak_mb")]
+        table.add_row(labels.get(name, name), *times, f"{row['seconds']:.3f} s", f"{row['peak_mb']:.1f} MB")
+    console.print(table)
+
+
+def index(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    return benchmark_index(args.n, tuple(args.peers), args.repeat), print_index
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", type=Path, help="write the figures with their provenance here")
+    common.add_argument("--repeat", type=int, default=1, help="runs of each; the median time counts")
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("index", parents=[common], help="annotation loading: time and peak memory")
+    one.add_argument("--n", type=int, default=50_000, help="annotations in the synthetic set")
+    one.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS, help="none: give the option alone")
+    one.set_defaults(run=index)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    result, show = args.run(args)
+    show(result, Console())
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
