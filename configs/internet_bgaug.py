@@ -6,8 +6,13 @@ _base_ = ["internet.py"]
 train_pipeline = [
     dict(type="LoadHandImage"),
     dict(
-        type="HandCropAugment", encoder={{_base_.codec}},
-        shift=0.15, scale=0.25, rotation_deg=45.0, rotation_prob=0.6, flip_prob=0.5,
+        type="HandCropAugment",
+        encoder={{_base_.codec}},
+        shift=0.15,
+        scale=0.25,
+        rotation_deg=45.0,
+        rotation_prob=0.6,
+        flip_prob=0.5,
     ),
     dict(type="RandomBackgroundReplace", prob=0.5, mask="matte", backgrounds=None),
     dict(type="ChannelJitter", low=0.8, high=1.2),

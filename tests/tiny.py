@@ -47,7 +47,9 @@ def write_set(root: Path, split: str = "train", num: int = 6, seed: int = 0, lay
         cameras["0"]["campos"][camera], cameras["0"]["camrot"][camera] = position.tolist(), rotation.tolist()
         cameras["0"]["focal"][camera], cameras["0"]["princpt"][camera] = [FOCAL, FOCAL + 1], principal
         center = np.array([rng.normal() * 10, 50 + rng.normal() * 10, 1000 + rng.normal() * 30])
-        world = np.concatenate([hand_world(rng, False) + center + [-30, 0, 0], hand_world(rng, True) + center + [35, 5, 20]])
+        world = np.concatenate(
+            [hand_world(rng, False) + center + [-30, 0, 0], hand_world(rng, True) + center + [35, 5, 20]]
+        )
         valid = np.ones(42, int)
         if kind != "interacting":
             absent = slice(21, 42) if kind == "right" else slice(0, 21)

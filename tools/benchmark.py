@@ -6,7 +6,6 @@ python tools/benchmark.py index --n 50000 --json index.json
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from interhand_mm.apis.benchmark.index import PEERS, benchmark_index
+from interhand_mm.utils.provenance import write_json
 
 
 def print_index(result: dict[str, Any], console: Console) -> None:
@@ -52,7 +52,7 @@ def main() -> None:
     result, show = args.run(args)
     show(result, Console())
     if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+        write_json(args.json, result)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Draw a contact sheet of what a config feeds the network: crop, joints, background mask, mirror.
 
-    python tools/browse_dataset.py configs/internet_bgaug.py --data-root DIR --backgrounds PHOTOS --out sheet.jpg
-    python tools/browse_dataset.py configs/internet_bgaug.py --phase test --variant augmented ...
+python tools/browse_dataset.py configs/internet_bgaug.py --data-root DIR --backgrounds PHOTOS --out sheet.jpg
+python tools/browse_dataset.py configs/internet_bgaug.py --phase test --variant augmented ...
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Convert InterNet checkpoints: official snapshots and mmpose files to ours, and back.
 
-    python tools/convert_checkpoint.py official snapshot_20.pth.tar internet.pth
-    python tools/convert_checkpoint.py mmpose internet_res50_interhand3d.pth internet.pth
-    python tools/convert_checkpoint.py --to official internet.pth snapshot_20.pth.tar
+python tools/convert_checkpoint.py official snapshot_20.pth.tar internet.pth
+python tools/convert_checkpoint.py mmpose internet_res50_interhand3d.pth internet.pth
+python tools/convert_checkpoint.py --to official internet.pth snapshot_20.pth.tar
 """
 
 from __future__ import annotations

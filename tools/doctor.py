@@ -1,6 +1,6 @@
 """Say what is installed, what is missing and the command that mends it.
 
-    .venv/bin/python tools/doctor.py
+.venv/bin/python tools/doctor.py
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def check_hardware() -> list[tuple[bool, str, str]]:
         rows.append((True, f"no CUDA ({build}); everything runs on the CPU", ""))
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     found = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {flag}" in flags]
-    bf16 = "bfloat16 is fast here: --amp bfloat16" if "avx512_bf16" in found else "no AVX512-bf16: keep float32 on the CPU"
+    bf16 = (
+        "bfloat16 is fast here: --amp bfloat16" if "avx512_bf16" in found else "no AVX512-bf16: keep float32 on the CPU"
+    )
     rows.append((True, f"{' '.join(found) or 'no AVX flags known'}; {bf16}", ""))
     return rows
 

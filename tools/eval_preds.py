@@ -1,6 +1,6 @@
 """Compute the metrics from saved predictions, without a network.
 
-    python tools/eval_preds.py configs/internet.py preds.npz --data-root DIR --out metrics.json
+python tools/eval_preds.py configs/internet.py preds.npz --data-root DIR --out metrics.json
 """
 
 from __future__ import annotations

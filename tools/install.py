@@ -41,7 +41,7 @@ def read_pins(name: str) -> dict[str, str]:
 def fingerprint() -> str:
     """Digest of everything that decides what gets installed; the stamp of a finished set-up."""
     digest = hashlib.sha256(sys.version.encode())
-    for path in sorted(REQUIREMENTS.glob("*.txt")) + [ROOT / "pyproject.toml", Path(__file__)]:
+    for path in [*sorted(REQUIREMENTS.glob("*.txt")), ROOT / "pyproject.toml", Path(__file__)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -110,7 +110,7 @@ class Installer:
 
 def check_host() -> None:
     """Say what a bare machine lacks before minutes are spent."""
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036  (this file is what an older Python runs first)
         raise SystemExit(f"install: Python {platform.python_version()}, want 3.10 or newer")
     if shutil.which("c++") is None and shutil.which("g++") is None:
         raise SystemExit("install: no C++ compiler, wanted to build mmcv\n  mend: sudo apt-get install g++")

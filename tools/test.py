@@ -1,8 +1,8 @@
 """Test a checkpoint and print InterHand2.6M's metrics in three protocols.
 
-    python tools/test.py configs/internet.py internet.pth --data-root DIR
-    python tools/test.py configs/internet_bgaug.py CKPT --data-root DIR --backgrounds PHOTOS --dump preds.npz
-    bash tools/dist_test.sh configs/internet.py internet.pth 4 --data-root DIR
+python tools/test.py configs/internet.py internet.pth --data-root DIR
+python tools/test.py configs/internet_bgaug.py CKPT --data-root DIR --backgrounds PHOTOS --dump preds.npz
+bash tools/dist_test.sh configs/internet.py internet.pth 4 --data-root DIR
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.test import test  # late, so that --help and wrong options answer at once
+    from interhand_mm.apis.test import run_test  # late, so that --help and wrong options answer at once
 
-    test(config_of(args), args.checkpoint, args.launcher, args.out, args.dump)
+    run_test(config_of(args), args.checkpoint, args.launcher, args.out, args.dump)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Train a model.
 
-    python tools/train.py configs/internet.py --data-root DIR
-    python tools/train.py configs/internet_bgaug.py --data-root DIR --backgrounds PHOTOS --load-from internet.pth
-    bash tools/dist_train.sh configs/internet.py 4 --data-root DIR
+python tools/train.py configs/internet.py --data-root DIR
+python tools/train.py configs/internet_bgaug.py --data-root DIR --backgrounds PHOTOS --load-from internet.pth
+bash tools/dist_train.sh configs/internet.py 4 --data-root DIR
 """
 
 from __future__ import annotations

@@ -6,8 +6,13 @@ data_root = "data/InterHand2.6M"
 train_pipeline = [
     dict(type="LoadHandImage"),
     dict(
-        type="HandCropAugment", encoder=codec,
-        shift=0.15, scale=0.25, rotation_deg=45.0, rotation_prob=0.6, flip_prob=0.5,
+        type="HandCropAugment",
+        encoder=codec,
+        shift=0.15,
+        scale=0.25,
+        rotation_deg=45.0,
+        rotation_prob=0.6,
+        flip_prob=0.5,
     ),
     dict(type="ChannelJitter", low=0.8, high=1.2),
     dict(type="EncodeHand", encoder=codec),

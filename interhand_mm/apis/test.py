@@ -21,7 +21,7 @@ from .train import _bare
 ORIGINAL = "original"
 
 
-def test(
+def run_test(
     cfg: Config, checkpoint: str, launcher: str = "none", out: str | None = None, dump: str | None = None
 ) -> dict[str, Any]:
     """Test by the config's `test_dataloader`, then once more for each of its `test_variants`.
@@ -41,12 +41,12 @@ def test(
     variants = cfg.get("test_variants") or {}
     loaders = {ORIGINAL: cfg.test_dataloader}
     loaders |= {name: with_variant(cfg.test_dataloader, transforms) for name, transforms in variants.items()}
-    # Built first: a missing annotation or photograph shows before minutes of testing.
-    datasets = {name: Runner.build_dataloader(loader, seed=0) for name, loader in _scoped(cfg, loaders).items()}
     weights = read_checkpoint(checkpoint)
     cfg.load_from, cfg.resume = str(checkpoint), False
     runner = build_runner(cfg, launcher)
     check_fits(weights, _bare(runner.model), checkpoint)
+    # All before the first batch: a missing photograph shows before minutes of testing without.
+    datasets = {name: runner.build_dataloader(loader, seed=runner.seed) for name, loader in loaders.items()}
     reports = {}
     for name, loader in datasets.items():
         runner.logger.info(f"testing {len(loader.dataset)} samples, {name}")
@@ -60,13 +60,6 @@ def test(
         write_json(target, report)
         MMLogger.get_current_instance().info(f"\n{metrics_table(report)}\nwritten to {target}")
     return report
-
-
-def _scoped(cfg: Config, loaders: dict[str, Any]) -> dict[str, Any]:
-    from mmengine.registry import init_default_scope
-
-    init_default_scope(cfg.default_scope)
-    return loaders
 
 
 def _dump_path(dump: str | None, name: str) -> str | None:

@@ -98,15 +98,18 @@ class InterHand3DCodec:
         weights = visible * ((u >= 0) & (u < width) & (v >= 0) & (v < height))
         root_bin = self.root_to_bin(rel_root_depth)
         root_weight = float(
-            rel_root_valid and hand_type.min() > 0 and weights[list(WRISTS)].min() > 0 and 0 <= root_bin < self.root_bins
+            rel_root_valid
+            and hand_type.min() > 0
+            and weights[list(WRISTS)].min() > 0
+            and 0 <= root_bin < self.root_bins
         )
         bins = self.to_bins(points_crop.astype(np.float64))
         weights = weights * ((bins[:, 2] >= 0) & (bins[:, 2] < self.heatmap_size[2]))
         return {
             "bins": bins.astype(np.float32).reshape(NUM_JOINTS, 3),
             "bin_weights": weights.astype(np.float32),
-            "root_bin": np.float32(root_bin),
-            "root_weight": np.float32(root_weight),
+            "root_bin": np.array(root_bin, np.float32),
+            "root_weight": np.array(root_weight, np.float32),
         }
 
 

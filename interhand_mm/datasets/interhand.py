@@ -115,7 +115,7 @@ class InterHandDataset(HandDataset):
         first = self.index.describe_problem(int(numbers[0]))
         if self.strict == "error":
             raise AnnotationError(
-                f"{len(numbers)} faults in the annotations of split '{self.split}' under {self.root}; the first: {first}",
+                f"{len(numbers)} faults in the annotations of '{self.split}' under {self.root}; the first: {first}",
                 mend="mend the files, or set strict='skip' to leave those samples or joints out (they are counted)",
             )
         problems = self.index.problems[numbers]

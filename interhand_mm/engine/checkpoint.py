@@ -14,7 +14,6 @@ import torch
 from ..errors import CheckpointError
 
 
-
 def _statistics_method(owner: Any, name: str) -> Any:
     """Stand-in for `getattr` while unpickling: the statistics of a HistoryBuffer and nothing else."""
     if owner is not history_buffer.HistoryBuffer or name not in ("min", "max", "mean", "current"):

@@ -142,4 +142,5 @@ def handedness_correct(hand_prob: np.ndarray, hand_type: np.ndarray) -> np.ndarr
     Returns:
         (N,) bool; exactly 0.5 is wrong either way.
     """
-    return np.where(hand_type > 0, hand_prob > 0.5, hand_prob < 0.5).all(axis=-1)
+    right = np.where(hand_type > 0, hand_prob > 0.5, hand_prob < 0.5)
+    return np.asarray(right.all(axis=-1))

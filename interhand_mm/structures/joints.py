@@ -18,11 +18,11 @@ NUM_JOINTS = 42
 RIGHT_WRIST, LEFT_WRIST = 20, 41
 WRISTS = (RIGHT_WRIST, LEFT_WRIST)
 
-HAND_JOINT_NAMES = tuple(f"{finger}{digit}" for finger in FINGERS for digit in (4, 3, 2, 1)) + ("wrist",)
+HAND_JOINT_NAMES = (*(f"{finger}{digit}" for finger in FINGERS for digit in (4, 3, 2, 1)), "wrist")
 JOINT_NAMES = tuple(f"{side}_{name}" for side in SIDES for name in HAND_JOINT_NAMES)
 
 # Parent of each joint; a wrist has none (-1). Digit 1 hangs on the wrist, every other digit on the next lower one.
-HAND_PARENTS = tuple(20 if j % 4 == 3 else j + 1 for j in range(20)) + (-1,)
+HAND_PARENTS = (*(20 if j % 4 == 3 else j + 1 for j in range(20)), -1)
 PARENTS = HAND_PARENTS + tuple(p + NUM_HAND_JOINTS if p >= 0 else -1 for p in HAND_PARENTS)
 BONES = tuple((child, parent) for child, parent in enumerate(PARENTS) if parent >= 0)
 
@@ -40,7 +40,7 @@ def _lighter(color: tuple[int, int, int]) -> tuple[int, int, int]:
     return r, g, b
 
 
-_RIGHT_COLORS = tuple(color for color in _FINGER_COLORS for _ in range(4)) + (_WRIST_COLOR,)
+_RIGHT_COLORS = (*(color for color in _FINGER_COLORS for _ in range(4)), _WRIST_COLOR)
 COLORS: tuple[tuple[int, int, int], ...] = _RIGHT_COLORS + tuple(_lighter(color) for color in _RIGHT_COLORS)
 
 # --- other data sets' orders, one hand of 21 joints each: ours = theirs[FROM_X] ---

@@ -32,7 +32,9 @@ def read_image(path: str | Path, flags: int = cv2.IMREAD_COLOR | cv2.IMREAD_IGNO
         raise ImageError(f"image cannot be read: {path}", got=error.strerror, mend=CHECK_DOWNLOAD) from error
     # A decoder fills what a cut JPEG lacks with grey and says nothing; its end marker cannot occur inside.
     if data.startswith(_JPEG_START) and _JPEG_END not in data[-64:]:
-        raise ImageError(f"image is cut short: {path}", got=f"{len(data)} bytes without a JPEG end marker", mend=CHECK_DOWNLOAD)
+        raise ImageError(
+            f"image is cut short: {path}", got=f"{len(data)} bytes without a JPEG end marker", mend=CHECK_DOWNLOAD
+        )
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if image is None:
         raise ImageError(f"not an image: {path}", got=f"{len(data)} bytes", mend=CHECK_DOWNLOAD)

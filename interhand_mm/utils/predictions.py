@@ -30,7 +30,7 @@ def save_predictions(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
     typed = {name: arrays[name] if dtype is None else arrays[name].astype(dtype) for name, (_, dtype) in FIELDS.items()}
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp.npz")
     try:
-        np.savez(temporary, **typed)
+        np.savez(temporary, allow_pickle=False, **typed)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -13,7 +13,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "numpy", "opencv-python-headless", "mmengine", "mmcv", "mmdet", "mmpose", "interhand_mm")
+PACKAGES = (
+    *("torch", "numpy", "opencv-python-headless", "msgspec", "pycocotools", "xtcocotools"),
+    *("mmengine", "mmcv", "mmdet", "mmpose", "interhand_mm"),
+)
 
 
 def versions() -> dict[str, str]:
@@ -34,7 +37,9 @@ def hardware() -> dict[str, Any]:
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
         model = names[0] if names else model
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {"cpu": model, "cores": os.cpu_count(), "gpus": gpus}
@@ -44,7 +49,9 @@ def git_commit() -> str | None:
     """Commit of the checkout this package stands in, with "+" where files differ from it."""
     root = Path(__file__).resolve().parents[2]
     try:
-        commit = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        commit = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
         dirty = subprocess.run(["git", "-C", str(root), "status", "--porcelain"], capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError):
         return None

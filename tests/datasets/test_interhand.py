@@ -56,7 +56,9 @@ def test_samples_by_hand(tiny):
     assert sample["rel_root_depth"] == pytest.approx(cam[41, 2] - cam[20, 2], abs=1e-3)
     assert sample["keypoints"][0, 20, 2] == 0
     assert sample["keypoints"][0, 41, 2] == 0
-    assert np.allclose(camera_to_pixel(cam, sample["focal"], sample["principal_pt"]), sample["keypoints"][0, :, :2], atol=1e-2)
+    assert np.allclose(
+        camera_to_pixel(cam, sample["focal"], sample["principal_pt"]), sample["keypoints"][0, :, :2], atol=1e-2
+    )
     single = dataset.get_data_info(0)
     assert single["keypoints_visible"][0].tolist() == [1.0] * 21 + [0.0] * 21
     assert single["rel_root_valid"] == 0
@@ -70,7 +72,11 @@ def test_joints_draw_where_the_image_shows_them(tiny):
     points = apply_affine(sample["keypoints"][0, :, :2].astype(float), sample["affine"])
     at = np.rint(points).astype(int)
     assert (sample["img"][at[:, 1], at[:, 0]].max(axis=1) > 80).all()
-    flipped = crop_sample({**dataset.get_data_info(4), "img": cv2.imread(sample["img_path"])}, Augment((0.1, 0), 1.1, 20, True), (256, 256))
+    flipped = crop_sample(
+        {**dataset.get_data_info(4), "img": cv2.imread(sample["img_path"])},
+        Augment((0.1, 0), 1.1, 20, True),
+        (256, 256),
+    )
     at = np.rint(apply_affine(flipped["keypoints"][0, :, :2].astype(float), flipped["affine"])).astype(int)
     assert (flipped["img"][at[:, 1], at[:, 0]].max(axis=1) > 80).all()
 
@@ -106,7 +112,10 @@ def test_id_list(tiny, tmp_path):
 def _rootnet(root, ids, name="rootnet_interhand2.6m_output_train.json"):
     folder = root / "rootnet_output"
     folder.mkdir(exist_ok=True)
-    rows = [dict(annot_id=i, bbox=[10.5, 20.5, 90.0, 90.0], abs_depth=[900.0 + i, 950.0], root_valid=[1.0, 1.0]) for i in ids]
+    rows = [
+        dict(annot_id=i, bbox=[10.5, 20.5, 90.0, 90.0], abs_depth=[900.0 + i, 950.0], root_valid=[1.0, 1.0])
+        for i in ids
+    ]
     (folder / name).write_text(json.dumps(rows))
 
 

@@ -80,9 +80,7 @@ def test_official_round_trip(official, model, tmp_path):
     checkpoint = read_checkpoint(ours)
     check_fits(checkpoint, model, ours)
     model.load_state_dict(checkpoint["state_dict"], strict=True)
-    assert torch.equal(
-        model.head.left_hand_head.final_layer.weight, state["module.pose_net.joint_conv_2.0.weight"]
-    )
+    assert torch.equal(model.head.left_hand_head.final_layer.weight, state["module.pose_net.joint_conv_2.0.weight"])
     convert(str(ours), str(back), None, "official", CONFIG)
     returned = read_checkpoint(back)
     assert returned["epoch"] == 20
@@ -94,7 +92,13 @@ def test_official_round_trip(official, model, tmp_path):
 def test_mmpose_round_trip(official, model, tmp_path, prefix):
     ours = from_official({"network": official[1]}, model.state_dict())["state_dict"]
     source, read, back = tmp_path / "mmpose.pth", tmp_path / "read.pth", tmp_path / "back.pth"
-    torch.save({"state_dict": {n.replace("head.", prefix, 1) if n.startswith("head.") else n: t for n, t in ours.items()}, "meta": {}}, source)
+    torch.save(
+        {
+            "state_dict": {n.replace("head.", prefix, 1) if n.startswith("head.") else n: t for n, t in ours.items()},
+            "meta": {},
+        },
+        source,
+    )
     convert(str(source), str(read), "mmpose", None, CONFIG)
     checkpoint = read_checkpoint(read)
     with pytest.raises(CheckpointError, match="normalisation"):
@@ -131,7 +135,9 @@ def test_wrong_shapes_and_names_are_refused(official, model, tmp_path):
 def test_a_detector_is_another_family(model, tmp_path):
     path = tmp_path / "detector.pth"
     torch.save({"state_dict": {"bbox_head.weight": torch.zeros(3)}}, path)
-    with pytest.raises(CheckpointError, match="does not belong to this model: 307 parameters missing, 1 unexpected") as e:
+    with pytest.raises(
+        CheckpointError, match="does not belong to this model: 307 parameters missing, 1 unexpected"
+    ) as e:
         check_fits(read_checkpoint(path), model, path)
     assert "bbox_head.weight" in str(e.value)
 

@@ -106,7 +106,13 @@ def test_mrrpe_uses_the_relative_depth():
 
 @pytest.mark.parametrize(
     ("prob", "truth", "correct"),
-    [((0.6, 0.4), (1, 0), 1), ((0.6, 0.6), (1, 0), 0), ((0.5, 0.1), (1, 0), 0), ((0.9, 0.5), (1, 0), 0), ((0.9, 0.9), (1, 1), 1)],
+    [
+        ((0.6, 0.4), (1, 0), 1),
+        ((0.6, 0.6), (1, 0), 0),
+        ((0.5, 0.1), (1, 0), 0),
+        ((0.9, 0.5), (1, 0), 0),
+        ((0.9, 0.9), (1, 1), 1),
+    ],
 )
 def test_handedness_is_strict_at_one_half(prob, truth, correct):
     assert F.handedness_correct(np.array([prob]), np.array([truth]))[0] == bool(correct)

@@ -26,9 +26,7 @@ def small_model(**changes):
     torch.manual_seed(0)
     config = dict(
         type="InterHandEstimator",
-        data_preprocessor=dict(
-            type="mmpose.PoseDataPreprocessor", mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True
-        ),
+        data_preprocessor=dict(type="mmpose.PoseDataPreprocessor", mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True),
         backbone=dict(type="mmpose.ResNet", depth=18),
         head=HEAD | dict(in_channels=512),
     )
@@ -89,7 +87,11 @@ def test_channels_last_changes_nothing():
         model = small_model(channels_last=channels_last).eval()
         data = model.data_preprocessor(batch(), training=False)
         with torch.no_grad():
-            outputs.append(model.head(model.extract_feat(torch.rand(data["inputs"].shape, generator=torch.Generator().manual_seed(1)))))
+            outputs.append(
+                model.head(
+                    model.extract_feat(torch.rand(data["inputs"].shape, generator=torch.Generator().manual_seed(1)))
+                )
+            )
     for plain, last in zip(*outputs, strict=True):
         assert torch.allclose(plain, last, atol=1e-5)
 

@@ -52,7 +52,9 @@ def test_no_cancellation_when_prediction_is_close_to_target(distance):
     target = gaussian_volume(bins.float(), size, 2.5)  # the float32 target, so that closeness is real
     noise = torch.randn(volume.shape, generator=torch.Generator().manual_seed(3))
     close = target + distance * noise
-    expected = ((close.double() - gaussian_volume(bins.float().double(), size, 2.5)).square() * weights[..., None, None, None]).mean()
+    expected = (
+        (close.double() - gaussian_volume(bins.float().double(), size, 2.5)).square() * weights[..., None, None, None]
+    ).mean()
     value = gaussian_mse(close, bins.float(), weights.float(), 2.5)
     # Below about 1e-5 of the peak the float32 prediction itself holds no more digits.
     assert value.item() == pytest.approx(expected.item(), rel=1e-4 if distance >= 1e-2 else 2e-3)
@@ -100,7 +102,7 @@ def test_second_backward_is_refused():
     volume, bins, weights = _case()
     value = gaussian_mse(volume.float().requires_grad_(), bins.float(), weights.float(), 2.5)
     value.backward(retain_graph=True)
-    with pytest.raises(RuntimeError, match="in-?place"):
+    with pytest.raises(RuntimeError, match=r"in-?place"):
         value.backward()
 
 

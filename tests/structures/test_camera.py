@@ -57,7 +57,9 @@ def test_square_bbox_by_hand():
 
 def test_crop_affine_without_rotation_maps_corners():
     affine = C.crop_affine(np.array([10.0, 20, 138, 148]), (256, 256))
-    assert np.allclose(C.apply_affine(np.array([[10.0, 20], [74, 84], [138, 148]]), affine), [[0, 0], [128, 128], [256, 256]])
+    assert np.allclose(
+        C.apply_affine(np.array([[10.0, 20], [74, 84], [138, 148]]), affine), [[0, 0], [128, 128], [256, 256]]
+    )
 
 
 def test_crop_affine_follows_the_three_published_point_pairs():

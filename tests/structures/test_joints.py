@@ -25,7 +25,9 @@ def test_names_and_parents_follow_the_published_skeleton():
 
 
 def test_skeleton_file_of_the_data_set(sample_root):
-    rows = [line.split() for line in (sample_root / "annotations/skeleton.txt").read_text().splitlines() if line[0] != "#"]
+    rows = [
+        line.split() for line in (sample_root / "annotations/skeleton.txt").read_text().splitlines() if line[0] != "#"
+    ]
     assert [int(row[2]) for row in rows] == list(J.PARENTS)
     short = [name.replace("right_", "r_").replace("left_", "l_") for name in J.JOINT_NAMES]
     assert [row[0] for row in rows] == short

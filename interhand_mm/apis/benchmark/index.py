@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from ...utils.provenance import provenance
 from .annotations import write_annotations
-from .provenance import provenance
 
 PEERS = ("mmpose", "pycocotools")
 _SPLIT = "train"
@@ -151,5 +151,5 @@ def benchmark_index(count: int, peers: tuple[str, ...] = PEERS, repeat: int = 1)
         "file_mb": sizes,
         "ratios": ratios,
         "loaders": loaders,
-        "provenance": provenance(("numpy", "msgspec", "mmpose", "pycocotools", "xtcocotools")),
+        "provenance": provenance(),
     }

@@ -54,7 +54,9 @@ class RandomBackgroundReplace(BaseTransform):
         if not 0 <= prob <= 1:
             raise ConfigError("RandomBackgroundReplace: prob", got=prob, want="between 0 and 1")
         if backgrounds is None:
-            raise BackgroundError("no photographs were named for RandomBackgroundReplace", mend="pass --backgrounds DIR")
+            raise BackgroundError(
+                "no photographs were named for RandomBackgroundReplace", mend="pass --backgrounds DIR"
+            )
         self.pool = BackgroundPool(backgrounds)
         self.prob, self.mask, self.low, self.high, self.fixed_seed = prob, mask, low, high, fixed_seed
 

@@ -74,7 +74,9 @@ def hand_matte(crop: np.ndarray, points: np.ndarray, visible: np.ndarray, px_per
     return cv2.GaussianBlur(kept, (5, 5), 0)
 
 
-def _draw_hand(core: np.ndarray, reach: np.ndarray, points: np.ndarray, visible: np.ndarray, scale: float, arm_mm: float) -> None:
+def _draw_hand(
+    core: np.ndarray, reach: np.ndarray, points: np.ndarray, visible: np.ndarray, scale: float, arm_mm: float
+) -> None:
     """Draw one hand of 21 joints into the certain and the possible region."""
     pixels = np.rint(points).astype(np.int32)
 

@@ -3,4 +3,4 @@
 from .dump import DumpPredictions
 from .hand_metrics import MPJPE, MRRPE, HandednessAccuracy
 
-__all__ = ["DumpPredictions", "MPJPE", "MRRPE", "HandednessAccuracy"]
+__all__ = ["MPJPE", "MRRPE", "DumpPredictions", "HandednessAccuracy"]

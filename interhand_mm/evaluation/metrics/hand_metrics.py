@@ -72,4 +72,6 @@ class HandednessAccuracy(RunningMetric):
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
         """Fraction between 0 and 1."""
         correct, count = sums
-        return {"HandednessAccuracy": correct / count if count else float("nan")}, {"counts": {"hand_types": int(count)}}
+        return {"HandednessAccuracy": correct / count if count else float("nan")}, {
+            "counts": {"hand_types": int(count)}
+        }

@@ -1,0 +1,98 @@
+"""Import direction, import cost, registry locations: the architecture as tests."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "interhand_mm"
+# A folder (or file) may import from lower levels; those of one level never import one another.
+LEVELS = {
+    "errors": 0,
+    "structures": 1, "utils": 1, "registry": 1,
+    "codecs": 2, "evaluation/functional": 2,
+    "datasets": 3, "models": 3, "evaluation/metrics": 3, "visualization": 3, "synthesis": 3,
+    "engine": 4,
+    "apis": 5,
+}  # fmt: skip
+SHARED_LEVEL = 1  # the leaf modules of level 1 may use one another
+
+
+def _room(path: str) -> str | None:
+    return next((room for room in sorted(LEVELS, key=len, reverse=True) if path == room or path.startswith(room + "/")), None)
+
+
+def _imports(file):
+    """Rooms of this package that a file imports, relative and absolute."""
+    own = file.relative_to(PACKAGE).with_suffix("").parts
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = own[: len(own) - node.level]
+            for name in [""] if node.module else [alias.name for alias in node.names]:
+                yield "/".join([*base, *(node.module or name).split(".")]), node.lineno
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("interhand_mm."):
+            yield "/".join(node.module.split(".")[1:]), node.lineno
+
+
+def test_imports_go_downwards():
+    wrong = []
+    for file in PACKAGE.rglob("*.py"):
+        own = _room(str(file.relative_to(PACKAGE).with_suffix("")))
+        if own is None:
+            continue
+        for target, line in _imports(file):
+            room = _room(target)
+            if room is None or room == own:
+                continue
+            lower = LEVELS[room] < LEVELS[own] or (LEVELS[room] == LEVELS[own] == SHARED_LEVEL)
+            if not lower:
+                wrong.append(f"{file.relative_to(ROOT)}:{line} {own} imports {room}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_file_has_a_level():
+    lost = [
+        str(file.relative_to(PACKAGE))
+        for file in PACKAGE.rglob("*.py")
+        if file.name != "__init__.py" and _room(str(file.relative_to(PACKAGE).with_suffix(""))) is None
+    ]
+    assert not lost
+
+
+def test_importing_is_quick_and_light():
+    code = (
+        "import time, sys; t = time.perf_counter(); import interhand_mm, interhand_mm.registry;"
+        "took = time.perf_counter() - t;"
+        "print(took, any(m in sys.modules for m in ('mmdet', 'mmpose.models', 'torchvision')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split()[1] == "False"
+
+
+@pytest.mark.parametrize("name", ["MODELS", "DATASETS", "TRANSFORMS", "METRICS", "HOOKS", "OPTIM_WRAPPERS", "CODECS"])
+def test_registry_locations_import_and_register(name):
+    registry = getattr(importlib.import_module("interhand_mm.registry"), name)
+    for location in registry._locations:
+        importlib.import_module(location)
+    assert registry.module_dict
+
+
+def test_sizes_stay_readable():
+    long_files, long_functions = [], []
+    for file in [*PACKAGE.rglob("*.py"), *(ROOT / "tools").glob("*.py")]:
+        text = file.read_text()
+        if text.count("\n") > 300:
+            long_files.append(str(file.relative_to(ROOT)))
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > 60:
+                body = node.end_lineno - node.body[0].lineno if ast.get_docstring(node) is None else node.end_lineno - node.body[0].end_lineno
+                if body > 60:
+                    long_functions.append(f"{file.relative_to(ROOT)}:{node.lineno} {node.name}")
+    assert not long_files
+    assert not long_functions

@@ -1,0 +1,80 @@
+"""The tools that are not training or testing, as commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from interhand_mm.apis.browse import browse
+from interhand_mm.utils.config import DataOptions, load_config
+from interhand_mm.utils.provenance import write_json
+from interhand_mm.visualization.overlay import contact_sheet, draw_hands
+from tests.conftest import ROOT
+from tests.tiny import write_photographs, write_set
+
+
+def run(*command: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=300, env={**os.environ})
+
+
+def test_doctor_finds_all_well():
+    done = run("tools/doctor.py")
+    assert done.returncode == 0, done.stdout
+    assert "mmcv.ops loads" in done.stdout
+    assert done.stdout.rstrip().endswith("all well")
+
+
+@pytest.mark.parametrize("tool", sorted(path.name for path in (ROOT / "tools").glob("*.py")))
+def test_every_tool_answers_help_quickly(tool):
+    done = run(f"tools/{tool}", "--help") if tool != "doctor.py" else run("tools/doctor.py")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("script", ["dist_train", "dist_test", "slurm_train", "slurm_test"])
+def test_shell_scripts_parse_and_say_how_to_be_called(script):
+    path = str(ROOT / f"tools/{script}.sh")
+    assert subprocess.run(["bash", "-n", path], check=False).returncode == 0
+    done = subprocess.run(["bash", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"bash tools/{script}.sh" in done.stderr
+
+
+@pytest.mark.parametrize(("phase", "variant"), [("train", None), ("test", "augmented")])
+def test_browse_draws_joints_and_backgrounds(tmp_path, phase, variant):
+    data = DataOptions(data_root=str(write_set(tmp_path / "tiny")), backgrounds=[str(write_photographs(tmp_path / "photos"))])
+    cfg = load_config(ROOT / "configs/internet_bgaug.py", ["test_dataloader.dataset.split=train"], data)
+    sheet = browse(cfg, phase, num=8, seed=0, variant=variant)
+    assert sheet.shape == (2 * 260 + 4, 4 * 516 + 4, 3)
+    assert sheet.std() > 20
+
+
+def test_drawing_leaves_its_input_and_skips_invisible():
+    image = np.full((64, 64, 3), 50, np.uint8)
+    points = np.full((42, 2), 32.0)
+    assert np.array_equal(draw_hands(image, points, np.zeros(42)), image)
+    drawn = draw_hands(image, points, np.ones(42))
+    assert not np.array_equal(drawn, image)
+    assert (image == 50).all()
+    assert draw_hands(image, np.full((42, 2), np.nan), np.ones(42)).shape == image.shape
+    assert contact_sheet([image] * 5, columns=3).shape == (2 * 68 + 4, 3 * 68 + 4, 3)
+
+
+def test_json_is_whole_or_absent(tmp_path):
+    target = tmp_path / "a" / "m.json"
+    write_json(target, {"x": float("nan"), "y": [1.5]})
+    assert target.read_text() == '{\n  "x": null,\n  "y": [\n    1.5\n  ]\n}\n'
+    with pytest.raises(TypeError):
+        write_json(target, {"x": object()})
+    assert [path.name for path in target.parent.iterdir()] == ["m.json"]
+
+
+def test_browse_command(tmp_path):
+    root = write_set(tmp_path / "tiny")
+    done = run("tools/browse_dataset.py", "configs/internet.py", "--data-root", str(root), "--num", "4", "--out", str(tmp_path / "s.jpg"))
+    assert done.returncode == 0, done.stderr
+    assert cv2.imread(str(tmp_path / "s.jpg")) is not None

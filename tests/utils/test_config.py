@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+
+from interhand_mm.errors import ConfigError
+from interhand_mm.utils.config import DataOptions, load_config, walk_dicts
+from tests.conftest import ROOT
+
+CONFIGS = sorted(path for path in (ROOT / "configs").rglob("*.py") if "_base_" not in path.parts)
+INTERNET = ROOT / "configs/internet.py"
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_every_config_loads_and_shares_one_codec(path):
+    cfg = load_config(path, ["codec.sigma=1.75"] if "codec" in path.read_text() or "internet" in path.stem else [])
+    copies = [node[key] for _, node in walk_dicts(cfg._cfg_dict) for key in ("encoder", "decoder") if isinstance(node.get(key), dict)]
+    assert all(copy == cfg.codec for copy in copies)
+    assert cfg.work_dir == f"work_dirs/{path.stem}"
+
+
+def test_codec_reaches_network_and_data():
+    cfg = load_config(INTERNET, ["codec.heatmap_size=(32,32,16)"])
+    assert cfg.model.head.decoder.heatmap_size == (32, 32, 16)
+    encoders = [step.encoder for step in cfg.train_dataloader.dataset.pipeline if "encoder" in step]
+    assert len(encoders) == 2
+    assert all(encoder.heatmap_size == (32, 32, 16) for encoder in encoders)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optim_wraper.lr=5", "did you mean 'optim_wrapper'"),
+        ("model.head.channels=5", "no key 'model.head.channels'"),
+        ("train_dataloader.dataset.pipeline.9.prob=0", "index below"),
+        ("train_pipeline.1.shift=0", "no key 'train_pipeline'"),
+        ("model.head.decoder.sigma=3", "set codec.sigma"),
+        ("model.type.x=1", "has no keys"),
+        ("just_a_word", "key.sub=value"),
+    ],
+)
+def test_overrides_that_would_have_no_effect_are_refused(override, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(INTERNET, [override])
+
+
+def test_values_and_added_keys():
+    cfg = load_config(
+        INTERNET,
+        ["model.channels_last=True", "param_scheduler.0.milestones=[1,2]", "+model.neck.type=Identity", "load_from=none", "log_level=DEBUG"],
+    )
+    assert cfg.model.channels_last is True
+    assert cfg.param_scheduler[0].milestones == [1, 2]
+    assert cfg.model.neck.type == "Identity"
+    assert cfg.load_from is None
+    assert cfg.log_level == "DEBUG"
+
+
+def test_data_options_reach_every_place():
+    cfg = load_config(
+        ROOT / "configs/internet_bgaug.py",
+        [],
+        DataOptions(data_root="/d", split="val", annot_subset="human_annot", depth_source="rootnet", backgrounds=["/a", "/b"], strict="skip"),
+    )
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        assert loader.dataset.data_root == "/d"
+        assert loader.dataset.strict == "skip"
+        assert loader.dataset.annot_subset == "human_annot"
+    assert "depth_source" not in cfg.train_dataloader.dataset
+    assert cfg.test_dataloader.dataset.depth_source == "rootnet"
+    assert cfg.test_dataloader.dataset.split == "val"
+    assert cfg.train_dataloader.dataset.split == "train"
+    assert cfg.train_dataloader.dataset.pipeline[2].backgrounds == "/a"
+    assert cfg.test_variants.augmented[0].backgrounds == "/b"
+
+
+def test_data_root_override_is_shared():
+    cfg = load_config(INTERNET, ["data_root=/elsewhere"])
+    assert cfg.val_dataloader.dataset.data_root == "/elsewhere"
+
+
+def test_missing_and_broken_files(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_config(tmp_path / "none.py")
+    broken = tmp_path / "broken.py"
+    broken.write_text("model = dict(")
+    with pytest.raises(ConfigError, match=r"broken\.py"):
+        load_config(broken)
+
+
+def test_inheritance_is_shallow():
+    for path in CONFIGS:
+        depth, text = 0, path.read_text()
+        assert text.count("\n") <= 100, path
+        while "_base_ = [" in text and depth < 3:
+            base = (path.parent / text.split('_base_ = ["')[1].split('"')[0]).resolve()
+            depth, path, text = depth + 1, base, base.read_text()
+        assert depth <= 2, path
