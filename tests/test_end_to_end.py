@@ -128,9 +128,9 @@ def test_background_config_prints_the_ratio(data, trained, tmp_path):
     assert any("augmented/original" in log.read_text() for log in work_dir.rglob("*.log"))
 
 
-def shell(command: list[str], **more) -> subprocess.CompletedProcess:
-    env = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1", "INTERHAND_CHECKS": "1"}
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, **more)
+def shell(command: list[str], extra: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+    env = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1", "INTERHAND_CHECKS": "1", **(extra or {})}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
 
 
 def options(data) -> list[str]:
@@ -170,6 +170,34 @@ def test_two_processes_train(data, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "epoch_2.pth").is_file()
+
+
+def test_slurm_script_trains(data, tmp_path):
+    # A stand-in for Slurm: drops srun's own options and runs the rest as task 0 of 1.
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "srun").write_text(
+        '#!/bin/bash\nwhile [ "$1" != bash ]; do shift; done\n'
+        'export SLURM_PROCID=0 SLURM_NTASKS=1 SLURM_LOCALID=0 SLURM_NODELIST=localhost\nexec "$@"\n'
+    )
+    (tools / "scontrol").write_text("#!/bin/bash\necho 127.0.0.1\n")
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    environment = {"PATH": f"{tools}:{os.environ['PATH']}", "PORT": "29611"}
+    work_dir = tmp_path / "slurm"
+    command = [
+        "bash",
+        "tools/slurm_train.sh",
+        "gpu",
+        "hands",
+        "configs/internet.py",
+        "--work-dir",
+        str(work_dir),
+        *options(data),
+    ]
+    done = shell(command, extra=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (work_dir / "epoch_2.pth").is_file()
 
 
 @pytest.mark.parametrize(

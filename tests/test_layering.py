@@ -25,7 +25,9 @@ SHARED_LEVEL = 1  # the leaf modules of level 1 may use one another
 
 
 def _room(path: str) -> str | None:
-    return next((room for room in sorted(LEVELS, key=len, reverse=True) if path == room or path.startswith(room + "/")), None)
+    return next(
+        (room for room in sorted(LEVELS, key=len, reverse=True) if path == room or path.startswith(room + "/")), None
+    )
 
 
 def _imports(file):
@@ -91,7 +93,11 @@ def test_sizes_stay_readable():
             long_files.append(str(file.relative_to(ROOT)))
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > 60:
-                body = node.end_lineno - node.body[0].lineno if ast.get_docstring(node) is None else node.end_lineno - node.body[0].end_lineno
+                body = (
+                    node.end_lineno - node.body[0].lineno
+                    if ast.get_docstring(node) is None
+                    else node.end_lineno - node.body[0].end_lineno
+                )
                 if body > 60:
                     long_functions.append(f"{file.relative_to(ROOT)}:{node.lineno} {node.name}")
     assert not long_files

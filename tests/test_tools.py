@@ -19,7 +19,9 @@ from tests.tiny import write_photographs, write_set
 
 
 def run(*command: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=300, env={**os.environ})
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=300, env={**os.environ}
+    )
 
 
 def test_doctor_finds_all_well():
@@ -46,7 +48,9 @@ def test_shell_scripts_parse_and_say_how_to_be_called(script):
 
 @pytest.mark.parametrize(("phase", "variant"), [("train", None), ("test", "augmented")])
 def test_browse_draws_joints_and_backgrounds(tmp_path, phase, variant):
-    data = DataOptions(data_root=str(write_set(tmp_path / "tiny")), backgrounds=[str(write_photographs(tmp_path / "photos"))])
+    data = DataOptions(
+        data_root=str(write_set(tmp_path / "tiny")), backgrounds=[str(write_photographs(tmp_path / "photos"))]
+    )
     cfg = load_config(ROOT / "configs/internet_bgaug.py", ["test_dataloader.dataset.split=train"], data)
     sheet = browse(cfg, phase, num=8, seed=0, variant=variant)
     assert sheet.shape == (2 * 260 + 4, 4 * 516 + 4, 3)
@@ -75,6 +79,15 @@ def test_json_is_whole_or_absent(tmp_path):
 
 def test_browse_command(tmp_path):
     root = write_set(tmp_path / "tiny")
-    done = run("tools/browse_dataset.py", "configs/internet.py", "--data-root", str(root), "--num", "4", "--out", str(tmp_path / "s.jpg"))
+    done = run(
+        "tools/browse_dataset.py",
+        "configs/internet.py",
+        "--data-root",
+        str(root),
+        "--num",
+        "4",
+        "--out",
+        str(tmp_path / "s.jpg"),
+    )
     assert done.returncode == 0, done.stderr
     assert cv2.imread(str(tmp_path / "s.jpg")) is not None

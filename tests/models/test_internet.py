@@ -152,3 +152,19 @@ def test_refinement_recovers_fractions():
     bins = torch.tensor([[[20.3, 30.7, 12.4]] * 42])
     refined, _ = head.decode_keypoints(gaussian_volume(bins, (64, 64, 64), 2.5))
     assert (refined - bins).abs().max() < 1e-3
+
+
+def test_backbone_starts_from_a_local_imagenet_file(tmp_path):
+    # torchvision's layout: the backbone's names without a prefix, and a classifier that is not wanted.
+    source = small_model()
+    state = {name: torch.rand_like(value.float()) for name, value in source.backbone.state_dict().items()}
+    state["fc.weight"] = torch.zeros(1000, 512)
+    path = tmp_path / "resnet18.pth"
+    torch.save(state, path)
+    model = small_model(
+        backbone=dict(type="mmpose.ResNet", depth=18, init_cfg=dict(type="Pretrained", checkpoint=str(path)))
+    )
+    model.init_weights()
+    loaded = model.backbone.state_dict()
+    assert torch.equal(loaded["conv1.weight"], state["conv1.weight"])
+    assert torch.equal(loaded["layer4.1.conv2.weight"], state["layer4.1.conv2.weight"])

@@ -13,7 +13,12 @@ INTERNET = ROOT / "configs/internet.py"
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_every_config_loads_and_shares_one_codec(path):
     cfg = load_config(path, ["codec.sigma=1.75"] if "codec" in path.read_text() or "internet" in path.stem else [])
-    copies = [node[key] for _, node in walk_dicts(cfg._cfg_dict) for key in ("encoder", "decoder") if isinstance(node.get(key), dict)]
+    copies = [
+        node[key]
+        for _, node in walk_dicts(cfg._cfg_dict)
+        for key in ("encoder", "decoder")
+        if isinstance(node.get(key), dict)
+    ]
     assert all(copy == cfg.codec for copy in copies)
     assert cfg.work_dir == f"work_dirs/{path.stem}"
 
@@ -46,7 +51,13 @@ def test_overrides_that_would_have_no_effect_are_refused(override, message):
 def test_values_and_added_keys():
     cfg = load_config(
         INTERNET,
-        ["model.channels_last=True", "param_scheduler.0.milestones=[1,2]", "+model.neck.type=Identity", "load_from=none", "log_level=DEBUG"],
+        [
+            "model.channels_last=True",
+            "param_scheduler.0.milestones=[1,2]",
+            "+model.neck.type=Identity",
+            "load_from=none",
+            "log_level=DEBUG",
+        ],
     )
     assert cfg.model.channels_last is True
     assert cfg.param_scheduler[0].milestones == [1, 2]
@@ -59,7 +70,14 @@ def test_data_options_reach_every_place():
     cfg = load_config(
         ROOT / "configs/internet_bgaug.py",
         [],
-        DataOptions(data_root="/d", split="val", annot_subset="human_annot", depth_source="rootnet", backgrounds=["/a", "/b"], strict="skip"),
+        DataOptions(
+            data_root="/d",
+            split="val",
+            annot_subset="human_annot",
+            depth_source="rootnet",
+            backgrounds=["/a", "/b"],
+            strict="skip",
+        ),
     )
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         assert loader.dataset.data_root == "/d"
