@@ -85,7 +85,9 @@ def _draw_hand(
 
     for child, parent in BONES[: NUM_HAND_JOINTS - 1]:
         if visible[child] and visible[parent]:
-            cv2.line(core, pixels[child], pixels[parent], 255, width(_CORE_MM))
+            # The tip joint is the finger's very end: a round core about it would stand out of the finger.
+            end = pixels[parent] + (pixels[child] - pixels[parent]) * 7 // 10 if child % 4 == 0 else pixels[child]
+            cv2.line(core, end, pixels[parent], 255, width(_CORE_MM))
             cv2.line(reach, pixels[child], pixels[parent], 255, width(_REACH_MM))
     palm = [j for j in _PALM if visible[j]]
     if len(palm) >= 3:
