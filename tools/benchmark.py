@@ -1,6 +1,7 @@
 """Measure this project beside its peers, ratios first.
 
-python tools/benchmark.py index --n 50000 --json index.json
+    python tools/benchmark.py index --n 50000 --json index.json
+    python tools/benchmark.py render --n 400
 """
 
 from __future__ import annotations
@@ -30,8 +31,24 @@ def print_index(result: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
+def print_render(result: dict[str, Any], console: Console) -> None:
+    table = Table(title=f"synthetic hands, {result['count']:,} images, all in")
+    for heading in ("processes", "faster by", "ms an image", "images a second"):
+        table.add_column(heading, justify="right")
+    for name, run in result["runs"].items():
+        ratio = f"{result['ratios'][name]:.2f}x"
+        table.add_row(name, ratio, f"{run['ms_per_image']:.1f}", f"{run['images_per_second']:.0f}")
+    console.print(table)
+
+
 def index(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     return benchmark_index(args.n, tuple(args.peers), args.repeat), print_index
+
+
+def render(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    from interhand_mm.apis.benchmark.render import benchmark_render
+
+    return benchmark_render(args.n, tuple(args.workers), args.repeat), print_render
 
 
 def parse_args() -> argparse.Namespace:
@@ -44,6 +61,10 @@ def parse_args() -> argparse.Namespace:
     one.add_argument("--n", type=int, default=50_000, help="annotations in the synthetic set")
     one.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS, help="none: give the option alone")
     one.set_defaults(run=index)
+    two = commands.add_parser("render", parents=[common], help="synthetic hands: images a second")
+    two.add_argument("--n", type=int, default=400, help="images a run")
+    two.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="numbers of processes")
+    two.set_defaults(run=render)
     return parser.parse_args()
 
 

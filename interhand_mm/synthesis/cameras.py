@@ -1,0 +1,82 @@
+"""A ring of calibrated virtual cameras round the subject.
+
+World: millimetres, x to the image's right for the camera in front, y down, z away from that camera; the hands are at
+the origin and the person looks towards -z.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SIZES = {"portrait": (334, 512), "landscape": (512, 334)}  # width, height px, as released
+FOCAL_PX, FOCAL_SPREAD_PX = 1270.0, 6.0
+DISTANCE_MM = (950.0, 1170.0)
+AZIMUTH_DEG, ELEVATION_DEG = 55.0, 24.0
+COLOUR_PREFIX, GREY_PREFIX = 400000, 410000  # ids that start with 41 are grey cameras in InterHand2.6M
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One calibrated camera; conventions of structures/camera.py."""
+
+    name: str
+    rotation: np.ndarray  # (3, 3) world to camera
+    position: np.ndarray  # (3,) mm
+    focal: np.ndarray  # (2,) px
+    principal_pt: np.ndarray  # (2,) px
+    size: tuple[int, int]  # width, height px
+
+    @property
+    def grey(self) -> bool:
+        """Whether the camera gives grey images."""
+        return self.name.startswith("41")
+
+
+def look_at(position: np.ndarray, target: np.ndarray, roll: float) -> np.ndarray:
+    """(3, 3) world-to-camera rotation: forward to the target, y nearest to world y (down), then roll in rad."""
+    forward = (target - position) / np.linalg.norm(target - position)
+    right = np.cross(np.array([0.0, 1.0, 0.0]), forward)
+    right /= np.linalg.norm(right)
+    down = np.cross(forward, right)
+    c, s = np.cos(roll), np.sin(roll)
+    return np.stack([c * right + s * down, -s * right + c * down, forward])
+
+
+def camera_ring(
+    rng: np.random.Generator, count: int, first_id: int, sizes: tuple[str, ...] = ("portrait", "landscape")
+) -> list[Camera]:
+    """Cameras on an arc in front of the subject, evenly over azimuth, jittered in everything else.
+
+    Args:
+        rng: Source of the calibration.
+        count: Number of cameras.
+        first_id: Added to the colour or grey prefix to make the names.
+        sizes: Keys of `SIZES` (or "WxH"), dealt out in turn.
+    """
+    cameras = []
+    azimuths = np.linspace(-AZIMUTH_DEG, AZIMUTH_DEG, count) if count > 1 else np.zeros(1)
+    for i in range(count):
+        azimuth = np.deg2rad(azimuths[i] + rng.uniform(-3, 3))
+        elevation = np.deg2rad(rng.uniform(-ELEVATION_DEG, ELEVATION_DEG))
+        distance = rng.uniform(*DISTANCE_MM)
+        unit = np.array([np.sin(azimuth) * np.cos(elevation), -np.sin(elevation), -np.cos(azimuth) * np.cos(elevation)])
+        target = rng.normal(0, 12, 3)
+        position = unit * distance + target
+        name = sizes[i % len(sizes)]
+        width, height = SIZES[name] if name in SIZES else tuple(int(v) for v in name.split("x"))
+        focal = (FOCAL_PX + rng.normal(0, FOCAL_SPREAD_PX)) * (max(width, height) / 512.0)
+        principal = np.array([width / 2, height / 2]) + rng.normal(0, 10, 2)
+        prefix = GREY_PREFIX if rng.random() < 0.3 else COLOUR_PREFIX
+        cameras.append(
+            Camera(
+                name=str(prefix + first_id + i),
+                rotation=look_at(position, target, rng.normal(0, 0.03)),
+                position=position,
+                focal=np.array([focal, focal + rng.normal(0, 0.15)]),
+                principal_pt=principal,
+                size=(width, height),
+            )
+        )
+    return cameras

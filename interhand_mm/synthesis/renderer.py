@@ -1,0 +1,286 @@
+"""CPU renderer: skinning, a z-buffer at twice the resolution and adaptive resolve, all numba.
+
+Two samples a pixel and axis decide coverage; colour is computed once where a pixel's four samples see one smooth
+surface, and per sample at outlines. Nothing here is random. Pixel centres are integers (structures/camera.py), so
+sample (i, j) of the fine grid lies at pixel ((j - 0.5) / 2, (i - 0.5) / 2).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+FAR = np.float32(1e9)
+# Interpolated attributes of a vertex, columns of the (V, 13) table.
+LIT, NORMAL, NAIL, CREASE, PALM_CREASE, BACK_CREASE, GLOSS, SHADOW, IS_HAND = 0, 3, 6, 7, 8, 9, 10, 11, 12
+ATTRIBUTES = 13
+EDGE_MM = 4.0  # samples of one pixel further apart in depth than this are shaded one by one
+# Bits of the mask files.
+RIGHT_AMODAL, LEFT_AMODAL, RIGHT_VISIBLE, LEFT_VISIBLE = 1, 2, 4, 8
+RIGHT_LIMB_AMODAL, LEFT_LIMB_AMODAL, RIGHT_LIMB_VISIBLE, LEFT_LIMB_VISIBLE = 16, 32, 64, 128
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def skin(vertices, normals, bones, weights, moves):
+    """Linear blend skinning.
+
+    Inputs:
+        vertices, normals: (V, 3) rest pose, mm.
+        bones, weights: (V, 4).
+        moves: (B, 3, 4) rest to world; may mirror.
+
+    Returns:
+        points (V, 3) mm and unit normals (V, 3), float32.
+    """
+    n = vertices.shape[0]
+    points, turned = np.empty((n, 3), np.float32), np.empty((n, 3), np.float32)
+    m = np.empty((3, 4))
+    for i in range(n):
+        for r in range(3):
+            for c in range(4):
+                m[r, c] = 0.0
+        for k in range(4):
+            w = weights[i, k]
+            if w > 0.0:
+                b = bones[i, k]
+                for r in range(3):
+                    for c in range(4):
+                        m[r, c] += w * moves[b, r, c]
+        x, y, z = vertices[i, 0], vertices[i, 1], vertices[i, 2]
+        u, v, w2 = normals[i, 0], normals[i, 1], normals[i, 2]
+        length = 1e-12
+        for r in range(3):
+            points[i, r] = m[r, 0] * x + m[r, 1] * y + m[r, 2] * z + m[r, 3]
+            value = m[r, 0] * u + m[r, 1] * v + m[r, 2] * w2
+            turned[i, r] = value
+            length += value * value
+        length = np.sqrt(length)
+        for r in range(3):
+            turned[i, r] /= length
+    return points, turned
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def project_fine(points, rotation, position, focal, principal, factor):
+    """World points (V, 3) to fine-grid column, row and camera depth, (V, 3) float32; `factor` samples a pixel axis."""
+    out = np.empty(points.shape, np.float32)
+    for i in range(points.shape[0]):
+        x, y, z = points[i, 0] - position[0], points[i, 1] - position[1], points[i, 2] - position[2]
+        cx = rotation[0, 0] * x + rotation[0, 1] * y + rotation[0, 2] * z
+        cy = rotation[1, 0] * x + rotation[1, 1] * y + rotation[1, 2] * z
+        cz = rotation[2, 0] * x + rotation[2, 1] * y + rotation[2, 2] * z
+        if cz > 50.0:
+            out[i, 0] = factor * (focal[0] * cx / cz + principal[0]) + 0.5 * (factor - 1)
+            out[i, 1] = factor * (focal[1] * cy / cz + principal[1]) + 0.5 * (factor - 1)
+        else:  # behind the lens: outside every image
+            out[i, 0], out[i, 1] = -1e6, -1e6
+        out[i, 2] = cz
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def seen_by(points, normals, rotation, position, focal, principal, size, seen):
+    """Set `seen` (V,) True, in place, for vertices in a camera's image that do not face well away from it."""
+    for i in range(points.shape[0]):
+        x, y, z = points[i, 0] - position[0], points[i, 1] - position[1], points[i, 2] - position[2]
+        away = x * normals[i, 0] + y * normals[i, 1] + z * normals[i, 2]
+        if away > 0.0 and away * away > 0.2 * (x * x + y * y + z * z):
+            continue
+        cz = rotation[2, 0] * x + rotation[2, 1] * y + rotation[2, 2] * z
+        if cz < 50.0:
+            continue
+        u = focal[0] * (rotation[0, 0] * x + rotation[0, 1] * y + rotation[0, 2] * z) / cz + principal[0]
+        v = focal[1] * (rotation[1, 0] * x + rotation[1, 1] * y + rotation[1, 2] * z) / cz + principal[1]
+        if -25.0 < u < size[0] + 25.0 and -25.0 < v < size[1] + 25.0:
+            seen[i] = True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def rasterise(screen, faces, flip, backs, is_hand, depth, owner, cover):
+    """Draw one closed mesh into its own depth buffer.
+
+    Inputs:
+        screen: (V, 3) from `project_fine`.
+        faces: (F, 3).
+        backs: True where the arm comes towards the camera: the hand's back faces then count for its amodal mask,
+            because its cut end is open.
+        flip: True where the mesh is mirrored, so that its front faces turn the other way.
+        is_hand: (V,) 1 on the hand, 0 on the arm.
+        depth, owner: (H, W) float32 and int32, changed in place: nearest depth mm and its face.
+        cover: (H, W) uint8, in place: bit 1 some hand face lies here, bit 2 some face.
+    """
+    height, width = depth.shape
+    for f in range(faces.shape[0]):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        if flip:
+            b, c = c, b
+        ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        front = area < 0.0  # outward faces turn clockwise once y points down
+        hand = is_hand[a] + is_hand[b] + is_hand[c] > 1.5
+        if abs(area) < 1e-9 or not (front or (hand and backs)):
+            continue
+        x0 = max(int(np.ceil(min(ax, bx, cx))), 0)
+        x1 = min(int(np.floor(max(ax, bx, cx))), width - 1)
+        y0 = max(int(np.ceil(min(ay, by, cy))), 0)
+        y1 = min(int(np.floor(max(ay, by, cy))), height - 1)
+        if x0 > x1 or y0 > y1 or ax < -1e5 or bx < -1e5 or cx < -1e5:
+            continue
+        bits = np.uint8(3) if hand else np.uint8(2)
+        inv = 1.0 / area
+        az, bz, cz = screen[a, 2], screen[b, 2], screen[c, 2]
+        step_a, step_b = (by - cy) * inv, (cy - ay) * inv
+        for y in range(y0, y1 + 1):
+            wa = ((bx - x0) * (cy - y) - (by - y) * (cx - x0)) * inv - step_a
+            wb = ((cx - x0) * (ay - y) - (cy - y) * (ax - x0)) * inv - step_b
+            for x in range(x0, x1 + 1):
+                wa += step_a
+                wb += step_b
+                wc = 1.0 - wa - wb
+                # A hair of tolerance: adjacent faces leave no gap.
+                if wa >= -1e-5 and wb >= -1e-5 and wc >= -1e-5:
+                    cover[y, x] |= bits
+                    if not front:
+                        continue
+                    z = wa * az + wb * bz + wc * cz
+                    if z < depth[y, x]:
+                        depth[y, x] = z
+                        owner[y, x] = f
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _interpolate(row, col, face, screen, faces, table, out):
+    """Attributes of one face at a sample, into `out` (ATTRIBUTES,)."""
+    a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+    ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
+    inv = 1.0 / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
+    wa = ((bx - col) * (cy - row) - (by - row) * (cx - col)) * inv
+    wb = ((cx - col) * (ay - row) - (cy - row) * (ax - col)) * inv
+    wc = 1.0 - wa - wb
+    for k in range(ATTRIBUTES):
+        out[k] = wa * table[a, k] + wb * table[b, k] + wc * table[c, k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _skin_colour(attr, look, shine_dirs, shine, nail_ratio, colour):
+    """Linear RGB from interpolated attributes: creases, nails, two highlights and grazing sheen."""
+    nx, ny, nz = attr[3], attr[4], attr[5]
+    inv = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-12)
+    nx, ny, nz = nx * inv, ny * inv, nz * inv
+    s = attr[7]
+    line = np.exp(-(s * s) * 0.55) * attr[8] if attr[8] > 0.01 else 0.0
+    wave = 0.5 + 0.5 * np.cos(2.1 * s) if attr[9] > 0.01 else 0.0
+    dark = 1.0 - 0.36 * line - 0.17 * wave * wave * attr[9]
+    nail = min(max(attr[6] * 5.0 + 0.35, 0.0), 1.0)
+    rim = max(0.0, 1.0 - abs(attr[6] * 5.0 - 0.1) * 0.9) * 0.34 * (1.0 if attr[6] > -0.6 else 0.0)
+    facing = max(-(nx * look[0] + ny * look[1] + nz * look[2]), 0.0)
+    light = 0.0
+    power = 20.0 + 45.0 * nail
+    for k in range(shine_dirs.shape[0]):
+        d = nx * shine_dirs[k, 0] + ny * shine_dirs[k, 1] + nz * shine_dirs[k, 2]
+        if d > 0.75:
+            light += shine[k] * np.exp(-power * (1.0 - d) * 1.6)
+    edge = (1.0 - facing) * (1.0 - facing)
+    edge *= edge
+    gloss = attr[10] * attr[11] * (0.05 + 0.30 * nail) * light * (1.0 - 0.5 * line)
+    for c in range(3):
+        tint = 1.0 + nail * (nail_ratio[c] - 1.0)
+        warm = 1.0 - line * (0.0, 0.10, 0.12)[c]
+        colour[c] = attr[c] * dark * (1.0 - rim) * tint * warm * (1.0 - 0.10 * edge) + gloss
+    return facing
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def resolve(  # noqa: C901 - one numba kernel
+    depths, owners, screens0, screens1, faces0, faces1, tables0, tables1, look, shine_dirs, shine, nail0, nail1,
+    cloth_depth, background, region, image, depth_out,
+):  # fmt: skip
+    """Shade and average the four samples of every pixel over a background.
+
+    Inputs:
+        depths, owners: (2, 2H, 2W) of the right and left limb (empty: FAR and -1).
+        screens*, faces*, tables*: per limb, fine-grid vertices, faces and (V, 13) attributes.
+        look: (3,) world viewing direction. shine_dirs (L, 3), shine (L,): half vectors and strengths of highlights.
+        nail0, nail1: (3,) nail colour / skin colour.
+        cloth_depth: (H, W) mm of the clothing behind, FAR where none.
+        background: (H, W, 3) float32 linear RGB.
+        region: (4,) x0, y0, x1, y1 px beyond which there is no limb.
+        image, depth_out: (H, W, 3) and (H, W) float32, in place within the region: linear RGB; mm, 0 where no limb.
+    """
+    attr, colour, total = np.empty(ATTRIBUTES, np.float32), np.empty(3), np.empty(3)
+    for y in range(region[1], region[3]):
+        for x in range(region[0], region[2]):
+            count, nearest, farthest, first = 0, FAR, np.float32(0.0), -1
+            same = True
+            for k in range(4):
+                r, c = 2 * y + k // 2, 2 * x + k % 2
+                limb = 0 if depths[0, r, c] <= depths[1, r, c] else 1
+                z = depths[limb, r, c]
+                if z < cloth_depth[y, x]:
+                    count += 1
+                    nearest, farthest = min(nearest, z), max(farthest, z)
+                    if first < 0:
+                        first = limb
+                    elif first != limb:
+                        same = False
+            depth_out[y, x] = nearest if count >= 2 else 0.0
+            if count == 0:
+                continue
+            for c in range(3):
+                total[c] = background[y, x, c] * (4 - count)
+            once = same and farthest - nearest < EDGE_MM
+            for k in range(4):
+                r, c = 2 * y + k // 2, 2 * x + k % 2
+                limb = 0 if depths[0, r, c] <= depths[1, r, c] else 1
+                if depths[limb, r, c] >= cloth_depth[y, x]:
+                    continue
+                face = owners[limb, r, c]
+                row, col = (2 * y + 0.5, 2 * x + 0.5) if once else (float(r), float(c))
+                if limb == 0:
+                    _interpolate(row, col, face, screens0, faces0, tables0, attr)
+                    _skin_colour(attr, look, shine_dirs, shine, nail0, colour)
+                else:
+                    _interpolate(row, col, face, screens1, faces1, tables1, attr)
+                    _skin_colour(attr, look, shine_dirs, shine, nail1, colour)
+                share = count if once else 1
+                for i in range(3):
+                    total[i] += max(colour[i], 0.0) * share
+                if once:
+                    break
+            for c in range(3):
+                image[y, x, c] = total[c] * 0.25
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def mask_bits(depths, covers, owners, hand_faces0, hand_faces1, cloth_depth, region, out):  # noqa: C901 - one numba kernel
+    """Mask file of one view: bits as named above, (H, W) uint8, written to `out` within `region`.
+
+    A pixel belongs to what at least two of its four samples see; visible masks are disjoint and within the amodal.
+    `hand_faces*` (F,) tell a limb's hand faces from its arm faces.
+    """
+    amodal, visible = np.empty((2, 2), np.int64), np.empty((2, 2), np.int64)
+    for y in range(region[1], region[3]):
+        for x in range(region[0], region[2]):
+            amodal[:] = 0
+            visible[:] = 0
+            for k in range(4):
+                r, c = 2 * y + k // 2, 2 * x + k % 2
+                for limb in range(2):
+                    amodal[limb, 0] += covers[limb, r, c] & 1
+                    if depths[limb, r, c] < cloth_depth[y, x]:  # an arm within the clothes is no foreground
+                        amodal[limb, 1] += 1
+                limb = 0 if depths[0, r, c] <= depths[1, r, c] else 1
+                if depths[limb, r, c] < cloth_depth[y, x]:
+                    face = owners[limb, r, c]
+                    visible[limb, 1] += 1
+                    visible[limb, 0] += hand_faces0[face] if limb == 0 else hand_faces1[face]
+            bits = 0
+            for part in range(2):
+                for limb in range(2):
+                    bits |= (1 if amodal[limb, part] >= 2 else 0) << (limb + 4 * part)
+                right, left = visible[0, part], visible[1, part]
+                if right >= 2 and right >= left:
+                    bits |= 4 << (4 * part)
+                elif left >= 2:
+                    bits |= 8 << (4 * part)
+            out[y, x] = bits

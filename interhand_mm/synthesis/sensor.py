@@ -1,0 +1,100 @@
+"""From linear light to the file: exposure, tint, lens blur, grey cameras, noise and JPEG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numba import njit
+
+_TABLE = 2048
+_TILE = 1024
+BLACK_LEVEL = 2.5  # the studio's black is not zero
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One camera's traces: gain, tint (3,) per channel, blur sigma px, read and shot noise (0..255), JPEG quality."""
+
+    gain: float
+    tint: np.ndarray
+    blur_px: float
+    read_noise: float
+    shot_noise: float
+    quality: int
+
+
+def sample_sensor(rng: np.random.Generator) -> Sensor:
+    """Mild values as in real released frames."""
+    return Sensor(
+        gain=float(np.exp(rng.normal(-0.28, 0.20))),
+        tint=1 + rng.normal(0, 1, 3) * (0.05, 0.03, 0.06) + np.array([-0.02, 0.03, -0.05]),
+        blur_px=float(rng.uniform(0.35, 0.75)),
+        read_noise=float(rng.uniform(0.4, 1.6)),
+        shot_noise=float(rng.uniform(0.05, 0.22)),
+        quality=int(rng.integers(84, 96)),
+    )
+
+
+@lru_cache(maxsize=1)
+def _encode_table() -> np.ndarray:
+    """Linear 0..1 in steps to sRGB 0..255, float32, with a soft shoulder."""
+    x = np.linspace(0, 2.0, _TABLE)
+    x = np.where(x < 0.55, x, 0.55 + 0.4 * np.tanh((x - 0.55) / 0.4))
+    return (255 * np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _noise_tile() -> np.ndarray:
+    """(T, T, 3) float32 standard normal numbers; cut at random offsets, it costs nothing per image."""
+    return np.random.default_rng(20261121).standard_normal((_TILE, _TILE, 3), dtype=np.float32)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _encode(linear, gains, grey, table, out):
+    """Gain, tint, grey and the sRGB curve, into `out` (H, W, 3) float32 0..255."""
+    top = table.size - 1
+    scale = top / 2.0
+    for y in range(linear.shape[0]):
+        for x in range(linear.shape[1]):
+            r, g, b = linear[y, x, 0] * gains[0], linear[y, x, 1] * gains[1], linear[y, x, 2] * gains[2]
+            if grey:
+                r = g = b = 0.30 * r + 0.59 * g + 0.11 * b
+            out[y, x, 0] = table[min(int(b * scale), top)]
+            out[y, x, 1] = table[min(int(g * scale), top)]
+            out[y, x, 2] = table[min(int(r * scale), top)]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_noise(image, tile, y0, x0, read, shot, grey, out):
+    """Read and shot noise from a tile of normal numbers, the studio's black level, and 8 bits."""
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            for c in range(3):
+                value = image[y, x, c]
+                noise = tile[y0 + y, x0 + x, 0 if grey else c]
+                value += noise * (read + shot * np.sqrt(value)) + BLACK_LEVEL + 0.5
+                out[y, x, c] = np.uint8(min(max(value, 0.0), 255.0))
+
+
+def develop(linear: np.ndarray, sensor: Sensor, grey: bool, rng: np.random.Generator) -> np.ndarray:
+    """Turn linear RGB (H, W, 3) float32 into the camera's uint8 BGR image."""
+    height, width = linear.shape[:2]
+    image, out = np.empty_like(linear), np.empty(linear.shape, np.uint8)
+    _encode(linear, (sensor.gain * sensor.tint).astype(np.float32), grey, _encode_table(), image)
+    image = cv2.GaussianBlur(image, (3, 3), sensor.blur_px)
+    y, x = rng.integers(0, _TILE - height + 1), rng.integers(0, _TILE - width + 1)
+    _add_noise(image, _noise_tile(), y, x, sensor.read_noise, sensor.shot_noise, grey, out)
+    return out
+
+
+def encode_jpeg(image_bgr: np.ndarray, quality: int) -> bytes:
+    """JPEG bytes."""
+    return cv2.imencode(".jpg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """PNG bytes of a mask or a depth map."""
+    return cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()

@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interhand_mm.errors import AnnotationError, BackgroundError, ConfigError
+from interhand_mm.structures.camera import camera_to_pixel, world_to_camera
+from interhand_mm.structures.joints import FROM_MANO, NUM_HAND_JOINTS
+from interhand_mm.synthesis import appearance, collision, generate, poses, sampling, scene, skeleton, view, writer
+from interhand_mm.synthesis.anatomy import sample_hand_size
+from interhand_mm.synthesis.generate import subject_of
+from interhand_mm.synthesis.glb import read_glb
+from interhand_mm.synthesis.mesh import build_hand
+from interhand_mm.synthesis.plan import Options, parse_shard, plan
+from interhand_mm.synthesis.rigged import from_mano_arrays, load_glb, webxr_names
+from interhand_mm.synthesis.shading import sample_lights
+
+GLB = Path(__file__).resolve().parents[3] / "shared" / "assets" / "webxr_hands"
+OPTIONS = Options(num=14, num_test=4, seed=11, views=2, subjects=2)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("made") / "set"
+    assert generate.generate(out, OPTIONS, workers=1, progress=False)
+    return out
+
+
+@pytest.fixture(scope="session")
+def subject() -> scene.Subject:
+    return subject_of(OPTIONS, "train", 0)
+
+
+def load(out: Path, split: str) -> tuple[dict, dict, dict]:
+    base = out / "annotations" / split
+    names = ("data", "camera", "joint_3d")
+    data, camera, joints = (json.loads((base / f"InterHand2.6M_{split}_{n}.json").read_text()) for n in names)
+    return data, camera, joints
+
+
+def views(out: Path, split: str = "train"):
+    """Yield (image entry, annotation, pixels (42, 2), camera points (42, 3), masks) of every image, from the files."""
+    data, camera, joints = load(out, split)
+    for image, annotation in zip(data["images"], data["annotations"], strict=True):
+        c = {k: np.array(v[image["camera"]]) for k, v in camera[str(image["capture"])].items()}
+        world = np.array(joints[str(image["capture"])][str(image["frame_idx"])]["world_coord"])
+        cam = world_to_camera(world, c["camrot"], c["campos"])
+        masks = writer.read_masks((out / "masks" / split / image["file_name"]).with_suffix(".png"))
+        yield image, annotation, camera_to_pixel(cam, c["focal"], c["princpt"]), cam, masks
+
+
+def every_file(out: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
+
+
+def test_joints_lie_in_the_amodal_mask(made: Path) -> None:
+    hits = []
+    for image, annotation, uv, _, masks in views(made):
+        for j in np.flatnonzero(np.array(annotation["joint_valid"]).ravel()):
+            x, y = np.rint(uv[j]).astype(int)
+            assert 0 <= x < image["width"]
+            assert 0 <= y < image["height"]
+            hits.append(masks["right_amodal" if j < NUM_HAND_JOINTS else "left_amodal"][y, x])
+    assert len(hits) > 200
+    assert np.mean(hits) > 0.995
+
+
+def test_fingertips_lie_at_the_outline(subject: scene.Subject) -> None:
+    flat = poses.finger_pose(np.zeros(4), 1.0, np.array([-10, 0, 0, 0, 0]), np.random.default_rng(0))
+    placed = poses.Placement(flat, skeleton.frame_from(np.array([0.0, -1, 0]), np.array([0.0, 0, -1])), np.zeros(3))
+    step = scene.make_step(subject.meshes, "right", [placed, None], "keep", np.eye(3), np.zeros(3))
+    lights = sample_lights(np.random.default_rng(0))
+    camera = subject.cameras[6]  # nearly in front, so the fingers lie across the view
+    limbs = scene.light_limbs(subject, step, lights, subject.cameras)
+    mask = view.render_view(subject, step, limbs, lights, camera, np.random.default_rng(0)).mask & 1
+    uv = sampling.pixels(step, camera)
+    for tip in (0, 4, 8, 12, 16):
+        ahead = (uv[tip] - uv[tip + 1]) / np.linalg.norm(uv[tip] - uv[tip + 1])
+        line = [mask[tuple(np.rint(uv[tip] + ahead * k).astype(int)[::-1])] for k in np.arange(0, 8, 0.5)]
+        assert line[0], "the tip is on the finger"
+        assert not any(line[7:]), "and the finger ends within 3 px of it"
+
+
+def test_visible_masks_are_disjoint_and_contained(made: Path) -> None:
+    shown = 0
+    for _, annotation, _, _, m in views(made):
+        for part in ("", "_limb"):
+            assert not (m[f"right{part}_visible"] & m[f"left{part}_visible"]).any()
+            for side in ("right", "left"):
+                assert not (m[f"{side}{part}_visible"] & ~m[f"{side}{part}_amodal"]).any()
+                present = annotation["hand_type"] in (side, "interacting")
+                assert m[f"{side}{part}_amodal"].any() == present
+                shown += m[f"{side}{part}_visible"].sum()
+    assert shown > 10000
+
+
+def test_bones_keep_their_lengths(made: Path) -> None:
+    for joints in load(made, "train")[2].values():
+        lengths = []
+        for frame in joints.values():
+            world, valid = np.array(frame["world_coord"]), np.array(frame["joint_valid"]).ravel()
+            hands = [world[s : s + NUM_HAND_JOINTS] for s in (0, NUM_HAND_JOINTS) if valid[s]]
+            lengths += [skeleton.bone_lengths(h) for h in hands]
+        assert np.ptp(np.array(lengths), axis=0).max() < 0.1
+        assert 20 < np.mean(lengths) < 60
+
+
+def test_annotations_follow_the_format(made: Path) -> None:
+    for image, annotation, uv, cam, _ in views(made):
+        valid = np.array(annotation["joint_valid"], bool)
+        assert valid.shape == (42, 1)
+        x, y, w, h = annotation["bbox"]
+        tight = uv[valid[:, 0]]
+        assert w == pytest.approx(np.ptp(tight[:, 0]) * 1.2, abs=0.01)
+        assert x + w / 2 == pytest.approx((tight[:, 0].min() + tight[:, 0].max()) / 2, abs=0.01)
+        assert y + h / 2 == pytest.approx((tight[:, 1].min() + tight[:, 1].max()) / 2, abs=0.01)
+        assert 700 < cam[valid[:, 0], 2].mean() < 1400
+        assert image["file_name"].startswith(f"Capture{image['capture']}/{image['seq_name']}/cam{image['camera']}/")
+        assert (made / "images" / "train" / image["file_name"]).is_file()
+        if annotation["hand_type"] != "interacting":
+            assert not valid[NUM_HAND_JOINTS * (annotation["hand_type"] == "right") :][:NUM_HAND_JOINTS].any()
+    assert len((made / "annotations" / "skeleton.txt").read_text().splitlines()) == 43
+
+
+def test_the_projects_own_loader_reads_it(made: Path, tmp_path: Path) -> None:
+    interhand = pytest.importorskip("interhand_mm.datasets.interhand")
+    assert len(interhand.InterHandDataset(str(made), split="train", cache_dir=str(tmp_path))) == OPTIONS.num
+
+
+def test_train_and_test_share_nothing(made: Path) -> None:
+    people = [{i["subject"] for i in load(made, s)[0]["images"]} for s in ("train", "test")]
+    assert not people[0] & people[1]
+    worlds = [{str(f["world_coord"]) for c in load(made, s)[2].values() for f in c.values()} for s in ("train", "test")]
+    assert not worlds[0] & worlds[1]
+    photos = [set(appearance.list_photos("skimage", s)) for s in ("train", "val", "test")]
+    assert sum(map(len, photos)) == len(set.union(*photos))
+
+
+def test_workers_and_shards_give_the_same_bytes(made: Path, tmp_path: Path) -> None:
+    assert generate.generate(tmp_path / "two", OPTIONS, workers=2, progress=False)
+    assert every_file(tmp_path / "two") == every_file(made)
+
+
+def test_a_stopped_run_goes_on_with_the_same_bytes(made: Path, tmp_path: Path, monkeypatch) -> None:
+    out, real, done = tmp_path / "set", generate.write_view_files, []
+
+    def stop(*args):
+        done.append(1)
+        if len(done) > 9:
+            raise KeyboardInterrupt
+        real(*args)
+
+    monkeypatch.setattr(generate, "write_view_files", stop)
+    with pytest.raises(KeyboardInterrupt):
+        generate.generate(out, OPTIONS, progress=False)
+    assert not (out / "annotations").exists()
+    monkeypatch.setattr(generate, "write_view_files", real)
+    assert not generate.generate(out, OPTIONS, shard="0/2", progress=False)
+    assert generate.generate(out, OPTIONS, shard="1/2", progress=False)
+    assert every_file(out) == every_file(made)
+
+
+def test_another_seed_gives_another_set(made: Path) -> None:
+    other = subject_of(replace(OPTIONS, seed=12), "train", 0)
+    mine = subject_of(OPTIONS, "train", 0)
+    assert other.tone != mine.tone
+    assert not np.allclose(other.meshes[0].rig.joints, mine.meshes[0].rig.joints)
+
+
+def test_left_is_the_mirror(subject: scene.Subject) -> None:
+    right = poses.single_placement(np.random.default_rng(3))
+    steps = [
+        scene.make_step(subject.meshes, k, placed, "keep", np.eye(3), np.zeros(3))
+        for k, placed in (("right", [right, None]), ("left", [None, poses.mirrored(right)]))
+    ]
+    mirrored = steps[1].joints[NUM_HAND_JOINTS:] * (-1, 1, 1)
+    np.testing.assert_allclose(mirrored, steps[0].joints[:NUM_HAND_JOINTS], atol=1e-6)
+    assert np.linalg.det(steps[0].moves[0][0, :, :3]) == pytest.approx(1)
+    assert np.linalg.det(steps[1].moves[1][0, :, :3]) == pytest.approx(-1)
+
+
+def test_joints_stay_within_their_limits() -> None:
+    rng = np.random.default_rng(0)
+    for k in range(100):
+        pair = poses.interacting_placements(rng, poses.INTERACTING[k % 7])[:2]
+        for pose in (poses.single_placement(rng).pose, pair[0].pose, pair[1].pose):
+            assert (pose.flexion >= skeleton.FLEXION_LIMITS[..., 0]).all()
+            assert (pose.flexion <= skeleton.FLEXION_LIMITS[..., 1]).all()
+            assert (pose.abduction >= skeleton.ABDUCTION_LIMITS[:, 0]).all()
+            assert (pose.abduction <= skeleton.ABDUCTION_LIMITS[:, 1]).all()
+            assert (pose.wrist >= skeleton.WRIST_LIMITS[:, 0]).all()
+            assert (pose.wrist <= skeleton.WRIST_LIMITS[:, 1]).all()
+    wild = skeleton.clamp_pose(skeleton.HandPose(np.full((5, 3), 9.0), np.full(5, -9.0)))
+    np.testing.assert_allclose(wild.flexion, skeleton.FLEXION_LIMITS[..., 1])
+
+
+def test_the_sampled_segments_are_the_rigs_bones(subject: scene.Subject) -> None:
+    size = sample_hand_size(np.random.default_rng(5))
+    rig = skeleton.parametric_rig(size)
+    expected = [size.segments_mm[f, s] for f in range(5) for s in (3, 2, 1, 0)]
+    np.testing.assert_allclose(skeleton.bone_lengths(rig.joints), expected, atol=1e-6)
+
+
+def test_the_mesh_is_closed_and_weighted() -> None:
+    mesh = build_hand(sample_hand_size(np.random.default_rng(1)), 150.0)
+    edges = np.sort(np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]]), axis=1)
+    assert (np.unique(edges, axis=0, return_counts=True)[1] % 2 == 0).all()
+    np.testing.assert_allclose(mesh.weights.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(mesh.normals, axis=1), 1, atol=1e-3)
+    a, b, c = (mesh.vertices[mesh.faces[:, i]].astype(float) for i in range(3))
+    assert np.sum(a * np.cross(b, c)) > 0, "faces look outward"
+
+
+def test_hands_are_pushed_apart(subject: scene.Subject) -> None:
+    same = poses.single_placement(np.random.default_rng(3))
+    placed, left = scene.place_hands(subject.meshes, [same, poses.mirrored(same)], "keep")
+    assert left <= scene.ALLOWED_OVERLAP_MM + 1e-6
+    assert np.linalg.norm(placed[1].wrist) > 5
+    rows = np.array([[0, 0, 0, 100, 0, 0, 10.0], [0, 15.0, 0, 100, 15, 0, 10]])
+    assert collision.overlap(rows[:1], rows[1:])[0] == pytest.approx(5)
+
+
+def test_sequences_move_smoothly(subject: scene.Subject) -> None:
+    args = (subject.meshes, 4, "train", 0)
+    steps = [sampling.sample_sequence_step(*args, f, "frontal", 1.0, 0.0) for f in range(10)]
+    joints = np.array([s.joints[np.repeat(s.present, NUM_HAND_JOINTS)] for s in steps])
+    moved = np.linalg.norm(np.diff(joints, axis=0), axis=-1)
+    assert moved.max() < 60
+    assert moved.mean() > 0.2
+
+
+def test_the_aih_layout(tmp_path: Path) -> None:
+    assert generate.generate(tmp_path, Options(num=6, views=1, seed=3, interacting=0.7, aih=True), progress=False)
+    render = tmp_path / "AIH_dataset" / "AIH_render" / "machine_annot" / "train"
+    names = sorted(p.stem for p in (render / "images" / "r_images" / "IH").glob("*.jpg"))
+    assert names
+    for side in "rl":
+        assert sorted(p.stem for p in (render / "images" / f"{side}_images" / "DR_gt").glob("*.jpg")) == names
+        for label in (f"{side}_amodal", "rl_visible"):
+            assert sorted(p.stem for p in (render / "labels" / f"in_{side}_images" / label).glob("*.png")) == names
+    import cv2
+
+    amodal = cv2.imread(str(render / "labels" / "in_r_images" / "r_amodal" / f"{names[0]}.png"), -1)
+    visible = cv2.imread(str(render / "labels" / "in_r_images" / "rl_visible" / f"{names[0]}.png"), -1)
+    assert amodal.shape == (256, 256)
+    assert set(np.unique(amodal)) == {0, 1}
+    assert not ((visible == 1) & (amodal == 0)).any()
+
+
+@pytest.mark.parametrize("text", ["", "1", "2/2", "-1/2", "a/b", "0/0", "1/2/3"])
+def test_a_bad_shard_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="i/n"):
+        parse_shard(text)
+
+
+def test_a_folder_of_another_seed_is_refused(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="other options"):
+        generate.generate(made, replace(OPTIONS, seed=12), progress=False)
+    (tmp_path / "photo.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="not empty"):
+        generate.generate(tmp_path, OPTIONS, progress=False)
+
+
+def test_bad_options_are_refused(tmp_path: Path) -> None:
+    for bad in ({"size": "wide"}, {"size": "10x10"}, {"views": 0}, {"num": -1}, {"rotation": "up"}):
+        with pytest.raises(ConfigError):
+            Options(**{"num": 4, **bad})
+    with pytest.raises(BackgroundError, match="no such folder"):
+        appearance.list_photos(str(tmp_path / "none"), "train")
+
+
+def test_every_image_is_in_one_chunk() -> None:
+    options = Options(num=1001, num_val=7, num_test=30, views=3)
+    for split in ("train", "val", "test"):
+        steps = [i for c in plan(options) if c.split == split for i in range(c.first, c.last)]
+        assert steps == list(range(-(-options.count(split) // 3)))
+
+
+def _tiny_glb(path: Path, names: list[str]) -> None:
+    """Write one triangle skinned to the named joints, each a centimetre further along y."""
+    position = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32)
+    slots, weights = np.zeros((3, 4), np.uint8), np.tile(np.array([1, 0, 0, 0], np.float32), (3, 1))
+    index, binds = np.array([0, 1, 2], np.uint16), np.tile(np.eye(4, dtype=np.float32), (len(names), 1, 1))
+    binds[:, 3, 1] = -0.01 * np.arange(len(names))  # column-major inverse bind matrices
+    arrays = ((position, 5126, "VEC3"), (slots, 5121, "VEC4"), (weights, 5126, "VEC4"), (index, 5123, "SCALAR"))
+    arrays = (*arrays, (binds.reshape(-1, 16), 5126, "MAT4"))
+    blob, buffer_views, accessors = b"", [], []
+    for i, (array, component, kind) in enumerate(arrays):
+        data = array.tobytes()
+        buffer_views.append({"buffer": 0, "byteOffset": len(blob), "byteLength": len(data)})
+        accessors.append({"bufferView": i, "componentType": component, "count": len(array), "type": kind})
+        blob += data + b"\0" * (-len(data) % 4)
+    doc = {
+        "nodes": [{"mesh": 0, "skin": 0}, *({"name": n} for n in names)],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "JOINTS_0": 1, "WEIGHTS_0": 2}, "indices": 3}]}],
+        "skins": [{"joints": list(range(1, len(names) + 1)), "inverseBindMatrices": 4}],
+        "bufferViews": buffer_views,
+        "accessors": accessors,
+    }
+    text = json.dumps(doc).encode()
+    text += b" " * (-len(text) % 4)
+    chunks = b"".join(len(c).to_bytes(4, "little") + k + c for k, c in ((b"JSON", text), (b"BIN\0", blob)))
+    path.write_bytes(b"glTF" + (2).to_bytes(4, "little") + (12 + len(chunks)).to_bytes(4, "little") + chunks)
+
+
+def test_a_glb_without_the_joints_is_refused(tmp_path: Path) -> None:
+    _tiny_glb(tmp_path / "hand.glb", ["wrist", "thumb-metacarpal"])
+    found = read_glb(tmp_path / "hand.glb")
+    assert found.names == ["wrist", "thumb-metacarpal"]
+    assert found.binds[1, 1, 3] == pytest.approx(0.01)
+    size = sample_hand_size(np.random.default_rng(0))
+    with pytest.raises(AnnotationError, match="lacks joints"):
+        load_glb(tmp_path / "hand.glb", False, size, 180.0)
+    (tmp_path / "text.glb").write_text("not a mesh at all, but long enough")
+    with pytest.raises(AnnotationError, match="no GLB"):
+        read_glb(tmp_path / "text.glb")
+
+
+@pytest.mark.skipif(not GLB.exists(), reason="the WebXR hands lie outside the repository")
+def test_a_rigged_pair_becomes_two_right_hands() -> None:
+    size = sample_hand_size(np.random.default_rng(0))
+    for name, left in (("right", False), ("left", True)):
+        mesh = load_glb(GLB / f"{name}.glb", left, size, 180.0)
+        assert mesh.rig.joints[skeleton.joint_index(0, 2)][0] < -10, "the thumb is on the -x side"
+        a, b, c = (mesh.vertices[mesh.faces[:, i]].astype(float) for i in range(3))
+        assert np.sum(a * np.cross(b, c)) > 0, "faces look outward"
+        np.testing.assert_allclose(mesh.weights.sum(axis=1), 1, atol=1e-5)
+        curled = skeleton.clamp_pose(skeleton.HandPose(np.full((5, 3), 1.2), np.zeros(5)))
+        posed = skeleton.posed_joints(mesh.rig, skeleton.bone_transforms(mesh.rig, curled))
+        assert (posed[[4, 8, 12, 16], 2] < -20).all(), "flexion goes to the palm's side"
+    assert len(webxr_names()) == 5
+
+
+def test_mano_arrays_map_to_our_joints() -> None:
+    mesh = build_hand(sample_hand_size(np.random.default_rng(2)))
+    keep = mesh.hand_faces > 0
+    used, faces = np.unique(mesh.faces[keep], return_inverse=True)
+    points = mesh.vertices[used].astype(float) + 100.0
+    dense = np.zeros((len(used), skeleton.NUM_BONES))
+    np.put_along_axis(dense, mesh.bones[used].astype(int), mesh.weights[used].astype(float), axis=1)
+    ours = np.concatenate([mesh.rig.joints, np.zeros((0, 3))])
+    theirs = np.empty((21, 3))
+    theirs[FROM_MANO] = ours  # the inverse gather: 16 joints, then the tips
+    weights = np.zeros((len(used), 16))
+    weights[:, 0] = dense[:, 0] + dense[:, 16:].sum(axis=1)
+    for f, first in enumerate((13, 1, 4, 10, 7)):
+        weights[:, first : first + 3] = dense[:, 1 + 3 * f : 4 + 3 * f]
+    size = sample_hand_size(np.random.default_rng(2))
+    got = from_mano_arrays(points, faces.reshape(-1, 3), theirs[:16] + 100.0, weights, size)
+    expected, found = skeleton.bone_lengths(mesh.rig.joints), skeleton.bone_lengths(got.rig.joints)
+    np.testing.assert_allclose(found, expected, atol=3.0)
