@@ -25,3 +25,24 @@ HOOKS = _child("hook", mmengine.HOOKS, "engine")
 VISUALIZERS = _child("visualizer", mmengine.VISUALIZERS, "visualization")
 OPTIM_WRAPPERS = _child("optimizer wrapper", mmengine.OPTIM_WRAPPERS, "engine")
 CODECS = _child("codec", mmengine.TASK_UTILS, "codecs")
+
+# Nothing of ours is in these; without a child of our scope mmengine warns at every build before it takes its own.
+_EMPTY = [
+    _child(parent.name, parent)
+    for parent in (
+        mmengine.DATA_SAMPLERS,
+        mmengine.EVALUATOR,
+        mmengine.FUNCTIONS,
+        mmengine.LOG_PROCESSORS,
+        mmengine.LOOPS,
+        mmengine.MODEL_WRAPPERS,
+        mmengine.OPTIMIZERS,
+        mmengine.OPTIM_WRAPPER_CONSTRUCTORS,
+        mmengine.PARAM_SCHEDULERS,
+        mmengine.RUNNERS,
+        mmengine.RUNNER_CONSTRUCTORS,
+        mmengine.STRATEGIES,
+        mmengine.VISBACKENDS,
+        mmengine.WEIGHT_INITIALIZERS,
+    )
+]
