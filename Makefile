@@ -1,15 +1,19 @@
 # make env        set up .venv (once; a second call does nothing)
+# make quickstart  generate hands, train two small models on the CPU, test and report (minutes)
 # make test       lint, types and tests (sets up first where needed)
 # make format     format and mend what ruff can mend
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help env test lint format clean
+.PHONY: help env quickstart test lint format clean
 help:
 	@sed -n 's/^# //p' Makefile
 
 env:
 	@$(PYTHON) tools/install.py
+
+quickstart: env
+	$(BIN)/python tools/quickstart.py $(ARGS)
 
 lint: env
 	$(BIN)/ruff check .

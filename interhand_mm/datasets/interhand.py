@@ -150,7 +150,7 @@ class InterHandDataset(HandDataset):
             "img_path": str(self.image_root / name),
             "sample_id": f"{self.split}/{name}",
             "ann_id": int(index.ann_id[row]),
-            "dataset_name": self.metainfo["dataset_name"],
+            "dataset_name": self._metainfo["dataset_name"],  # the property copies everything for every sample
             "image_size": tuple(index.image_size[row].tolist()),
             "bbox": bbox.astype(np.float32),
             "keypoints": np.concatenate([uv, depth[:, None]], axis=1)[None].astype(np.float32),

@@ -1,0 +1,22 @@
+# marginal.py with photographs behind half of the training samples: the experiment of internet_bgaug.py in minutes.
+_base_ = ["marginal.py"]
+
+# mask="file" reads the renderer's exact masks (train_dataloader.dataset.mask_root). Real InterHand2.6M has none:
+# internet_bgaug.py uses "matte" there, "threshold" is the published recipe and leaves lamps and clothes.
+train_pipeline = [
+    dict(type="LoadHandImage"),
+    dict(
+        type="HandCropAugment",
+        encoder={{_base_.codec}},
+        shift=0.15,
+        scale=0.25,
+        rotation_deg=20.0,
+        rotation_prob=0.6,
+        flip_prob=0.5,
+    ),
+    dict(type="RandomBackgroundReplace", prob=0.5, mask="file", backgrounds=None),
+    dict(type="ChannelJitter", low=0.8, high=1.2),
+    dict(type="EncodeHand", encoder={{_base_.codec}}),
+    dict(type="PackHandInputs"),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

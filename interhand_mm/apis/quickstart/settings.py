@@ -1,0 +1,161 @@
+"""What a quick start is asked to do, where its files lie, and how its steps are run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigError, InterHandError
+
+ROOT = Path(__file__).resolve().parents[3]
+PLAIN, BGAUG = "marginal", "marginal_bgaug"
+MODELS = {PLAIN: "without backgrounds", BGAUG: "with backgrounds"}
+STAGES = ("data", "train", "test", "report")
+
+
+class QuickstartError(InterHandError):
+    """A step of the quick start failed."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is asked for.
+
+    Attributes:
+        out: Folder of everything but the data.
+        data: Folder of the generated set and the photographs.
+        num: Training images; a tenth of it again for the test, of other subjects.
+        minutes: Training time of each of the two models; they train at once where there are two cores.
+        epochs: Fixes the length in place of `minutes`, so that a run can be repeated exactly.
+        seed: Of data, weights and samples.
+        overrides: More `--cfg-options` for every step.
+    """
+
+    out: Path = Path("work_dirs/quickstart")
+    data: Path = Path("data/quickstart")
+    num: int = 6000
+    minutes: float = 6.5
+    epochs: int | None = None
+    seed: int = 0
+    overrides: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.num < 16 or self.minutes <= 0 or self.seed < 0 or (self.epochs is not None and self.epochs < 1):
+            raise ConfigError("quick start", got=asdict(self), want="num >= 16, minutes > 0, epochs >= 1, seed >= 0")
+
+    @property
+    def num_test(self) -> int:
+        """Test images."""
+        return max(8, self.num // 10)
+
+    def photographs(self, split: str) -> Path:
+        """Folder of the photographs of "train" or "test"."""
+        return self.data / "photographs" / split
+
+    def folder(self, model: str) -> Path:
+        """Work folder of one model."""
+        return self.out / model
+
+    @property
+    def constant(self) -> Path:
+        """Folder of the predictor that always answers the mean pose."""
+        return self.out / "constant"
+
+    def options(self, model: str) -> list[str]:
+        """Options that `tools/train.py` and `tools/test.py` share for a model."""
+        options = [str(ROOT / "configs" / "quickstart" / f"{model}.py")]
+        options += ["--work-dir", str(self.folder(model)), "--data-root", str(self.data)]
+        return [*options, "--backgrounds", str(self.photographs("train")), str(self.photographs("test"))]
+
+    def config_options(self) -> list[str]:
+        """Config overrides of every step."""
+        masks = self.data / "masks"
+        roots = [f"{loader}_dataloader.dataset.mask_root={masks}" for loader in ("train", "test")]
+        return [*roots, f"randomness.seed={self.seed}", *self.overrides]
+
+
+def cores() -> list[int]:
+    """Processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def bfloat16_is_fast() -> bool:
+    """Whether the CPU multiplies bfloat16 itself; emulated it is slower than float32."""
+    info = Path("/proc/cpuinfo")
+    return info.is_file() and any(flag in info.read_text() for flag in ("avx512_bf16", "amx_bf16"))
+
+
+def share_cores(count: int) -> list[list[int]]:
+    """Disjoint sets of cores for `count` processes at once, or one set where they must take turns."""
+    mine = cores()
+    if len(mine) < count:
+        return [mine]
+    return [mine[i::count] for i in range(count)]
+
+
+def start(command: Sequence[str], on: Sequence[int], log: Path) -> subprocess.Popen:
+    """Start a step on its own cores, its output in `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    env = {**os.environ, "OMP_NUM_THREADS": str(len(on)), "PYTHONUNBUFFERED": "1"}
+    env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [env.get("PYTHONPATH")])])
+    pin = (lambda: os.sched_setaffinity(0, on)) if hasattr(os, "sched_setaffinity") else None
+    with log.open("w") as output:
+        output.write(f"$ {shlex.join(command)}\n")
+        output.flush()
+        # The child is ours alone and imports nothing before it pins itself.
+        return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=env, preexec_fn=pin)
+
+
+def run_all(commands: dict[str, list[str]], logs: dict[str, Path], tick: Callable[[str], None]) -> dict[str, float]:
+    """Run commands, at once where every one can have a core of its own; `tick` is called with who is running.
+
+    Returns:
+        Seconds that each took.
+
+    Raises:
+        QuickstartError: One failed; the others are ended.
+    """
+    lots = share_cores(len(commands))
+    waiting, running, took = list(commands), {}, {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < len(lots):
+                name = waiting.pop(0)
+                free = next(lot for lot in lots if all(lot is not used for _, _, used in running.values()))
+                running[name] = (start(commands[name], free, logs[name]), time.monotonic(), free)
+            for name, (process, begun, _) in list(running.items()):
+                code = process.poll()
+                tick(name)
+                if code is None:
+                    continue
+                took[name] = time.monotonic() - begun
+                del running[name]
+                if code != 0:
+                    tail = "\n".join(logs[name].read_text(errors="replace").splitlines()[-12:])
+                    raise QuickstartError(f"{name} failed (exit code {code})", got=tail, mend=f"see {logs[name]}")
+            time.sleep(0.2)
+    finally:
+        for process, _, _ in running.values():
+            process.terminate()
+            process.wait()
+    return took
+
+
+def python(tool: str, *arguments: str) -> list[str]:
+    """Command line of one of the project's tools."""
+    return [sys.executable, str(ROOT / "tools" / tool), *arguments]
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file, None where it is not there."""
+    return json.loads(path.read_text()) if path.is_file() else None

@@ -1,0 +1,85 @@
+"""The quick start's tables, every number read from the metrics.json files of its runs."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .settings import BGAUG, MODELS, PLAIN, QuickstartError, Settings, read_json
+
+CONSTANT, ORIGINAL, AUGMENTED = "constant", "original", "augmented"
+COLUMNS = {
+    "all": "MPJPE/all",
+    "single": "MPJPE/single",
+    "interacting": "MPJPE/interacting",
+    "MRRPE": "MRRPE",
+    "handedness": "HandednessAccuracy",
+}
+LABELS = {**MODELS, CONSTANT: "mean training pose"}
+
+
+def read_metrics(settings: Settings) -> dict[str, Any]:
+    """metrics.json of both models and of the mean pose.
+
+    Raises:
+        QuickstartError: One is not there.
+    """
+    found = {model: read_json(settings.folder(model) / "metrics.json") for model in (*MODELS, CONSTANT)}
+    missing = [model for model, report in found.items() if report is None]
+    if missing:
+        raise QuickstartError(f"not tested: {', '.join(missing)}", mend="python tools/quickstart.py test")
+    return found
+
+
+def result_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows in the order of the published table (background_augmentation.md), then the mean pose.
+
+    Returns:
+        set, model, and the number (or None) of every key of `COLUMNS`.
+    """
+    rows = []
+    for name in (ORIGINAL, AUGMENTED):
+        for model in MODELS:
+            report = metrics[model]
+            numbers = report["metrics"] if name == ORIGINAL else report["variants"][name]["metrics"]
+            rows.append({"set": name, "model": LABELS[model], **{c: numbers.get(k) for c, k in COLUMNS.items()}})
+    constant = metrics[CONSTANT]["metrics"]
+    rows.append({"set": "either", "model": LABELS[CONSTANT], **{c: constant.get(k) for c, k in COLUMNS.items()}})
+    return rows
+
+
+def ratio_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """Error on the augmented set over that on the original one: the experiment's figure of merit."""
+    rows = []
+    for model in (PLAIN, BGAUG):
+        ratios = metrics[model]["ratios"][AUGMENTED]
+        rows.append({"model": LABELS[model], **{c: ratios.get(k) for c, k in COLUMNS.items()}})
+    return rows
+
+
+def cell(column: str, value: Any) -> str:
+    """A number as the published table writes it: mm with two digits, shares with four."""
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    return f"{value:.4f}" if column == "handedness" else f"{value:.2f}"
+
+
+def console_text(metrics: dict[str, Any], width: int = 100) -> str:
+    """Both tables for a terminal."""
+    protocol = metrics[PLAIN]["protocol"]
+    title = f"MPJPE and MRRPE in mm (synthetic hands; box: {protocol['box']}, depth: {protocol['depth']})"
+    table = Table(title=title, title_justify="left")
+    for heading in ("set", "model", *COLUMNS):
+        table.add_column(heading, justify="right" if heading in COLUMNS else "left")
+    for row in result_rows(metrics):
+        table.add_row(*(cell(key, row[key]) for key in ("set", "model", *COLUMNS)))
+    for row in ratio_rows(metrics):
+        table.add_row("augmented/original", row["model"], *(cell("", row[key]) for key in COLUMNS))
+    text = io.StringIO()
+    Console(file=text, width=width).print(table)
+    return text.getvalue()

@@ -1,0 +1,140 @@
+"""Stage "train": both models, for equally many epochs, at once, each on its own cores."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...utils.provenance import write_json
+from .settings import BGAUG, MODELS, Settings, bfloat16_is_fast, python, read_json, run_all, share_cores
+
+_BATCHES = 20  # timed, after as many to warm up
+_HEADROOM = 0.95  # of the time: checkpoints, and start-up, which the probe does not see
+
+
+def train_models(settings: Settings, say: Callable[[str], None]) -> None:
+    """Train what is not trained yet; `<model>/trained.json` says how."""
+    amp = "bfloat16" if bfloat16_is_fast() else "float32"
+    wanted = {"data": str(settings.data), "num": settings.num, "seed": settings.seed, "amp": amp}
+    wanted |= {"overrides": list(settings.overrides), "minutes": settings.minutes, "epochs": settings.epochs}
+    todo = []
+    for model in MODELS:
+        done = read_json(settings.folder(model) / "trained.json")
+        if done is not None and done["asked"] == wanted and newest(settings.folder(model)) is not None:
+            say(f"train: {model} is trained ({done['epochs']} epochs, {done['seconds'] / 60:.1f} min)")
+        else:
+            todo.append(model)
+    if not todo:
+        return
+    epochs = settings.epochs or _plan(settings, amp, say)
+    commands = {model: _command(settings, model, epochs, amp) for model in todo}
+    logs = {model: settings.folder(model) / "train.log" for model in todo}
+    for model in todo:
+        for old in settings.folder(model).glob("epoch_*.pth"):  # of a run that was asked for something else
+            old.unlink()
+        for name in ("trained.json", "metrics.json"):
+            (settings.folder(model) / name).unlink(missing_ok=True)
+    say(f"train: {' and '.join(todo)}, {epochs} epochs of {settings.num} images, {amp}")
+    took = run_all(commands, logs, _Progress(logs, say))
+    for model in todo:
+        write_json(
+            settings.folder(model) / "trained.json",
+            {"asked": wanted, "epochs": epochs, "samples": epochs * settings.num, "seconds": took[model],
+             "at_once": min(len(todo), len(share_cores(len(todo)))), "command": commands[model]},
+        )  # fmt: skip
+        say(f"train: {model} took {took[model] / 60:.1f} min")
+
+
+def _command(settings: Settings, model: str, epochs: int, amp: str) -> list[str]:
+    more = ["--amp", "bfloat16"] if amp == "bfloat16" else []
+    options = [*settings.config_options(), f"train_cfg.max_epochs={epochs}"]
+    return python("train.py", *settings.options(model), *more, "--cfg-options", *options)
+
+
+def newest(folder: Path) -> Path | None:
+    """The last epoch's checkpoint in a work folder."""
+    files = sorted(folder.glob("epoch_*.pth"), key=lambda path: int(path.stem.split("_")[1]))
+    return files[-1] if files else None
+
+
+def _plan(settings: Settings, amp: str, say: Callable[[str], None]) -> int:
+    """Epochs that fit into the minutes, from timed steps of both models at once."""
+    known = read_json(settings.out / "plan.json")
+    asked = {"num": settings.num, "minutes": settings.minutes, "amp": amp, "overrides": list(settings.overrides)}
+    if known is not None and known["asked"] == asked:
+        say(f"train: {known['epochs']} epochs, as planned by an earlier run in {settings.out / 'plan.json'}")
+        return known["epochs"]
+    say("train: timing a few steps to see how many epochs fit")
+    commands, logs, speeds = {}, {}, {}
+    for model in MODELS:
+        answer = settings.folder(model) / "speed.json"
+        answer.unlink(missing_ok=True)
+        arguments = [*settings.options(model), "--amp", amp, "--answer", str(answer)]
+        commands[model] = python("quickstart.py", "probe", *arguments, "--cfg-options", *settings.config_options())
+        logs[model] = settings.folder(model) / "probe.log"
+    run_all(commands, logs, lambda name: None)
+    for model in MODELS:
+        speeds[model] = read_json(settings.folder(model) / "speed.json")
+    slowest = min(speed["samples_a_second"] for speed in speeds.values())
+    epochs = max(1, int(settings.minutes * 60 * _HEADROOM * slowest / settings.num))
+    write_json(settings.out / "plan.json", {"asked": asked, "speeds": speeds, "epochs": epochs})
+    speed = speeds[BGAUG]
+    say(f"train: {slowest:.0f} samples/s a model, {speed['data_share']:.0%} of the time for the data")
+    return epochs
+
+
+def probe(cfg: Any, amp: str) -> dict[str, float]:
+    """Time training steps of a config.
+
+    Returns:
+        samples_a_second, and data_share: the part of the time that the data took.
+    """
+    from ..launch import build_runner
+
+    if amp == "bfloat16":
+        cfg.optim_wrapper.type = "Bfloat16OptimWrapper"
+    cfg.default_hooks = {**cfg.default_hooks, "checkpoint": None, "logger": None}
+    runner = build_runner(cfg)
+    loader = runner.build_dataloader(cfg.train_dataloader, seed=cfg.randomness.seed)
+    model = runner.model.train()
+    wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
+    model.init_weights()
+    batches = iter(loader)
+    data = total = 0.0
+    for i in range(2 * _BATCHES):
+        begun = time.perf_counter()
+        batch = next(batches, None)
+        if batch is None:
+            batches = iter(loader)
+            batch = next(batches)
+        loaded = time.perf_counter()
+        model.train_step(batch, optim_wrapper=wrapper)
+        if i >= _BATCHES:
+            data, total = data + loaded - begun, total + time.perf_counter() - begun
+    size = min(cfg.train_dataloader.batch_size, len(loader.dataset))
+    return {"samples_a_second": _BATCHES * size / total, "data_share": data / total}
+
+
+_LINE = re.compile(r"Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\].*?eta: (\S+).*?\bloss: ([\d.naif]+)")
+
+
+class _Progress:
+    """Shows, some seconds apart, where every running training is, read from its log."""
+
+    def __init__(self, logs: dict[str, Path], say: Callable[[str], None], every: float = 20.0) -> None:
+        self.logs, self.say, self.every = logs, say, every
+        self.shown = dict.fromkeys(logs, time.monotonic())
+
+    def __call__(self, name: str) -> None:
+        if time.monotonic() - self.shown[name] < self.every:
+            return
+        self.shown[name] = time.monotonic()
+        with self.logs[name].open("rb") as file:
+            file.seek(max(0, self.logs[name].stat().st_size - 4000))
+            found = _LINE.findall(file.read().decode(errors="replace"))
+        if found:
+            epoch, batch, batches, eta, loss = found[-1]
+            self.say(f"train: {name:<14} epoch {epoch} batch {batch}/{batches}, loss {loss}, {eta} left")

@@ -1,0 +1,261 @@
+"""Light head: the three 1-D marginals of every joint's position in place of a volume (SimCC, in x, y and z).
+
+A volume of 64^3 bins a joint costs most of a small network's time; its marginals are 192 numbers. The joints read
+the feature map by attention, and point at its cells for x and y; depth comes from what they read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...codecs.heatmap import gaussian_axes, soft_argmax
+from ...registry import CODECS, MODELS
+from ...structures.joints import FLIP_INDICES, NUM_JOINTS
+from .hand_head import HandHead
+from .internet_head import VectorBranch
+
+Marginals = tuple[Tensor, Tensor, Tensor]  # logits over x, y and z bins, each (B, 42, bins)
+
+
+class FeaturePyramid(BaseModule):
+    """Backbone stages brought to the first one's resolution and added, then one 3x3 convolution."""
+
+    def __init__(self, in_channels: Sequence[int], channels: int) -> None:
+        super().__init__()
+        self.laterals = nn.ModuleList(nn.Conv2d(width, channels, 1, bias=False) for width in in_channels)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in in_channels)
+        self.smooth = nn.Sequential(
+            nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        )
+
+    def forward(self, stages: Sequence[Tensor]) -> Tensor:
+        """Stages (B, C_i, h_i, w_i), finest first, to (B, channels, h_0, w_0)."""
+        maps = [norm(conv(stage)) for norm, conv, stage in zip(self.norms, self.laterals, stages, strict=True)]
+        size = maps[0].shape[-2:]
+        total = maps[0]
+        for coarse in maps[1:]:
+            total = total + F.interpolate(coarse, size=size, mode="nearest")
+        return F.relu(self.smooth(total))
+
+
+def sine_positions(height: int, width: int, channels: int, device: torch.device) -> Tensor:
+    """Sines and cosines of the cells' coordinates in -1..1, so that any crop size has its positions.
+
+    Returns:
+        (height * width, channels): a quarter each of sin y, cos y, sin x, cos x at growing frequencies.
+    """
+    octaves = channels // 4
+    frequency = torch.pi * torch.logspace(-1, 4, octaves, base=2, device=device)
+    axes = []
+    for length in (height, width):
+        angle = ((torch.arange(length, device=device) + 0.5) / length * 2 - 1)[:, None] * frequency
+        axes.append(torch.cat([angle.sin(), angle.cos()], dim=-1))
+    rows, columns = axes[0][:, None].expand(-1, width, -1), axes[1][None].expand(height, -1, -1)
+    return torch.cat([rows, columns], dim=-1).flatten(0, 1)
+
+
+class Attention(BaseModule):
+    """Multi-head attention as two plain products.
+
+    42 queries on some 64 cells are too few for torch's fused CPU kernel: with it the whole training step of the
+    quick start's network took 1.5 times as long. Plain products also export to ONNX.
+    """
+
+    def __init__(self, channels: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.query, self.key = nn.Linear(channels, channels), nn.Linear(channels, channels)
+        self.value, self.out = nn.Linear(channels, channels), nn.Linear(channels, channels)
+
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Queries (B, Q, C), keys and values (B, K, C), to (B, Q, C)."""
+        q, k, v = (
+            linear(tokens).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            for linear, tokens in ((self.query, queries), (self.key, keys), (self.value, values))
+        )
+        weight = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(dim=-1)
+        return self.out((weight.to(v.dtype) @ v).transpose(1, 2).flatten(2))
+
+
+class JointTokens(BaseModule):
+    """A learned query a joint looks at the map, then at the other joints, then at itself.
+
+    torch's `TransformerDecoderLayer` begins with the queries' own attention, which in a first layer has seen
+    nothing of the image yet; here it follows the look at the map, so that joints exchange what they saw.
+    """
+
+    def __init__(self, channels: int, num_heads: int, layers: int) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(NUM_JOINTS, channels))
+        self.layers = nn.ModuleList(
+            nn.ModuleDict(
+                {
+                    "look": Attention(channels, num_heads),
+                    "talk": Attention(channels, num_heads),
+                    "think": nn.Sequential(
+                        nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels)
+                    ),
+                    "norms": nn.ModuleList(nn.LayerNorm(channels) for _ in range(3)),
+                }
+            )
+            for _ in range(layers)
+        )
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """(B, C, h, w) to (B, 42, C)."""
+        batch, channels, height, width = feature.shape
+        cells = feature.flatten(2).transpose(1, 2)
+        keys = cells + sine_positions(height, width, channels, feature.device).to(cells.dtype)
+        tokens = torch.zeros_like(self.queries).expand(batch, -1, -1)
+        for layer in self.layers:
+            look, talk, think = layer["norms"]
+            # Values carry the positions too: where a joint looked is most of its answer.
+            tokens = look(tokens + layer["look"](tokens + self.queries, keys, keys))
+            asked = tokens + self.queries
+            tokens = talk(tokens + layer["talk"](asked, asked, tokens))
+            tokens = think(tokens + layer["think"](tokens))
+        return tokens
+
+
+class Pointer(BaseModule):
+    """Heatmaps of the joints on the map, summed over columns and rows: marginals that know where a cell is.
+
+    A token alone must learn which of its numbers mean which bin; a cell of the map stands at its place from the
+    first step on, which is what makes the first minutes of training count.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.query, self.key = nn.Linear(channels, channels), nn.Conv2d(channels, channels, 1)
+        self.scale = nn.Parameter(torch.ones(2))
+
+    def forward(self, tokens: Tensor, feature: Tensor, width: int, height: int) -> tuple[Tensor, Tensor]:
+        """Tokens (B, 42, C) and map (B, C, h, w) to logits (B, 42, width) and (B, 42, height)."""
+        heat = self.query(tokens) @ self.key(feature).flatten(2) * feature.shape[1] ** -0.5
+        heat = heat.float().unflatten(-1, feature.shape[-2:])
+        x, y = heat.logsumexp(dim=-2), heat.logsumexp(dim=-1)
+        x = F.interpolate(x, size=width, mode="linear", align_corners=False) * self.scale[0]
+        return x, F.interpolate(y, size=height, mode="linear", align_corners=False) * self.scale[1]
+
+
+def soft_targets(bins: Tensor, size: tuple[int, int, int], sigma: float) -> Marginals:
+    """Gaussians about (..., 3) bins on the three axes, each summing to 1.
+
+    Returns:
+        (..., W), (..., H) and (..., D).
+    """
+    axes = gaussian_axes(bins, size, sigma)
+    # A masked joint may lie far outside, where every value underflows.
+    x, y, z = (axis / axis.sum(dim=-1, keepdim=True).clamp_min(1e-6) for axis in axes)
+    return x, y, z
+
+
+@MODELS.register_module()
+class MarginalLoss(BaseModule):
+    """Cross entropy to Gaussian marginals plus L1 of their expected bins, averaged over the joints that count.
+
+    Args:
+        loss_weight: Of the cross entropy.
+        expectation_weight: Of the L1, a bin.
+    """
+
+    def __init__(self, loss_weight: float = 1.0, expectation_weight: float = 0.1) -> None:
+        super().__init__()
+        self.loss_weight, self.expectation_weight = loss_weight, expectation_weight
+
+    def forward(self, marginals: Marginals, bins: Tensor, weights: Tensor, sigma: float) -> dict[str, Tensor]:
+        """Losses of logits (B, 42, W), (B, 42, H), (B, 42, D) against (B, 42, 3) bins with (B, 42) weights."""
+        width, height, depth = (logits.shape[-1] for logits in marginals)
+        targets = soft_targets(bins.float(), (width, height, depth), sigma)
+        entropy, distance = torch.zeros_like(weights), torch.zeros_like(weights)
+        for axis, (logits, target) in enumerate(zip(marginals, targets, strict=True)):
+            entropy = entropy - (target * logits.float().log_softmax(dim=-1)).sum(dim=-1) / 3
+            distance = distance + (soft_argmax(logits) - bins[..., axis]).abs() / 3
+        # Unlike InterNet's mean over all 42: single-hand batches would learn at half the rate.
+        count = weights.sum().clamp_min(1.0)
+        return {
+            "loss_keypoint": self.loss_weight * (entropy * weights).sum() / count,
+            "loss_expectation": self.expectation_weight * (distance * weights).sum() / count,
+        }
+
+
+@MODELS.register_module()
+class InterHandMarginalHead(HandHead):
+    """Marginals of 42 joints in x, y and z, relative root depth (B,) in bins, handedness logits (B, 2).
+
+    A drop-in for `InterNetHead`: same codec, samples, predictions and metrics.
+
+    Args:
+        in_channels: Channels of the last backbone stages, finest first; set the backbone's `out_indices` to match.
+            The joints look at a map of the first one's resolution (stage 3 at 128 px: 8 x 8).
+        decoder: The codec's config; `load_config` writes the one `codec` here.
+        channels: Width of the map and of the joints' tokens.
+        num_heads: Of the attention.
+        layers: Of the transformer.
+        loss_keypoint: Called with (marginals, bins, weights, sigma), gives a dict of losses.
+        loss_root_depth: See `RootDepthLoss`.
+        loss_handedness: See `HandednessLoss`.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        decoder: dict[str, Any],
+        channels: int = 128,
+        num_heads: int = 4,
+        layers: int = 1,
+        loss_keypoint: dict[str, Any] | None = None,
+        loss_root_depth: dict[str, Any] | None = None,
+        loss_handedness: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(CODECS.build(decoder), loss_root_depth, loss_handedness)
+        self.pyramid = FeaturePyramid(in_channels, channels)
+        self.joints = JointTokens(channels, num_heads, layers)
+        self.pointer = Pointer(channels)
+        self.to_bins = nn.ModuleList(nn.Linear(channels, bins) for bins in self.codec.heatmap_size)
+        self.root_head = VectorBranch(in_channels[-1], self.codec.root_bins)
+        self.hand_type_head = VectorBranch(in_channels[-1], 2)
+        self.loss_keypoint = MODELS.build(loss_keypoint or dict(type="MarginalLoss"))
+
+    def forward(self, feats: Sequence[Tensor]) -> tuple[Marginals, Tensor, Tensor]:
+        """Run the network.
+
+        Args:
+            feats: Backbone stages; the last `len(in_channels)`, each (B, C, h, w), are used.
+
+        Returns:
+            logits (B, 42, W), (B, 42, H), (B, 42, D), root (B,) bins, handedness (B, 2) logits.
+        """
+        stages = list(feats)[-len(self.pyramid.laterals) :]
+        feature = self.pyramid(stages)
+        tokens = self.joints(feature)
+        x, y, z = (linear(tokens) for linear in self.to_bins)
+        columns, rows = self.pointer(tokens, feature, x.shape[-1], y.shape[-1])
+        vector = stages[-1].mean(dim=(2, 3))
+        return (x + columns, y + rows, z), soft_argmax(self.root_head(vector)), self.hand_type_head(vector)
+
+    def keypoint_losses(self, outputs: Marginals, bins: Tensor, weights: Tensor) -> dict[str, Tensor]:
+        """See `MarginalLoss`."""
+        return self.loss_keypoint(outputs, bins, weights, self.codec.sigma)
+
+    def decode_keypoints(self, outputs: Marginals) -> tuple[Tensor, Tensor]:
+        """Expected bins (B, 42, 3); scores (B, 42), the geometric mean of the three highest probabilities."""
+        bins = torch.stack([soft_argmax(logits) for logits in outputs], dim=-1)
+        peaks = [logits.float().log_softmax(dim=-1).amax(dim=-1) for logits in outputs]
+        return bins, torch.stack(peaks).mean(dim=0).exp()
+
+    def merge_mirrored(self, outputs: Marginals, mirrored: Marginals) -> Marginals:
+        """Average the probabilities with those of the mirrored crop: x bins mirrored back, hands swapped."""
+        swap = torch.from_numpy(FLIP_INDICES).to(mirrored[0].device)
+        back = (mirrored[0][:, swap].flip(-1), mirrored[1][:, swap], mirrored[2][:, swap])
+        x, y, z = (
+            torch.logaddexp(plain.float().log_softmax(dim=-1), other.float().log_softmax(dim=-1))
+            for plain, other in zip(outputs, back, strict=True)
+        )
+        return x, y, z
