@@ -1,7 +1,7 @@
 """Measure this project beside its peers, ratios first.
 
-    python tools/benchmark.py index --n 50000 --json index.json
-    python tools/benchmark.py render --n 400
+python tools/benchmark.py index --n 50000 --json index.json
+python tools/benchmark.py render --n 400
 """
 
 from __future__ import annotations
