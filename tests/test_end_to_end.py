@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 from tests.tiny import write_photographs, write_set
 
 SMALL = [
-    "model.backbone.depth=18", "model.head.in_channels=512", "model.head.deconv_channels=8",
+    "model.backbone.depth=18", "model.head.in_channels=512", "model.head.deconv_channels=16",
     "codec.input_size=(64,64)", "codec.heatmap_size=(16,16,16)", "codec.sigma=1.0",
     "train_dataloader.batch_size=2", "train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False",
     "val_dataloader.num_workers=0", "val_dataloader.persistent_workers=False", "val_dataloader.dataset.split=train",
@@ -224,7 +224,7 @@ def test_wrong_input_is_found_before_anything_runs(data, trained, tmp_path):
     with pytest.raises(CheckpointError, match="does not exist"):
         run_test(config("internet", data, tmp_path), str(tmp_path / "none.pth"))
     with pytest.raises(CheckpointError, match="does not belong"):
-        run_test(config("internet", data, tmp_path, "model.head.deconv_channels=16"), str(trained))
+        run_test(config("internet", data, tmp_path, "model.head.deconv_channels=32"), str(trained))
     with pytest.raises(AnnotationError, match="split 'test'"):
         run_test(config("internet", data, tmp_path, "test_dataloader.dataset.split=test"), str(trained))
     plain = tmp_path / "weights.pth"

@@ -165,7 +165,7 @@ def test_mirror_test_is_equivariant():
 
 
 def test_bfloat16_autocast_is_close_and_finite():
-    # 16 channels: with 8, torch 2.13's bfloat16 channels-last convolutions write out of bounds on two threads.
+    # 16 channels: with 8, bfloat16 channels-last training corrupted memory on two threads (torch 2.13, one run).
     backbone = dict(type="mmpose.ResNet", depth=18, stem_channels=16, base_channels=16, out_indices=(2, 3))
     model = small_model(channels_last=True, backbone=backbone, head=HEAD | dict(in_channels=(64, 128)))
     data = model.data_preprocessor(batch(), training=True)
