@@ -15,6 +15,7 @@ import torch
 from interhand_mm.apis.eval_preds import evaluate_predictions
 from interhand_mm.apis.test import run_test
 from interhand_mm.apis.train import train
+from interhand_mm.engine.checkpoint import read_checkpoint
 from interhand_mm.errors import AnnotationError, BackgroundError, CheckpointError
 from interhand_mm.utils.config import DataOptions, load_config
 from tests.conftest import ROOT
@@ -52,7 +53,7 @@ def trained(data, tmp_path_factory) -> Path:
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
-    return torch.load(path, weights_only=False)["state_dict"]  # written by this test
+    return read_checkpoint(path)["state_dict"]
 
 
 def same(first: dict, second: dict) -> bool:
@@ -89,7 +90,7 @@ def test_training_options(data, tmp_path, option):
     train(cfg, amp="bfloat16" if option == "channels_last_bf16" else None)
     assert all(torch.isfinite(value).all() for value in weights(tmp_path / "epoch_1.pth").values())
     if option == "ema":
-        assert "ema_state_dict" in torch.load(tmp_path / "epoch_1.pth", weights_only=False)
+        assert "ema_state_dict" in read_checkpoint(tmp_path / "epoch_1.pth")
 
 
 def test_metrics_file_and_saved_predictions_agree(data, trained, tmp_path):

@@ -25,7 +25,7 @@ def _case(shape=(2, 5, 16, 12, 20), seed=0):
     return volume, bins, weights
 
 
-def _compare(volume, bins, weights, sigma=2.5):
+def assert_equals_dense(volume, bins, weights, sigma=2.5):
     reference = volume.clone().requires_grad_()
     expected = _dense(reference, bins, weights, sigma)
     expected.backward()
@@ -38,11 +38,11 @@ def _compare(volume, bins, weights, sigma=2.5):
 
 
 def test_value_and_gradient_equal_the_dense_reference():
-    _compare(*_case())
+    assert_equals_dense(*_case())
 
 
 def test_full_size_volume():
-    _compare(*_case((1, 3, 64, 64, 64)))
+    assert_equals_dense(*_case((1, 3, 64, 64, 64)))
 
 
 @pytest.mark.parametrize("distance", [1e-1, 1e-2, 1e-3])
@@ -68,7 +68,7 @@ def test_masked_joints_get_no_gradient_but_count_in_the_mean():
     gaussian_mse(tensor, bins.float(), weights, 2.5).backward()
     touched = tensor.grad.flatten(2).abs().sum(-1) > 0
     assert touched.nonzero().tolist() == [[1, 2]]
-    _compare(volume, bins, weights.double())
+    assert_equals_dense(volume, bins, weights.double())
 
 
 def test_all_masked_is_zero():
