@@ -69,12 +69,11 @@ def test_every_file_has_a_level():
 
 def test_importing_is_quick_and_light():
     code = (
-        "import time, sys; t = time.perf_counter(); import interhand_mm, interhand_mm.registry;"
-        "took = time.perf_counter() - t;"
-        "print(took, any(m in sys.modules for m in ('mmdet', 'mmpose.models', 'torchvision')))"
+        "import sys, interhand_mm; print('torch' in sys.modules); import interhand_mm.registry;"
+        "print(any(m in sys.modules for m in ('mmdet', 'mmpose.models', 'torchvision')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.split()[1] == "False"
+    assert done.stdout.split() == ["False", "False"]
 
 
 @pytest.mark.parametrize("name", ["MODELS", "DATASETS", "TRANSFORMS", "METRICS", "HOOKS", "OPTIM_WRAPPERS", "CODECS"])

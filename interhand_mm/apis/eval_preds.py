@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
 from ..errors import EvaluationError
+from ..evaluation.metrics.base import SCALARS, TRUTH
 from ..registry import DATASETS, METRICS
 from ..utils.predictions import load_predictions
 from ..utils.provenance import provenance
@@ -17,8 +18,6 @@ from .report import metrics_report
 from .test import ORIGINAL, collect
 
 _CHUNK = 256
-_TRUTH = ("keypoints_cam", "keypoints_visible", "hand_type")
-_SCALARS = ("hand_type_valid", "rel_root_valid", "abs_depth", "focal", "principal_pt")
 
 
 def evaluate_predictions(cfg: Config, predictions: str) -> dict[str, Any]:
@@ -55,5 +54,5 @@ def _sample(dataset: Any, arrays: dict[str, np.ndarray], i: int) -> dict[str, An
             f"row {i} of the predictions", got=f"annotation {arrays['ann_id'][i]}", want=f"annotation {truth['ann_id']}"
         )
     predicted = {name: arrays[name][i : i + 1] for name in ("keypoints", "rel_root_depth", "hand_prob")}
-    sample = {name: truth[name] for name in _SCALARS}
-    return {**sample, "gt_instances": {name: truth[name] for name in _TRUTH}, "pred_instances": predicted}
+    sample = {name: truth[name] for name in SCALARS}
+    return {**sample, "gt_instances": {name: truth[name] for name in TRUTH}, "pred_instances": predicted}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import torch
 import torch.distributed
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
@@ -47,7 +46,6 @@ def build_model(cfg: Config) -> torch.nn.Module:
     return model
 
 
-def say(*values: Any) -> None:
-    """Print on the main process alone."""
-    if is_main_process():
-        print(*values, flush=True)
+def bare_model(model: torch.nn.Module) -> torch.nn.Module:
+    """The model inside a data-parallel wrapper, or the model itself."""
+    return model.module if is_model_wrapper(model) else model

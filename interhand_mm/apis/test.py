@@ -14,9 +14,8 @@ from mmengine.runner.loops import TestLoop
 
 from ..engine.checkpoint import check_fits, read_checkpoint, sha256
 from ..utils.provenance import provenance, write_json
-from .launch import build_runner
+from .launch import bare_model, build_runner
 from .report import metrics_report, metrics_table
-from .train import _bare
 
 ORIGINAL = "original"
 
@@ -44,7 +43,7 @@ def run_test(
     weights = read_checkpoint(checkpoint)
     cfg.load_from, cfg.resume = str(checkpoint), False
     runner = build_runner(cfg, launcher)
-    check_fits(weights, _bare(runner.model), checkpoint)
+    check_fits(weights, bare_model(runner.model), checkpoint)
     # All before the first batch: a missing photograph shows before minutes of testing without.
     datasets = {name: runner.build_dataloader(loader, seed=runner.seed) for name, loader in loaders.items()}
     reports = {}

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 from ..engine.checkpoint import check_fits, read_checkpoint
 from ..errors import CheckpointError, ConfigError
-from .launch import build_runner
+from .launch import bare_model, build_runner
 
 
 def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: str | None = None) -> Runner:
@@ -40,7 +40,7 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
     start = resume or cfg.load_from
     if start is not None:
         checkpoint = read_checkpoint(start)
-        check_fits(checkpoint, _bare(runner.model), start)
+        check_fits(checkpoint, bare_model(runner.model), start)
         if resume is not None and "optimizer" not in checkpoint:
             raise CheckpointError(
                 f"{start} cannot be resumed: it holds no optimizer", mend=f"start from it: --load-from {start}"
@@ -52,7 +52,3 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
 def _newest(work_dir: str) -> str | None:
     pointer = Path(work_dir) / "last_checkpoint"
     return pointer.read_text().strip() if pointer.is_file() else None
-
-
-def _bare(model: torch.nn.Module) -> torch.nn.Module:
-    return model.module if hasattr(model, "module") else model

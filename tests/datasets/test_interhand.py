@@ -134,6 +134,12 @@ def test_rootnet_of_another_version(tiny):
         InterHandDataset(data_root=str(tiny), depth_source="rootnet")
 
 
+def test_rootnet_without_any_result(tiny):
+    _rootnet(tiny, [])
+    with pytest.raises(AnnotationError, match="holds no RootNet results"):
+        InterHandDataset(data_root=str(tiny), depth_source="rootnet")
+
+
 def test_rootnet_missing_and_30_fps_name(tiny):
     with pytest.raises(AnnotationError, match="depth-source gt"):
         InterHandDataset(data_root=str(tiny), depth_source="rootnet")

@@ -13,8 +13,8 @@ from mmengine.evaluator import BaseMetric
 
 from ...errors import EvaluationError
 
-_TRUTH = ("keypoints_cam", "keypoints_visible", "hand_type")
-_SCALARS = ("hand_type_valid", "rel_root_valid", "abs_depth", "focal", "principal_pt")
+TRUTH = ("keypoints_cam", "keypoints_visible", "hand_type")
+SCALARS = ("hand_type_valid", "rel_root_valid", "abs_depth", "focal", "principal_pt")
 _PREDICTED = ("keypoints", "rel_root_depth", "hand_prob")
 
 
@@ -25,9 +25,9 @@ def stack_batch(data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]
     "pred_...", the ground truth under its contract names without the instance axis.
     """
     batch = {f"pred_{key}": np.stack([s["pred_instances"][key][0] for s in data_samples]) for key in _PREDICTED}
-    for key in _TRUTH:
+    for key in TRUTH:
         batch[key] = np.stack([s["gt_instances"][key][0] for s in data_samples])
-    for key in _SCALARS:
+    for key in SCALARS:
         batch[key] = np.stack([s[key] for s in data_samples])
     return batch
 
