@@ -32,6 +32,21 @@ class Intrinsics:
 
 
 @dataclass(frozen=True)
+class Detections:
+    """Hands that a detector found in one picture.
+
+    Attributes:
+        boxes: (N, 4) px of the full image, x1 y1 x2 y2, tight.
+        scores: (N,) 0 to 1.
+        sides: (N,) 0 right, 1 left, -1 where the detector has one class "hand".
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    sides: np.ndarray
+
+
+@dataclass(frozen=True)
 class HandsResult:
     """One crop: a single hand, or two that were lifted together. Right before left; joints as in `joints.py`.
 
