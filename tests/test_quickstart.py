@@ -100,7 +100,7 @@ def test_a_second_run_makes_nothing_again(finished):
     run_stages(settings, "all", said.append)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert {path: path.stat().st_mtime_ns for path in settings.data.rglob("*.jpg")} == images
-    assert sum("is trained" in line or "is tested" in line or "is complete" in line for line in said) == 5
+    assert sum("is trained" in line or "is tested" in line or "is complete" in line for line in said) == 6
 
 
 def test_subjects_and_photographs_are_disjoint(finished):

@@ -36,9 +36,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("stage", nargs="?", default="all", choices=STAGES)
-    add("--minutes", type=float, default=6.5, help="training time of each model; both at once on two cores [6.5]")
-    add("--epochs", type=int, help="this many in place of --minutes, to repeat a run exactly")
-    add("--num", type=int, default=6000, help="training images; a tenth more for the test [6000]")
+    add("--minutes", type=float, default=9.0, help="training time of both models together on two cores [9]")
+    add("--epochs", type=int, help="of each model, in place of --minutes, to repeat a run exactly")
+    add("--num", type=int, default=8000, help="training images; a tenth more for the test [8000]")
     add("--seed", type=int, default=0)
     add("--out", type=Path, default=Path("work_dirs/quickstart"))
     add("--data", type=Path, default=Path("data/quickstart"), help="where the images go [data/quickstart]")

@@ -1,8 +1,8 @@
-# A small network that learns both hands on a CPU in minutes: half-width ResNet-18 at 128 px, 1-D marginals.
+# A small network that learns both hands on a CPU in minutes: half-width ResNet-18 at 96 px, 1-D marginals.
 # tools/quickstart.py makes its data, chooses the epochs by the time there is, and bfloat16 where the CPU has it.
 _base_ = ["../_base_/runtime.py", "../_base_/interhand26m.py"]
 
-codec = dict(input_size=(128, 128))
+codec = dict(input_size=(96, 96))
 data_root = "data/quickstart"
 
 model = dict(
@@ -15,6 +15,7 @@ model = dict(
         type="InterHandMarginalHead",
         in_channels=(128, 256),
         channels=128,
+        loss_keypoint=dict(type="MarginalLoss", expectation_weight=0.3),
         loss_root_depth=dict(type="RootDepthLoss", loss_weight=0.1),  # in bins, where the others are in nats
         decoder={{_base_.codec}},
     ),
@@ -22,16 +23,17 @@ model = dict(
     channels_last=True,
 )
 
-# Gentler than the official 45 deg: with hands that always come from below, left and right are learned at once.
+# Gentler than the official crop: with hands that come from below, left and right are learned at once, and full
+# augmentation cost 3 mm after 20,000 samples. Detected boxes are off by less than this.
 train_pipeline = [
     dict(type="LoadHandImage"),
     dict(
         type="HandCropAugment",
         encoder={{_base_.codec}},
-        shift=0.15,
-        scale=0.25,
+        shift=0.06,
+        scale=0.1,
         rotation_deg=20.0,
-        rotation_prob=0.6,
+        rotation_prob=0.3,
         flip_prob=0.5,
     ),
     dict(type="ChannelJitter", low=0.8, high=1.2),
@@ -40,7 +42,7 @@ train_pipeline = [
 ]
 # The renderer writes exact masks; see marginal_bgaug.py for who reads them.
 mask_root = "data/quickstart/masks"
-# Without workers: the quick start trains two networks at once, one a core, and the data takes a tenth of it.
+# Without workers: the quick start trains two networks at once, one a core.
 train_dataloader = dict(
     batch_size=32, num_workers=0, persistent_workers=False, dataset=dict(mask_root=mask_root, pipeline=train_pipeline)
 )
@@ -54,7 +56,9 @@ train_cfg = dict(by_epoch=True, max_epochs=12)
 test_cfg = dict()
 
 optim_wrapper = dict(
-    type="OptimWrapper", optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.01), clip_grad=dict(max_norm=5.0)
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=3e-3, weight_decay=0.01, fused=True),
+    clip_grad=dict(max_norm=5.0),
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.02, by_epoch=False, begin=0, end=60),

@@ -8,10 +8,10 @@ train_pipeline = [
     dict(
         type="HandCropAugment",
         encoder={{_base_.codec}},
-        shift=0.15,
-        scale=0.25,
+        shift=0.06,
+        scale=0.1,
         rotation_deg=20.0,
-        rotation_prob=0.6,
+        rotation_prob=0.3,
         flip_prob=0.5,
     ),
     dict(type="RandomBackgroundReplace", prob=0.5, mask="file", backgrounds=None),

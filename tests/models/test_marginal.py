@@ -8,7 +8,7 @@ from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
 
 from interhand_mm.codecs.heatmap import mirror_inputs, soft_argmax
-from interhand_mm.models.heads.marginal_head import Pointer, sine_positions, soft_targets
+from interhand_mm.models.heads.marginal_head import Pointer, cell_entropy, sine_positions, soft_targets
 from interhand_mm.registry import MODELS
 from interhand_mm.structures.camera import crop_affine
 from interhand_mm.structures.joints import FLIP_INDICES
@@ -57,15 +57,21 @@ def batch(size: int = 3):
 
 
 def logits_of(bins: torch.Tensor, sigma: float = 1.5):
-    """Marginals whose softmax is a Gaussian about `bins` (1, 42, 3)."""
-    return tuple(axis.clamp_min(1e-30).log() for axis in soft_targets(bins, (32, 32, 16), sigma))
+    """Marginals whose softmax is a Gaussian about `bins` (1, 42, 3), and cells that know nothing."""
+    axes = (axis.clamp_min(1e-30).log() for axis in soft_targets(bins, (32, 32, 16), sigma))
+    return (*axes, torch.zeros(1, 42, 4, 4))
+
+
+def random_outputs():
+    shapes = ((32,), (32,), (16,), (4, 4))
+    return tuple(torch.randn(2, 42, *shape, requires_grad=True) for shape in shapes)
 
 
 def test_shapes_of_outputs_and_predictions():
     model = small_model()
     data = model.data_preprocessor(batch(), training=True)
     keypoints, root, logits = model.head(model.extract_feat(data["inputs"]))
-    assert [tuple(part.shape) for part in keypoints] == [(3, 42, 32), (3, 42, 32), (3, 42, 16)]
+    assert [tuple(part.shape) for part in keypoints] == [(3, 42, 32), (3, 42, 32), (3, 42, 16), (3, 42, 4, 4)]
     assert root.shape == (3,)
     assert logits.shape == (3, 2)
     model.eval()
@@ -88,7 +94,9 @@ def test_overfitting_one_batch_lowers_every_loss():
         sum(parts.values()).backward()
         optimizer.step()
         losses.append({name: float(value.detach()) for name, value in parts.items()})
-    assert set(losses[0]) == {"loss_keypoint", "loss_expectation", "loss_root_depth", "loss_handedness"}
+    assert set(losses[0]) == {
+        "loss_keypoint", "loss_expectation", "loss_cell", "loss_root_depth", "loss_handedness"
+    }  # fmt: skip
     for name in losses[0]:
         assert losses[-1][name] < 0.85 * losses[0][name], name
 
@@ -98,12 +106,12 @@ def test_masked_joints_get_no_gradient():
     bins = torch.rand(2, 42, 3) * 14
     bins[:, 21:] = 1e4  # what an absent hand may hold
     weights = torch.cat([torch.ones(2, 21), torch.zeros(2, 21)], dim=1)
-    outputs = tuple(torch.randn(2, 42, size, requires_grad=True) for size in (32, 32, 16))
+    outputs = random_outputs()
     losses = head.keypoint_losses(outputs, bins, weights)
     sum(losses.values()).backward()
     for part in outputs:
         assert part.grad.isfinite().all()
-        assert (part.grad[:, :21].abs().sum(-1) > 0).all()
+        assert (part.grad[:, :21].abs().flatten(2).sum(-1) > 0).all()
         assert (part.grad[:, 21:] == 0).all()
     # The absent hand does not thin out what the present one says.
     half = head.keypoint_losses(tuple(part[:, :21] for part in outputs), bins[:, :21], weights[:, :21])
@@ -112,7 +120,7 @@ def test_masked_joints_get_no_gradient():
 
 def test_a_batch_without_joints_has_loss_zero():
     head = MODELS.build(HEAD)
-    outputs = tuple(torch.randn(2, 42, size, requires_grad=True) for size in (32, 32, 16))
+    outputs = random_outputs()
     losses = head.keypoint_losses(outputs, torch.zeros(2, 42, 3), torch.zeros(2, 42))
     assert all(float(value.detach()) == 0 for value in losses.values())
 
@@ -126,6 +134,16 @@ def test_the_loss_of_the_target_itself_is_its_entropy():
     assert float(losses["loss_expectation"]) == pytest.approx(0, abs=1e-4)
 
 
+def test_the_cells_loss_against_a_plain_one():
+    cells = torch.randn(1, 1, 3, 4, generator=torch.Generator().manual_seed(1))
+    entropy = cell_entropy(cells, torch.tensor([[[9.5, 20.0, 0.0]]]), (32, 24))
+    # Eight bins a cell: bin 9.5 is cell (9.5 + 0.5) / 8 - 0.5 = 0.75, bin 20 is cell 2.0625.
+    y, x = np.mgrid[:3, :4]
+    target = np.exp(-((x - 0.75) ** 2 + (y - 2.0625) ** 2) / (2 * 0.7**2))
+    log_p = cells[0, 0].double() - cells.double().logsumexp(dim=(-2, -1))[0, 0]
+    assert float(entropy) == pytest.approx(-float((target / target.sum() * log_p.numpy()).sum()), abs=1e-5)
+
+
 def test_decoding_a_known_distribution():
     head = MODELS.build(HEAD)
     bins = torch.tensor([[[10.3, 20.6, 7.25]] * 42])
@@ -136,7 +154,7 @@ def test_decoding_a_known_distribution():
     # Three quarters at bin 4, one quarter at bin 8: the mean is 5, not the peak.
     two = torch.full((1, 42, 32), -1e4)
     two[..., 4], two[..., 8] = np.log(3.0), 0.0
-    decoded, _ = head.decode_keypoints((two, two, two[..., :16]))
+    decoded, _ = head.decode_keypoints((two, two, two[..., :16], torch.zeros(1, 42, 4, 4)))
     assert torch.allclose(decoded, torch.tensor(5.0), atol=1e-4)
 
 
@@ -216,7 +234,7 @@ def test_the_pointer_points_where_the_cell_is():
         feature[0, 0, 1, 5] = 1000.0
         tokens = torch.zeros(1, 42, 8)
         tokens[..., 0] = 10.0
-        x, y = pointer(tokens, feature, 32, 16)
+        x, y, _ = pointer(tokens, feature, 32, 16)
     assert x.shape == (1, 42, 32)
     assert y.shape == (1, 42, 16)
     assert torch.allclose(soft_argmax(x), torch.tensor(5.5 * 4 - 0.5), atol=0.1)

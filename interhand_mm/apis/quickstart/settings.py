@@ -18,6 +18,7 @@ from ...errors import ConfigError, InterHandError
 ROOT = Path(__file__).resolve().parents[3]
 PLAIN, BGAUG = "marginal", "marginal_bgaug"
 MODELS = {PLAIN: "without backgrounds", BGAUG: "with backgrounds"}
+START = "start"  # the part of their training that both share
 STAGES = ("data", "train", "test", "report")
 
 
@@ -33,23 +34,23 @@ class Settings:
         out: Folder of everything but the data.
         data: Folder of the generated set and the photographs.
         num: Training images; a tenth of it again for the test, of other subjects.
-        minutes: Training time of each of the two models; they train at once where there are two cores.
-        epochs: Fixes the length in place of `minutes`, so that a run can be repeated exactly.
+        minutes: Training time: what both models share, then both at once where there are two cores.
+        epochs: Of each model, in place of `minutes`, so that a run can be repeated exactly.
         seed: Of data, weights and samples.
         overrides: More `--cfg-options` for every step.
     """
 
     out: Path = Path("work_dirs/quickstart")
     data: Path = Path("data/quickstart")
-    num: int = 6000
-    minutes: float = 6.5
+    num: int = 8000
+    minutes: float = 9.0
     epochs: int | None = None
     seed: int = 0
     overrides: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.num < 16 or self.minutes <= 0 or self.seed < 0 or (self.epochs is not None and self.epochs < 1):
-            raise ConfigError("quick start", got=asdict(self), want="num >= 16, minutes > 0, epochs >= 1, seed >= 0")
+        if self.num < 16 or self.minutes <= 0 or self.seed < 0 or (self.epochs is not None and self.epochs < 2):
+            raise ConfigError("quick start", got=asdict(self), want="num >= 16, minutes > 0, epochs >= 2, seed >= 0")
 
     @property
     def num_test(self) -> int:

@@ -20,7 +20,8 @@ from ...structures.joints import FLIP_INDICES, NUM_JOINTS
 from .hand_head import HandHead
 from .internet_head import VectorBranch
 
-Marginals = tuple[Tensor, Tensor, Tensor]  # logits over x, y and z bins, each (B, 42, bins)
+# Logits over x, y and z bins, each (B, 42, bins), and over the cells of the map (B, 42, h, w).
+Marginals = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class FeaturePyramid(BaseModule):
@@ -135,13 +136,14 @@ class Pointer(BaseModule):
         self.query, self.key = nn.Linear(channels, channels), nn.Conv2d(channels, channels, 1)
         self.scale = nn.Parameter(torch.ones(2))
 
-    def forward(self, tokens: Tensor, feature: Tensor, width: int, height: int) -> tuple[Tensor, Tensor]:
-        """Tokens (B, 42, C) and map (B, C, h, w) to logits (B, 42, width) and (B, 42, height)."""
+    def forward(self, tokens: Tensor, feature: Tensor, width: int, height: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens (B, 42, C) and map (B, C, h, w) to logits (B, 42, width), (B, 42, height) and (B, 42, h, w)."""
         heat = self.query(tokens) @ self.key(feature).flatten(2) * feature.shape[1] ** -0.5
         heat = heat.float().unflatten(-1, feature.shape[-2:])
         x, y = heat.logsumexp(dim=-2), heat.logsumexp(dim=-1)
         x = F.interpolate(x, size=width, mode="linear", align_corners=False) * self.scale[0]
-        return x, F.interpolate(y, size=height, mode="linear", align_corners=False) * self.scale[1]
+        y = F.interpolate(y, size=height, mode="linear", align_corners=False) * self.scale[1]
+        return x, y, heat
 
 
 def soft_targets(bins: Tensor, size: tuple[int, int, int], sigma: float) -> Marginals:
@@ -156,6 +158,9 @@ def soft_targets(bins: Tensor, size: tuple[int, int, int], sigma: float) -> Marg
     return x, y, z
 
 
+_CELL_SIGMA = 0.7  # cells: a joint between two belongs to both
+
+
 @MODELS.register_module()
 class MarginalLoss(BaseModule):
     """Cross entropy to Gaussian marginals plus L1 of their expected bins, averaged over the joints that count.
@@ -163,14 +168,17 @@ class MarginalLoss(BaseModule):
     Args:
         loss_weight: Of the cross entropy.
         expectation_weight: Of the L1, a bin.
+        cell_weight: Of the cross entropy over the map's cells, which x and y alone would leave to chance:
+            two hands' columns and rows meet in places where no joint is.
     """
 
-    def __init__(self, loss_weight: float = 1.0, expectation_weight: float = 0.1) -> None:
+    def __init__(self, loss_weight: float = 1.0, expectation_weight: float = 0.1, cell_weight: float = 0.5) -> None:
         super().__init__()
-        self.loss_weight, self.expectation_weight = loss_weight, expectation_weight
+        self.loss_weight, self.expectation_weight, self.cell_weight = loss_weight, expectation_weight, cell_weight
 
     def forward(self, marginals: Marginals, bins: Tensor, weights: Tensor, sigma: float) -> dict[str, Tensor]:
-        """Losses of logits (B, 42, W), (B, 42, H), (B, 42, D) against (B, 42, 3) bins with (B, 42) weights."""
+        """Losses of logits (see `Marginals`) against (B, 42, 3) bins with (B, 42) weights."""
+        *marginals, cells = marginals
         width, height, depth = (logits.shape[-1] for logits in marginals)
         targets = soft_targets(bins.float(), (width, height, depth), sigma)
         entropy, distance = torch.zeros_like(weights), torch.zeros_like(weights)
@@ -182,7 +190,23 @@ class MarginalLoss(BaseModule):
         return {
             "loss_keypoint": self.loss_weight * (entropy * weights).sum() / count,
             "loss_expectation": self.expectation_weight * (distance * weights).sum() / count,
+            "loss_cell": self.cell_weight * (cell_entropy(cells, bins, (width, height)) * weights).sum() / count,
         }
+
+
+def cell_entropy(cells: Tensor, bins: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cross entropy (B, 42) of logits over cells (B, 42, h, w) to a narrow Gaussian about each joint.
+
+    Args:
+        cells: Logits.
+        bins: (B, 42, 3); x and y are read.
+        size: (W, H) bins of the axes.
+    """
+    rows, columns = cells.shape[-2:]
+    zoom = torch.tensor([columns / size[0], rows / size[1], 1.0], device=bins.device)
+    x, y, _ = soft_targets((bins.float() + 0.5) * zoom - 0.5, (columns, rows, 1), _CELL_SIGMA)
+    target = y[..., :, None] * x[..., None, :]
+    return -(target * cells.float().flatten(2).log_softmax(dim=-1).view_as(target)).sum(dim=(-2, -1))
 
 
 @MODELS.register_module()
@@ -230,15 +254,15 @@ class InterHandMarginalHead(HandHead):
             feats: Backbone stages; the last `len(in_channels)`, each (B, C, h, w), are used.
 
         Returns:
-            logits (B, 42, W), (B, 42, H), (B, 42, D), root (B,) bins, handedness (B, 2) logits.
+            marginals (see `Marginals`), root (B,) bins, handedness (B, 2) logits.
         """
         stages = list(feats)[-len(self.pyramid.laterals) :]
         feature = self.pyramid(stages)
         tokens = self.joints(feature)
         x, y, z = (linear(tokens) for linear in self.to_bins)
-        columns, rows = self.pointer(tokens, feature, x.shape[-1], y.shape[-1])
+        columns, rows, cells = self.pointer(tokens, feature, x.shape[-1], y.shape[-1])
         vector = stages[-1].mean(dim=(2, 3))
-        return (x + columns, y + rows, z), soft_argmax(self.root_head(vector)), self.hand_type_head(vector)
+        return (x + columns, y + rows, z, cells), soft_argmax(self.root_head(vector)), self.hand_type_head(vector)
 
     def keypoint_losses(self, outputs: Marginals, bins: Tensor, weights: Tensor) -> dict[str, Tensor]:
         """See `MarginalLoss`."""
@@ -246,8 +270,8 @@ class InterHandMarginalHead(HandHead):
 
     def decode_keypoints(self, outputs: Marginals) -> tuple[Tensor, Tensor]:
         """Expected bins (B, 42, 3); scores (B, 42), the geometric mean of the three highest probabilities."""
-        bins = torch.stack([soft_argmax(logits) for logits in outputs], dim=-1)
-        peaks = [logits.float().log_softmax(dim=-1).amax(dim=-1) for logits in outputs]
+        bins = torch.stack([soft_argmax(logits) for logits in outputs[:3]], dim=-1)
+        peaks = [logits.float().log_softmax(dim=-1).amax(dim=-1) for logits in outputs[:3]]
         return bins, torch.stack(peaks).mean(dim=0).exp()
 
     def merge_mirrored(self, outputs: Marginals, mirrored: Marginals) -> Marginals:
@@ -256,6 +280,6 @@ class InterHandMarginalHead(HandHead):
         back = (mirrored[0][:, swap].flip(-1), mirrored[1][:, swap], mirrored[2][:, swap])
         x, y, z = (
             torch.logaddexp(plain.float().log_softmax(dim=-1), other.float().log_softmax(dim=-1))
-            for plain, other in zip(outputs, back, strict=True)
+            for plain, other in zip(outputs[:3], back, strict=True)
         )
-        return x, y, z
+        return x, y, z, outputs[3]
