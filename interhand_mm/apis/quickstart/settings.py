@@ -104,10 +104,10 @@ def share_cores(count: int) -> list[list[int]]:
     return [mine[i::count] for i in range(count)]
 
 
-def start(command: Sequence[str], on: Sequence[int], log: Path) -> subprocess.Popen:
-    """Start a step on its own cores, its output in `log`."""
+def start(command: Sequence[str], on: Sequence[int], log: Path, processes: int = 1) -> subprocess.Popen:
+    """Start a step on its own cores, which its `processes` share, its output in `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    env = {**os.environ, "OMP_NUM_THREADS": str(len(on)), "PYTHONUNBUFFERED": "1"}
+    env = {**os.environ, "OMP_NUM_THREADS": str(max(1, len(on) // processes)), "PYTHONUNBUFFERED": "1"}
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [env.get("PYTHONPATH")])])
     pin = (lambda: os.sched_setaffinity(0, on)) if hasattr(os, "sched_setaffinity") else None
     with log.open("w") as output:
@@ -117,8 +117,16 @@ def start(command: Sequence[str], on: Sequence[int], log: Path) -> subprocess.Po
         return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=env, preexec_fn=pin)
 
 
-def run_all(commands: dict[str, list[str]], logs: dict[str, Path], tick: Callable[[str], None]) -> dict[str, float]:
+def run_all(
+    commands: dict[str, list[str]], logs: dict[str, Path], tick: Callable[[str], None], processes: int = 1
+) -> dict[str, float]:
     """Run commands, at once where every one can have a core of its own; `tick` is called with who is running.
+
+    Args:
+        commands: Name to command line.
+        logs: Name to file.
+        tick: Called with each running name, some times a second.
+        processes: That each command starts by itself.
 
     Returns:
         Seconds that each took.
@@ -133,7 +141,7 @@ def run_all(commands: dict[str, list[str]], logs: dict[str, Path], tick: Callabl
             while waiting and len(running) < len(lots):
                 name = waiting.pop(0)
                 free = next(lot for lot in lots if all(lot is not used for _, _, used in running.values()))
-                running[name] = (start(commands[name], free, logs[name]), time.monotonic(), free)
+                running[name] = (start(commands[name], free, logs[name], processes), time.monotonic(), free)
             for name, (process, begun, _) in list(running.items()):
                 code = process.poll()
                 tick(name)
