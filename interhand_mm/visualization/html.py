@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from ..errors import OutputError
-from ..structures.joints import COLORS, FINGERS, JOINT_NAMES, WRISTS
+from ..structures.joints import COLORS, FINGERS, JOINT_NAMES, NUM_JOINTS, WRISTS
 from ..structures.results import FrameResult, HandsResult
 from .overlay import draw_frame
 
@@ -91,7 +91,7 @@ class HtmlViewer:
             if number % self.stride:
                 return
         record = frame_record(frame, self.max_side_px)
-        self._measure(frame, record["center"])
+        self._measure(frame)
         time_s = frame.time_s if frame.time_s is not None else number / self.fps if self.fps else number * _ALONE_S
         try:
             self._spool.write(_json(record).encode() + b"\n")
@@ -125,13 +125,15 @@ class HtmlViewer:
         """Times of the frames that go on the page, of those spooled."""
         return [time_s for number, time_s in self._spooled if number % self.stride == 0]
 
-    def _measure(self, frame: FrameResult, center: list[float] | None) -> None:
+    def _measure(self, frame: FrameResult) -> None:
         """Widen the plot's cube, which is one for all frames, by a frame's joints."""
-        points = np.concatenate([_shown_points(hands) for hands in frame.hands] or [np.zeros((0, 3))])
-        points = points[np.isfinite(points).all(axis=-1)]
-        if center is not None and len(points):
-            self._low, self._high = np.minimum(self._low, points.min(0)), np.maximum(self._high, points.max(0))
-            self._follow_half = max(self._follow_half, float(np.abs(points - center).max()))
+        center = _center(frame)
+        for points in map(_shown_points, frame.hands if center is not None else ()):
+            self._low, self._high = (
+                np.fmin(self._low, np.fmin.reduce(points)),
+                np.fmax(self._high, np.fmax.reduce(points)),
+            )
+            self._follow_half = float(np.fmax(self._follow_half, np.fmax.reduce(np.abs(points - center), axis=None)))
 
     def _parts(self, spool: IO[bytes]) -> Iterator[bytes]:
         page = string.Template((_ASSETS / "page.html").read_text("utf-8"))
@@ -181,11 +183,9 @@ def frame_record(frame: FrameResult, max_side_px: int) -> dict[str, Any]:
         max_side_px: The picture's longer side is reduced to it, then drawn on, so that lines stay crisp.
     """
     reduced = reduce_frame(frame, max_side_px)
+    center = _center(frame)
     encoded, jpeg = cv2.imencode(".jpg", draw_frame(reduced), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     assert encoded  # a drawn uint8 picture always encodes
-    wrists = [hands.keypoints_mm[list(WRISTS)][hands.shown[list(WRISTS)]] for hands in frame.hands]
-    roots = np.concatenate(wrists) if wrists else np.zeros((0, 3))
-    roots = roots[np.isfinite(roots).all(axis=-1)]
     return {
         "index": frame.index,
         "time": frame.time_s,
@@ -193,7 +193,7 @@ def frame_record(frame: FrameResult, max_side_px: int) -> dict[str, Any]:
         "size": [frame.image.shape[1], frame.image.shape[0]],
         "focal": _rounded(frame.intrinsics.focal),
         "intrinsics": frame.intrinsics.source,
-        "center": _rounded(roots.mean(axis=0)) if len(roots) else None,
+        "center": None if center is None else _rounded(center),
         "hands": [_hands_record(hands) for hands in frame.hands],
         "jpeg": base64.b64encode(jpeg.tobytes()).decode(),
     }
@@ -240,8 +240,18 @@ def _hands_record(hands: HandsResult) -> dict[str, Any]:
 
 
 def _shown_points(hands: HandsResult) -> np.ndarray:
-    """(42, 3) mm, NaN for hands that are not there."""
-    return np.where(hands.shown[:, None], hands.keypoints_mm, np.nan)
+    """(42, 3) mm, NaN where a hand is not there or a joint is not finite."""
+    known = hands.shown & np.isfinite(hands.keypoints_mm).all(axis=-1)
+    return np.where(known[:, None], hands.keypoints_mm, np.nan)
+
+
+def _center(frame: FrameResult) -> np.ndarray | None:
+    """Mean of the wrists, (3,) mm: it moves with the hands and not with the fingers. Without one, of all joints."""
+    points = np.concatenate([_shown_points(hands) for hands in frame.hands] or [np.zeros((0, 3))])
+    known = np.isfinite(points[:, 0])
+    wrists = known & np.isin(np.arange(len(points)) % NUM_JOINTS, WRISTS)
+    chosen = points[wrists if wrists.any() else known]
+    return chosen.mean(axis=0) if len(chosen) else None
 
 
 def _rounded(values: np.ndarray) -> list[float]:

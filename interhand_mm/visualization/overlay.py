@@ -155,7 +155,7 @@ def _draw_labels(canvas: np.ndarray, crops: Sequence[HandsResult]) -> None:
 
 def draw_label(image: np.ndarray, text: str) -> np.ndarray:
     """Write one line on a dark strip at the top; changes and returns `image`."""
-    height, width = image.shape[:2]
+    width = image.shape[1]
     size = max(11, round(width / 24))
     while size > 6 and text_size(text, size)[0] > width:
         size -= 1
