@@ -278,7 +278,8 @@ def test_the_page_tells_what_is_measured_and_what_is_not(tmp_path, open_page):
     assert len(cards) == 2
     assert "unsure, shown faint · probability 0.55" in cards[0]
     assert "the left one 40 mm behind the right one" in cards[0]
-    assert "scale from an average hand, not measured" in cards[0]
+    assert "from an average hand, not measured" in cards[0]
+    assert page.inner_text("#scale") == "scale from an average hand, not measured"
     assert "the left one 12 mm in front of the right one" in cards[1]
     assert "camera space, mm; the depth was given" in cards[1]
     assert "assumed, nobody measured it" in page.inner_text("#notes")

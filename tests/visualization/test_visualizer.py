@@ -147,7 +147,10 @@ def test_tensorboard_gets_the_picture(dataset, tmp_path):
 
 
 def test_configs_with_a_validation_draw():
-    cfg = load_config(ROOT / "configs/internet_bgaug.py")
+    # As the comment in configs/_base_/runtime.py has it.
+    backends = "visualizer.vis_backends=[{'type':'LocalVisBackend'},{'type':'TensorboardVisBackend'}]"
+    cfg = load_config(ROOT / "configs/internet_bgaug.py", [backends])
+    assert [backend["type"] for backend in cfg.visualizer.vis_backends] == ["LocalVisBackend", "TensorboardVisBackend"]
     assert cfg.default_hooks.visualization.type == "HandVisualizationHook"
     assert cfg.visualizer.type == "InterHandVisualizer"
 

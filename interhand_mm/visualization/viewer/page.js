@@ -6,7 +6,7 @@ const frames = document.querySelectorAll("script.frame");
 const byId = (id) => document.getElementById(id);
 const HAND = 21;
 const MEASURED = "camera space, mm; the depth was given";
-const GUESSED = "scale from an average hand, not measured";
+const GUESSED = "from an average hand, not measured";
 const SIDES = ["right", "left"];
 /* Plotly turns about its own z axis, so that one is drawn upwards: the camera's y with its range reversed, and
    the camera's z goes into the page along plotly's y. Nothing is mirrored by it. */
@@ -127,7 +127,8 @@ async function show(index) {
   byId("place").textContent = place(frame, index);
   byId("empty").hidden = frame.hands.some((hand) => hand.presence.some((presence) => presence !== "no"));
   const guessed = frame.hands.some((hand) => hand.depth !== "given");
-  byId("scale").textContent = frame.hands.length === 0 ? "" : guessed ? GUESSED : MEASURED;
+  byId("scale").textContent = frame.hands.length === 0 ? "" : guessed ? `scale ${GUESSED}` : MEASURED;
+  byId("scale").classList.toggle("unsure", guessed);
   byId("crops").replaceChildren(...frame.hands.map(card));
   byId("notes").replaceChildren(...notes(frame));
   await draw();
@@ -164,7 +165,7 @@ function card(hand, i) {
     row("wrists", Math.round(hand.root) === 0 ? "equally far away"
       : `the left one ${mm} mm ${hand.root > 0 ? "behind" : "in front of"} the right one`);
   }
-  row("scale", hand.depth === "given" ? MEASURED : GUESSED);
+  row("scale", hand.depth === "given" ? MEASURED : GUESSED, hand.depth === "given" ? "" : "unsure");
   row("box", hand.detected ? `detected, score ${hand.score.toFixed(2)}` : "given");
   made.append(list);
   return made;
