@@ -43,7 +43,7 @@ class HtmlViewer:
         path: The page, .html.
         title: Its heading.
         fps: Frames a second, for frames that carry no time.
-        max_frames: Where more are added, every second, fourth, ... is kept, and the page says so.
+        max_frames: Where more are added, one in 2, 4, 8, ... is kept, and the page says so.
         max_side_px: Pictures are reduced to this longer side.
 
     Raises:
@@ -139,7 +139,8 @@ class HtmlViewer:
         page = string.Template((_ASSETS / "page.html").read_text("utf-8"))
         yield page.substitute(title=html.escape(self.title), css=(_ASSETS / "page.css").read_text("utf-8")).encode()
         spool.seek(0)
-        for (number, _), line in zip(self._spooled, spool, strict=True):
+        # Not strict: a full disk may have left part of a line that does not count.
+        for (number, _), line in zip(self._spooled, spool, strict=False):
             if number % self.stride == 0:
                 yield b'<script type="application/json" class="frame">' + line.rstrip() + b"</script>\n"
         yield b'<script type="application/json" id="viewer">' + _json(self._common()).encode() + b"</script>\n"
@@ -152,17 +153,12 @@ class HtmlViewer:
         center, half = np.zeros(3), _LEAST_HALF_MM
         if np.isfinite(self._low).all():
             center, half = (self._low + self._high) / 2, float((self._high - self._low).max()) / 2
-        note = ""
-        if self.stride > 1:
-            note = f"Every {self.stride}{'nd' if self.stride == 2 else 'th'} of {self.seen} frames is on this page."
-        if self._stopped:
-            note += " The run that wrote it stopped early."
+        thinned = f"1 frame in {self.stride} of {self.seen}" if self.stride > 1 else ""
+        stopped = "the run stopped early" if self._stopped else ""
         name = Path(next(iter(self._sources))).name if len(self._sources) == 1 else ""
         count = f"{len(times)} frames" if self.seen > 1 else ""
-        thinned = f"every {self.stride}{'nd' if self.stride == 2 else 'th'} of {self.seen}" if self.stride > 1 else ""
         return {
-            "summary": " · ".join(filter(None, (name, count, thinned, "stopped early" if self._stopped else ""))),
-            "note": note.strip(),
+            "summary": " · ".join(filter(None, (name, count, thinned, stopped))),
             "seen": self.seen,
             "oneSource": len(self._sources) < 2,
             "times": [time_s - times[0] for time_s in times],

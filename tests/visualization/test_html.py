@@ -71,12 +71,10 @@ def test_the_cube_holds_every_frame(tmp_path):
 def test_too_many_frames_are_thinned_and_the_page_says_so(tmp_path):
     clip(path := tmp_path / "c.html", 23, max_frames=8).close()
     assert [frame["index"] for frame in frames_of(path)] == [0, 4, 8, 12, 16, 20]
-    common = common_of(path)
-    assert common["note"] == "Every 4th of 23 frames is on this page."
-    assert "every 4th of 23" in common["summary"]
+    assert common_of(path)["summary"] == "clip.mp4 · 6 frames · 1 frame in 4 of 23"
     clip(path := tmp_path / "d.html", 8, max_frames=8).close()
     assert len(frames_of(path)) == 8
-    assert common_of(path)["note"] == ""
+    assert common_of(path)["summary"] == "clip.mp4 · 8 frames"
 
 
 def test_a_page_is_whole_or_absent(tmp_path):
@@ -102,7 +100,7 @@ def test_a_run_that_stops_leaves_its_frames(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         stopped()
     assert len(frames_of(path)) == 1
-    assert "stopped early" in common_of(path)["note"]
+    assert "stopped early" in common_of(path)["summary"]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

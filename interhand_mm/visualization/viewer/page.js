@@ -179,7 +179,6 @@ function notes(frame) {
     lines.push("Millimetres hold only if the hands are of an average adult's size: shape and relative position are " +
       "the network's, distance and scale are a guess.");
   }
-  if (viewer.note) lines.push(viewer.note);
   const key = element("p", "Right: darker, round joints, dark rim. Left: lighter, diamonds, light rim. ");
   viewer.fingers.forEach((finger, i) => {
     const dot = element("span", "", "key");
