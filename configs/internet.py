@@ -23,3 +23,5 @@ auto_scale_lr = dict(base_batch_size=64, enable=False)  # four GPUs in print; th
 train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
+# A few predictions beside the truth after each validation: vis_data/vis_image/val_predictions_ITERATION.png.
+default_hooks = dict(visualization=dict(type="HandVisualizationHook", num=4))

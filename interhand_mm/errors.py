@@ -59,3 +59,7 @@ class ConfigError(InterHandError):
 
 class EvaluationError(InterHandError):
     """Predictions and ground truth do not belong together."""
+
+
+class OutputError(InterHandError):
+    """A result cannot be written where it was asked for."""

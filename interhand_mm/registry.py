@@ -22,7 +22,7 @@ DATASETS = _child("dataset", mmengine.DATASETS, "datasets")
 TRANSFORMS = _child("transform", mmengine.TRANSFORMS, "datasets.transforms")
 METRICS = _child("metric", mmengine.METRICS, "evaluation.metrics")
 HOOKS = _child("hook", mmengine.HOOKS, "engine")
-VISUALIZERS = _child("visualizer", mmengine.VISUALIZERS, "visualization")
+VISUALIZERS = _child("visualizer", mmengine.VISUALIZERS, "visualization.visualizer")
 OPTIM_WRAPPERS = _child("optimizer wrapper", mmengine.OPTIM_WRAPPERS, "engine")
 CODECS = _child("codec", mmengine.TASK_UTILS, "codecs")
 

@@ -76,7 +76,9 @@ def test_importing_is_quick_and_light():
     assert done.stdout.split() == ["False", "False"]
 
 
-@pytest.mark.parametrize("name", ["MODELS", "DATASETS", "TRANSFORMS", "METRICS", "HOOKS", "OPTIM_WRAPPERS", "CODECS"])
+@pytest.mark.parametrize(
+    "name", ["MODELS", "DATASETS", "TRANSFORMS", "METRICS", "HOOKS", "VISUALIZERS", "OPTIM_WRAPPERS", "CODECS"]
+)
 def test_registry_locations_import_and_register(name):
     registry = getattr(importlib.import_module("interhand_mm.registry"), name)
     for location in registry._locations:

@@ -53,7 +53,7 @@ def test_browse_draws_joints_and_backgrounds(tmp_path, phase, variant):
     )
     cfg = load_config(ROOT / "configs/internet_bgaug.py", ["test_dataloader.dataset.split=train"], data)
     sheet = browse(cfg, phase, num=8, seed=0, variant=variant)
-    assert sheet.shape == (2 * 260 + 4, 4 * 516 + 4, 3)
+    assert sheet.shape == (4 * (288 + 6) + 6, 2 * (3 * 288 + 6) + 6, 3)
     assert sheet.std() > 20
 
 

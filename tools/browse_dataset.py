@@ -1,4 +1,4 @@
-"""Draw a contact sheet of what a config feeds the network: crop, joints, background mask, mirror.
+"""Draw a contact sheet of what a config feeds the network: frame, crop, joints, targets, mask, photograph.
 
 python tools/browse_dataset.py configs/internet_bgaug.py --data-root DIR --backgrounds PHOTOS --out sheet.jpg
 python tools/browse_dataset.py configs/internet_bgaug.py --phase test --variant augmented ...
@@ -16,6 +16,9 @@ def parse_args() -> argparse.Namespace:
     add_config_options(parser)
     parser.add_argument("--phase", choices=("train", "val", "test"), default="train")
     parser.add_argument("--variant", help="one of the config's test_variants")
+    parser.add_argument(
+        "--stage", choices=("before", "after", "both"), default="both", help="frames before, crops after augmentation"
+    )
     parser.add_argument("--num", type=int, default=16, help="samples [16]")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="samples.jpg", help="picture to write [samples.jpg]")
@@ -27,7 +30,7 @@ def main() -> None:
     from interhand_mm.apis.browse import browse
     from interhand_mm.utils.images import write_image
 
-    write_image(args.out, browse(config_of(args), args.phase, args.num, args.seed, args.variant))
+    write_image(args.out, browse(config_of(args), args.phase, args.num, args.seed, args.variant, stage=args.stage))
     print(f"{args.num} samples drawn to {args.out}")
 
 

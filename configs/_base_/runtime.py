@@ -20,5 +20,7 @@ log_processor = dict(window_size=50)
 load_from = None
 resume = False
 work_dir = None
-visualizer = dict(type="Visualizer", vis_backends=[dict(type="LocalVisBackend")])
+# vis_data/ in the work directory. For TensorBoard as well (pip install tensorboard), a second backend:
+# --cfg-options visualizer.vis_backends="[{'type':'LocalVisBackend'},{'type':'TensorboardVisBackend'}]"
+visualizer = dict(type="InterHandVisualizer", vis_backends=[dict(type="LocalVisBackend")])
 test_variants = dict()  # name -> transforms put after the crop: the test set again, changed

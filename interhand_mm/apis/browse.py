@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,17 +12,31 @@ from mmengine.registry import init_default_scope
 
 from ..errors import ConfigError
 from ..registry import DATASETS
-from ..structures.camera import apply_affine
+from ..structures.camera import apply_affine, compose_affine, invert_affine
+from ..utils.images import read_image
 from ..visualization.overlay import contact_sheet, draw_hands, draw_label
 
 LOADERS = {"train": "train_dataloader", "val": "val_dataloader", "test": "test_dataloader"}
+STAGES = ("before", "after", "both")
+_TILE_PX = 288
+_CROP, _MASK = (255, 255, 255), (0, 255, 255)  # BGR
 
 
-def browse(cfg: Config, phase: str, num: int, seed: int, variant: str | None = None, columns: int = 4) -> np.ndarray:
+def browse(
+    cfg: Config,
+    phase: str,
+    num: int,
+    seed: int,
+    variant: str | None = None,
+    columns: int | None = None,
+    stage: str = "both",
+) -> np.ndarray:
     """Draw a contact sheet of samples as they come out of the pipeline.
 
-    A tile shows the crop with its joints, and beside it the crop as the network sees it, the replaced
-    background's mask outlined where there is one.
+    A sample is up to three squares: *before*, the frame with its annotated joints and the crop's outline;
+    *after*, the crop with the joints that count as targets, and the same crop bare, as the network sees it, with
+    the foreground mask outlined where there is one. Their labels name hands, annotation, relative root depth
+    (of the left wrist, positive behind the right one), mirror, turn, and the photograph behind.
 
     Args:
         cfg: From `load_config`.
@@ -29,13 +44,16 @@ def browse(cfg: Config, phase: str, num: int, seed: int, variant: str | None = N
         num: Samples, spread evenly over the set; repeated with other epochs where the set is smaller.
         seed: Of the augmentation.
         variant: Name in `test_variants`, for "test".
-        columns: Tiles a row.
+        columns: Samples a row; None chooses.
+        stage: "before", "after" or "both" the pipeline.
 
     Returns:
         (H, W, 3) uint8 BGR.
     """
     init_default_scope(cfg.default_scope)
     loader = cfg[LOADERS[phase]]
+    if loader is None:
+        raise ConfigError(f"this config has no {LOADERS[phase]}", mend="--phase with another set")
     if variant is not None:
         from .test import with_variant
 
@@ -49,18 +67,69 @@ def browse(cfg: Config, phase: str, num: int, seed: int, variant: str | None = N
     tiles = []
     for i, row in enumerate(rows):
         dataset.set_epoch(i if num > len(dataset) else 0)
-        tiles.append(_tile(dataset[int(row)]))
-    return contact_sheet(tiles, columns)
+        sample = dataset[int(row)]
+        parts = [_before(sample)] if stage != "after" else []
+        tiles.append(np.hstack(parts + ([_with_joints(sample), _as_fed(sample)] if stage != "before" else [])))
+    return contact_sheet(tiles, columns or {"before": 6, "after": 3, "both": 2}[stage], gap=6)
 
 
-def _tile(sample: dict[str, Any]) -> np.ndarray:
-    crop = sample["img"]
-    points = apply_affine(sample["keypoints"][0, :, :2], sample["affine"])
-    weights = sample.get("bin_weights", sample["keypoints_visible"][0])
-    fed = crop.copy()
+def _before(sample: dict[str, Any]) -> np.ndarray:
+    """The frame as read, with all annotated joints and the crop's outline."""
+    frame, size = sample["img_full"], sample["img"].shape[1::-1]
+    as_read = compose_affine(invert_affine(sample["warp"]), sample["affine"])  # undoes a mirror
+    corners = apply_affine(np.array([[0, 0], [size[0], 0], size, [0, size[1]]], float), invert_affine(sample["warp"]))
+    scale = _TILE_PX / max(frame.shape[:2])
+    reduced = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    cv2.polylines(reduced, [np.rint(corners * scale).astype(int)], True, _CROP, 1, cv2.LINE_AA)
+    points = apply_affine(sample["keypoints"][0, :, :2].astype(np.float64), as_read) * scale
+    # The mirrored sample's right hand is the left one of the frame.
+    visible, hands = sample["keypoints_visible"][0], sample["hand_type"][0]
+    if sample.get("flipped"):
+        points, visible, hands = np.roll(points, 21, axis=0), np.roll(visible, 21), hands[::-1]
+    tile = np.zeros((_TILE_PX, _TILE_PX, 3), np.uint8)
+    tile[: reduced.shape[0], : reduced.shape[1]] = draw_hands(reduced, points, visible)
+    return draw_label(tile, f"{_hands(hands)} · {sample['ann_id']}")
+
+
+def _with_joints(sample: dict[str, Any]) -> np.ndarray:
+    """The crop with the joints that count, and what the network is to learn beside them."""
+    visible = sample["keypoints_visible"][0]
+    counted = sample.get("bin_weights", visible)
+    points = apply_affine(sample["keypoints"][0, :, :2].astype(np.float64), sample["affine"])
+    told = [_hands(sample["hand_type"][0]), f"{int((counted > 0).sum())} of {int(visible.sum())} joints"]
+    if sample.get("root_weight", sample["rel_root_valid"]) > 0:
+        told.append(f"root {float(sample['rel_root_depth']):+.0f} mm")
+    crop = _enlarged(sample["img"])
+    scale = _TILE_PX / sample["img"].shape[1]
+    return draw_label(draw_hands(crop, (points + 0.5) * scale - 0.5, counted), " · ".join(told))
+
+
+def _as_fed(sample: dict[str, Any]) -> np.ndarray:
+    """The crop as the network sees it, its foreground outlined where a mask is known."""
+    turn_deg = np.rad2deg(np.arctan2(sample["affine"][0, 1], sample["affine"][0, 0]))
+    told = ["mirrored"] if sample.get("flipped") else []
+    told += [f"turned {turn_deg:.0f}°"] if abs(turn_deg) > 0.5 else []
+    crop, mask = _enlarged(sample["img"]), None
     if "background_alpha" in sample:
-        outline, _ = cv2.findContours((sample["background_alpha"] < 128).astype(np.uint8), 0, 2)
-        cv2.drawContours(fed, outline, -1, (0, 255, 255), 1)
-    kind = {(1, 0): "right", (0, 1): "left", (1, 1): "two hands"}[tuple(sample["hand_type"][0].astype(int))]
-    label = f"{kind} {sample['ann_id']}{' mirrored' if sample.get('flipped') else ''}"
-    return np.hstack([draw_label(draw_hands(crop, points, weights), label), fed])
+        mask = sample["background_alpha"] < 128
+        told.append(Path(sample["background_path"]).name)
+    elif "mask_path" in sample:
+        stored = read_image(sample["mask_path"], cv2.IMREAD_GRAYSCALE)
+        mask = cv2.warpAffine((stored > 0).astype(np.uint8), sample["warp"], sample["img"].shape[1::-1]) > 0
+    if mask is not None:
+        size = (_TILE_PX, _TILE_PX)
+        outline, _ = cv2.findContours(
+            cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST),
+            cv2.RETR_LIST,
+            cv2.CHAIN_APPROX_NONE,
+        )
+        cv2.drawContours(crop, outline, -1, _MASK, 1, cv2.LINE_AA)
+    return draw_label(crop, " · ".join(told) or "as fed")
+
+
+def _hands(hand_type: np.ndarray) -> str:
+    return " and ".join(np.array(("right", "left"))[hand_type > 0]) or "no hand"
+
+
+def _enlarged(crop: np.ndarray) -> np.ndarray:
+    return cv2.resize(crop, (_TILE_PX, _TILE_PX), interpolation=cv2.INTER_LINEAR)

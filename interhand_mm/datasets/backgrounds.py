@@ -40,11 +40,11 @@ class BackgroundPool:
         """Number of photographs."""
         return len(self._paths)
 
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, int, str]:
         """Draw one photograph.
 
         Returns:
-            (H, W, 3) uint8 BGR, and how many unreadable ones were drawn before it.
+            (H, W, 3) uint8 BGR, how many unreadable ones were drawn before it, and its path.
 
         Raises:
             BackgroundError: Twenty in a row could not be read.
@@ -53,7 +53,7 @@ class BackgroundPool:
         for tries in range(_TRIES):
             path = self._paths[rng.integers(len(self._paths))].decode()
             try:
-                return read_image(path), tries
+                return read_image(path), tries, path
             except ImageError as error:
                 reason = error.what
         raise BackgroundError(f"{_TRIES} photographs in a row could not be read in {self.source}", got=reason)

@@ -2,5 +2,6 @@
 
 from .hooks import SampleSeedHook, SkipReportHook
 from .optim import Bfloat16OptimWrapper
+from .visualize import HandVisualizationHook
 
-__all__ = ["Bfloat16OptimWrapper", "SampleSeedHook", "SkipReportHook"]
+__all__ = ["Bfloat16OptimWrapper", "HandVisualizationHook", "SampleSeedHook", "SkipReportHook"]

@@ -59,7 +59,8 @@ def step_of(options: Options, chunk: Chunk, subject: Subject, index: int) -> tup
         )
         rng = np.random.default_rng((options.seed, SPLITS.index(chunk.split), PAINT, number))
         views = np.sort(rng.permutation(len(subject.cameras))[: options.views])
-        return step, views.tolist(), f"{number:05d}_{step.kind}", (frame + 1) * sampling.FRAME_STRIDE
+        # A capture's joints are filed by frame number alone, so the numbers go on from sequence to sequence.
+        return step, views.tolist(), f"{number:05d}_{step.kind}", (index - chunk.first + 1) * sampling.FRAME_STRIDE
     views = np.sort(rng.permutation(len(subject.cameras))[: options.views])
     seen_by = [subject.cameras[v] for v in views]
     step = sampling.sample_step(subject.meshes, rng, seen_by, options.rotation, progress, options.interacting)

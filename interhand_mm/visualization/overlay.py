@@ -7,17 +7,25 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ..structures.joints import BONES, COLORS
+from ..structures.joints import BONES, COLORS, NUM_HAND_JOINTS, NUM_JOINTS, SIDES
+from ..structures.results import FrameResult, HandsResult
+from .text import draw_text, text_size
 
 _SHIFT = 3  # sub-pixel bits of OpenCV's drawing
+_FAR_PX = 1e6  # beyond any picture; keeps wild predictions inside OpenCV's integers
+# A dark rim round the right hand and a light one round the left: told apart at once, and a bone stays readable
+# on skin and on any photograph.
+_RIMS = ((25, 25, 25), (255, 255, 255))
+_BOX, _DETECTION = (255, 255, 255), (235, 206, 90)  # BGR
+_UNSURE_OPACITY = 0.45
 
 
 def draw_hands(image: np.ndarray, points: np.ndarray, visible: np.ndarray, thickness: int = 2) -> np.ndarray:
-    """Draw bones and joints of both hands, a colour a finger, the left hand lighter.
+    """Draw bones and joints of both hands: a colour a finger, the right hand rimmed dark, the left one light.
 
     Args:
         image: (H, W, 3) uint8 BGR; not changed.
-        points: (42, 2) px.
+        points: (42, 2) px; joints that are not finite are left out.
         visible: (42,); above 0 is drawn.
         thickness: Of a bone, px.
 
@@ -25,27 +33,133 @@ def draw_hands(image: np.ndarray, points: np.ndarray, visible: np.ndarray, thick
         (H, W, 3) uint8 BGR.
     """
     canvas = image.copy()
-    fixed = np.rint(np.nan_to_num(np.clip(points, -1e4, 1e4)) * (1 << _SHIFT)).astype(int)
-    seen = np.asarray(visible) > 0
-    # Dark outlines first: a bone stays readable on skin and on any photograph.
-    for outline in (True, False):
-        width = thickness + 2 if outline else thickness
-        for child, parent in BONES:
-            if seen[child] and seen[parent]:
-                color = (0, 0, 0) if outline else COLORS[child][::-1]
-                cv2.line(canvas, fixed[child], fixed[parent], color, width, cv2.LINE_AA, _SHIFT)
-    for joint in np.flatnonzero(seen):
-        cv2.circle(canvas, fixed[joint], (thickness + 1) << _SHIFT, (0, 0, 0), -1, cv2.LINE_AA, _SHIFT)
-        cv2.circle(canvas, fixed[joint], thickness << _SHIFT, COLORS[joint][::-1], -1, cv2.LINE_AA, _SHIFT)
+    _paint_hands(canvas, points, visible, thickness)
     return canvas
+
+
+def _paint_hands(canvas: np.ndarray, points: np.ndarray, visible: np.ndarray, thickness: int) -> None:
+    points = np.asarray(points, np.float64)
+    seen = (np.asarray(visible) > 0) & np.isfinite(points).all(axis=-1)
+    fixed = np.rint(np.clip(np.nan_to_num(points), -_FAR_PX, _FAR_PX) * (1 << _SHIFT)).astype(int)
+    rim = max(1, round(thickness / 3))
+    radius = (thickness * 0.5 + rim) * (1 << _SHIFT)
+    for side in range(len(SIDES)):
+        own = range(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS)
+        bones = [(a, b) for a, b in BONES if a in own and seen[a] and seen[b]]
+        joints = [j for j in own if seen[j]]
+        # All rims first, so that none cuts into a neighbouring finger.
+        for a, b in bones:
+            cv2.line(canvas, fixed[a], fixed[b], _RIMS[side], thickness + 2 * rim, cv2.LINE_AA, _SHIFT)
+        for j in joints:
+            cv2.circle(canvas, fixed[j], round(radius + rim * (1 << _SHIFT)), _RIMS[side], -1, cv2.LINE_AA, _SHIFT)
+        for a, b in bones:
+            cv2.line(canvas, fixed[a], fixed[b], COLORS[a][::-1], thickness, cv2.LINE_AA, _SHIFT)
+        for j in joints:
+            cv2.circle(canvas, fixed[j], round(radius), COLORS[j][::-1], -1, cv2.LINE_AA, _SHIFT)
+
+
+def draw_frame(frame: FrameResult, boxes: bool = True, labels: bool = True) -> np.ndarray:
+    """Draw everything that was found in a picture.
+
+    Each crop's square is white and thin, the detector's boxes are blue; a hand that the network is unsure of is
+    faint. The label says who is there, with its probability and, where unsure, a question mark: "R .98 · L? .55".
+    Lines are as wide as fits the hand, boxes and text as fits the picture.
+
+    Args:
+        frame: From inference.
+        boxes: Draw squares and detections.
+        labels: Write the labels.
+
+    Returns:
+        (H, W, 3) uint8 BGR.
+    """
+    canvas = frame.image.copy()
+    line = max(1, round(max(canvas.shape[:2]) / 700))
+    if boxes:
+        for hands in frame.hands:
+            for box in hands.detections:
+                _rectangle(canvas, box, _DETECTION, line)
+            _rectangle(canvas, hands.bbox, _BOX, line)
+    for hands in frame.hands:
+        _draw_crop(canvas, hands)
+    if labels:
+        _draw_labels(canvas, frame.hands)
+    return canvas
+
+
+def presence_label(hands: HandsResult) -> str:
+    """One line about a crop: track, and each hand that is there with its probability ("#3 · R .98 · L? .55")."""
+    parts = [] if hands.track_id is None else [f"#{hands.track_id}"]
+    for letter, presence, probability in zip("RL", hands.presence, hands.hand_prob, strict=True):
+        if presence != "no":
+            parts.append(f"{letter}{'?' if presence == 'unsure' else ''} {probability:.2f}".replace(" 0.", " ."))
+    return " · ".join(parts if any(presence != "no" for presence in hands.presence) else [*parts, "no hand"])
+
+
+def _rectangle(canvas: np.ndarray, box: np.ndarray, color: tuple[int, int, int], width: int) -> None:
+    if not np.isfinite(box).all():
+        return
+    x1, y1, x2, y2 = np.rint(np.clip(box, -_FAR_PX, _FAR_PX)).astype(int).tolist()
+    cv2.rectangle(canvas, (x1, y1), (x2, y2), (25, 25, 25), width + 2 * max(1, width // 2), cv2.LINE_AA)
+    cv2.rectangle(canvas, (x1, y1), (x2, y2), color, width, cv2.LINE_AA)
+
+
+def _draw_crop(canvas: np.ndarray, hands: HandsResult) -> None:
+    side_px = float(np.nan_to_num(hands.bbox[2] - hands.bbox[0]))
+    thickness = int(np.clip(round(side_px / 110), 1, max(2, max(canvas.shape[:2]) // 150)))
+    for side, presence in enumerate(hands.presence):
+        visible = np.zeros(NUM_JOINTS)
+        visible[side * NUM_HAND_JOINTS : (side + 1) * NUM_HAND_JOINTS] = presence != "no"
+        if presence == "unsure":
+            _paint_faint(canvas, hands.keypoints[:, :2], visible, thickness)
+        else:
+            _paint_hands(canvas, hands.keypoints[:, :2], visible, thickness)
+
+
+def _paint_faint(canvas: np.ndarray, points: np.ndarray, visible: np.ndarray, thickness: int) -> None:
+    """Blend a hand in, touching only the part of a large picture that it covers."""
+    height, width = canvas.shape[:2]
+    own = points[(visible > 0) & np.isfinite(points).all(axis=-1)]
+    if not len(own):
+        return
+    margin = 4 * thickness
+    left, top = np.clip(own.min(axis=0) - margin, 0, (width, height)).astype(int)
+    right, bottom = np.clip(np.ceil(own.max(axis=0)) + margin, 0, (width, height)).astype(int)
+    part = canvas[top:bottom, left:right]
+    if part.size:
+        drawn = part.copy()
+        _paint_hands(drawn, points - (left, top), visible, thickness)
+        part[:] = cv2.addWeighted(drawn, _UNSURE_OPACITY, part, 1 - _UNSURE_OPACITY, 0)
+
+
+def _draw_labels(canvas: np.ndarray, crops: Sequence[HandsResult]) -> None:
+    """Put each label above its box, or below the last one that is in its way; always inside the picture."""
+    height, width = canvas.shape[:2]
+    taken: list[tuple[int, int, int, int]] = []
+    for hands in crops:
+        text = presence_label(hands)
+        size = max(8, round(max(height, width) / 45))
+        while size > 5 and text_size(text, size)[0] > width:
+            size -= 1
+        wide, high = text_size(text, size)
+        anchor = np.clip(np.nan_to_num(hands.bbox[:2]), -_FAR_PX, _FAR_PX).astype(int)
+        left = int(np.clip(anchor[0], 0, max(width - wide, 0)))
+        top = int(np.clip(anchor[1] - high, 0, max(height - high, 0)))
+        for other_left, other_top, other_wide, other_high in sorted(taken, key=lambda spot: spot[1]):
+            beside = left >= other_left + other_wide or left + wide <= other_left
+            if not beside and top < other_top + other_high and other_top < top + high:
+                top = other_top + other_high
+        draw_text(canvas, text, left, min(top, max(height - high, 0)), size)
+        taken.append((left, top, wide, high))
 
 
 def draw_label(image: np.ndarray, text: str) -> np.ndarray:
     """Write one line on a dark strip at the top; changes and returns `image`."""
-    scale = max(0.35, image.shape[1] / 700)
-    height = int(30 * scale) + 4
-    image[:height] = image[:height] // 3
-    cv2.putText(image, text, (4, height - 6), cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 1, cv2.LINE_AA)
+    width = image.shape[1]
+    size = max(11, round(width / 24))
+    while size > 6 and text_size(text, size)[0] > width:
+        size -= 1
+    draw_text(image, text, 0, 0, size)
     return image
 
 

@@ -233,6 +233,15 @@ def test_sequences_move_smoothly(subject: scene.Subject) -> None:
     assert moved.mean() > 0.2
 
 
+def test_sequences_of_a_capture_share_no_frame_number(subject: scene.Subject) -> None:
+    options = replace(OPTIONS, sequence=2, num=16)
+    chunk = plan(options)[0]
+    made = [generate.step_of(options, chunk, subject, chunk.first + i)[2:] for i in range(4)]
+    names, frames = zip(*made, strict=True)
+    assert names[0] == names[1] != names[2] == names[3]
+    assert frames == (3, 6, 9, 12)  # joints are filed by capture and frame alone
+
+
 def test_the_aih_layout(tmp_path: Path) -> None:
     assert generate.generate(tmp_path, Options(num=6, views=1, seed=3, interacting=0.7, aih=True), progress=False)
     render = tmp_path / "AIH_dataset" / "AIH_render" / "machine_annot" / "train"

@@ -61,7 +61,7 @@ class RandomBackgroundReplace(BaseTransform):
         self.prob, self.mask, self.low, self.high, self.fixed_seed = prob, mask, low, high, fixed_seed
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change `img`; add `background_alpha` (H, W) uint8, 255 where the photograph shows."""
+        """Change `img`; add `background_alpha` (H, W) uint8, 255 where the photograph shows, and whose it is."""
         if results["skipped"]:
             return results
         rng = results["rng"]
@@ -69,13 +69,14 @@ class RandomBackgroundReplace(BaseTransform):
             rng = _sample_rng(results["sample_id"], self.fixed_seed)
         if rng.random() >= self.prob:
             return results
-        photo, retries = self.pool.draw(rng)
+        photo, retries, path = self.pool.draw(rng)
         crop = results["img"]
         size = (crop.shape[1], crop.shape[0])
         behind = warp_photo(photo, results["img_full"].shape[:2], results["warp"], size, rng)
         alpha = self.background_alpha(results)
         results["img"] = blend(crop, behind, alpha)
         results["background_alpha"] = alpha
+        results["background_path"] = path
         results["background_retries"] = retries
         return results
 

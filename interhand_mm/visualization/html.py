@@ -1,0 +1,274 @@
+"""A page to look at results with: the frames beside both hands in 3D, in one file that fetches nothing."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import gzip
+import html
+import json
+import math
+import os
+import string
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import cv2
+import numpy as np
+
+from ..errors import OutputError
+from ..structures.joints import COLORS, FINGERS, JOINT_NAMES, NUM_JOINTS, WRISTS
+from ..structures.results import FrameResult, HandsResult
+from .overlay import draw_frame
+
+_ASSETS = Path(__file__).parent / "viewer"
+_JPEG_QUALITY = 85
+_LEAST_HALF_MM = 60.0  # of the plot's cube: about half a hand
+_MARGIN = 1.08
+_ALONE_S = 1.0  # how long a picture stays when a list of pictures is played
+
+
+class HtmlViewer:
+    """Write frames to one HTML page: picture, rotatable 3D plot and what was found, with a slider where many.
+
+    The page holds everything (plotly's script included, 1.9 MB packed) and its policy forbids any request. Memory
+    stays flat: frames wait in an unnamed temporary file beside the page. The page appears whole or not at all;
+    leaving the `with` block, also by an error, writes it with the frames so far.
+
+    Args:
+        path: The page, .html.
+        title: Its heading.
+        fps: Frames a second, for frames that carry no time.
+        max_frames: Where more are added, one in 2, 4, 8, ... is kept, and the page says so.
+        max_side_px: Pictures are reduced to this longer side.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+
+    def __init__(
+        self, path: str | Path, title: str, fps: float | None = None, max_frames: int = 300, max_side_px: int = 800
+    ) -> None:
+        self.path, self.title, self.fps = Path(path), title, fps
+        self.max_frames, self.max_side_px = max(1, max_frames), max_side_px
+        self.seen, self.stride = 0, 1
+        self._spooled: list[tuple[int, float]] = []  # number among the frames added, and time
+        self._sources: set[str] = set()
+        self._low, self._high, self._follow_half = np.full(3, np.inf), np.full(3, -np.inf), 0.0
+        self._stopped = False
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._spool: IO[bytes] | None = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115  (closed in close)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}", got=error.strerror) from error
+
+    def __enter__(self) -> HtmlViewer:
+        """The viewer itself."""
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Write the page, also after an error."""
+        self._stopped = kind is not None
+        self.close()
+
+    def add(self, frame: FrameResult) -> None:
+        """Add a frame, with as many crops as there are.
+
+        Raises:
+            OutputError: The page is closed already, or the disk is full.
+        """
+        if self._spool is None:
+            raise OutputError(f"{self.path} is closed", mend="add frames before close()")
+        number, self.seen = self.seen, self.seen + 1
+        if number % self.stride:
+            return
+        if len(self._kept()) == self.max_frames:
+            self.stride *= 2
+            if number % self.stride:
+                return
+        record = frame_record(frame, self.max_side_px)
+        self._measure(frame)
+        time_s = frame.time_s if frame.time_s is not None else number / self.fps if self.fps else number * _ALONE_S
+        try:
+            self._spool.write(_json(record).encode() + b"\n")
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}", got=error.strerror) from error
+        self._spooled.append((number, time_s))
+        # Two are enough to know that the frames are of several pictures.
+        if len(self._sources) < 2:
+            self._sources.add(frame.source)
+
+    def close(self) -> None:
+        """Write the page; a second call does nothing.
+
+        Raises:
+            OutputError: The page cannot be written.
+        """
+        if self._spool is None:
+            return
+        spool, self._spool = self._spool, None
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
+        try:
+            with spool, open(temporary, "wb") as page:
+                page.writelines(self._parts(spool))
+            os.replace(temporary, self.path)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}", got=error.strerror) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _kept(self) -> list[float]:
+        """Times of the frames that go on the page, of those spooled."""
+        return [time_s for number, time_s in self._spooled if number % self.stride == 0]
+
+    def _measure(self, frame: FrameResult) -> None:
+        """Widen the plot's cube, which is one for all frames, by a frame's joints."""
+        center = _center(frame)
+        for points in map(_shown_points, frame.hands if center is not None else ()):
+            self._low, self._high = (
+                np.fmin(self._low, np.fmin.reduce(points)),
+                np.fmax(self._high, np.fmax.reduce(points)),
+            )
+            self._follow_half = float(np.fmax(self._follow_half, np.fmax.reduce(np.abs(points - center), axis=None)))
+
+    def _parts(self, spool: IO[bytes]) -> Iterator[bytes]:
+        page = string.Template((_ASSETS / "page.html").read_text("utf-8"))
+        yield page.substitute(title=html.escape(self.title), css=(_ASSETS / "page.css").read_text("utf-8")).encode()
+        spool.seek(0)
+        # Not strict: a full disk may have left part of a line that does not count.
+        for (number, _), line in zip(self._spooled, spool, strict=False):
+            if number % self.stride == 0:
+                yield b'<script type="application/json" class="frame">' + line.rstrip() + b"</script>\n"
+        yield b'<script type="application/json" id="viewer">' + _json(self._common()).encode() + b"</script>\n"
+        yield b'<script type="application/gzip" id="plotly">' + _packed_plotly() + b"</script>\n"
+        yield b"<script>\n" + (_ASSETS / "page.js").read_bytes() + b"</script>\n</body>\n</html>\n"
+
+    def _common(self) -> dict[str, Any]:
+        """What the page's script needs once."""
+        times = self._kept()
+        center, half = np.zeros(3), _LEAST_HALF_MM
+        if np.isfinite(self._low).all():
+            center, half = (self._low + self._high) / 2, float((self._high - self._low).max()) / 2
+        thinned = f"1 frame in {self.stride} of {self.seen}" if self.stride > 1 else ""
+        stopped = "the run stopped early" if self._stopped else ""
+        name = Path(next(iter(self._sources))).name if len(self._sources) == 1 else ""
+        count = f"{len(times)} frames" if self.seen > 1 else ""
+        return {
+            "summary": " · ".join(filter(None, (name, count, thinned, stopped))),
+            "seen": self.seen,
+            "oneSource": len(self._sources) < 2,
+            "times": [time_s - times[0] for time_s in times],
+            "center": center.tolist(),
+            "half": max(half, _LEAST_HALF_MM) * _MARGIN,
+            "followHalf": max(self._follow_half, _LEAST_HALF_MM) * _MARGIN,
+            "names": [name.replace("_", " ").rstrip("1234") + _digit(name) for name in JOINT_NAMES],
+            "fingers": FINGERS,
+            "colors": [f"rgb{color}" for color in COLORS],
+        }
+
+
+def frame_record(frame: FrameResult, max_side_px: int) -> dict[str, Any]:
+    """A frame as the page's script reads it; NaN is None.
+
+    Args:
+        frame: From inference.
+        max_side_px: The picture's longer side is reduced to it, then drawn on, so that lines stay crisp.
+    """
+    reduced = reduce_frame(frame, max_side_px)
+    center = _center(frame)
+    encoded, jpeg = cv2.imencode(".jpg", draw_frame(reduced), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    assert encoded  # a drawn uint8 picture always encodes
+    return {
+        "index": frame.index,
+        "time": frame.time_s,
+        "source": Path(frame.source).name,
+        "size": [frame.image.shape[1], frame.image.shape[0]],
+        "focal": _rounded(frame.intrinsics.focal),
+        "intrinsics": frame.intrinsics.source,
+        "center": None if center is None else _rounded(center),
+        "hands": [_hands_record(hands) for hands in frame.hands],
+        "jpeg": base64.b64encode(jpeg.tobytes()).decode(),
+    }
+
+
+def reduce_frame(frame: FrameResult, max_side_px: int) -> FrameResult:
+    """The same frame with its picture, and all that is in pixels of it, no larger than `max_side_px`."""
+    height, width = frame.image.shape[:2]
+    factor = max_side_px / max(height, width)
+    if factor >= 1:
+        return frame
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    scale = np.array(size) / (width, height)
+    # Pixels have integer centres: a pixel's area, not its centre, is what is scaled about the corner.
+    shift = scale / 2 - 0.5
+    hands = tuple(
+        replace(
+            crop,
+            bbox=crop.bbox * np.tile(scale, 2) + np.tile(shift, 2),
+            detections=crop.detections * np.tile(scale, 2) + np.tile(shift, 2),
+            keypoints=np.column_stack([crop.keypoints[:, :2] * scale + shift, crop.keypoints[:, 2]]),
+        )
+        for crop in frame.hands
+    )
+    camera = frame.intrinsics
+    camera = replace(camera, focal=camera.focal * scale, principal_pt=camera.principal_pt * scale + shift)
+    return replace(
+        frame, image=cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), intrinsics=camera, hands=hands
+    )
+
+
+def _hands_record(hands: HandsResult) -> dict[str, Any]:
+    return {
+        "track": hands.track_id,
+        "presence": list(hands.presence),
+        "prob": [float(p) for p in hands.hand_prob],
+        "score": float(hands.bbox_score),
+        "detected": len(hands.detections) > 0,
+        "root": _finite(float(hands.rel_root_depth_mm)),
+        "depth": hands.depth_source,
+        "scores": [_finite(round(float(score), 3)) for score in hands.keypoint_scores],
+        "xyz": [_rounded(point) if np.isfinite(point).all() else None for point in _shown_points(hands)],
+    }
+
+
+def _shown_points(hands: HandsResult) -> np.ndarray:
+    """(42, 3) mm, NaN where a hand is not there or a joint is not finite."""
+    known = hands.shown & np.isfinite(hands.keypoints_mm).all(axis=-1)
+    return np.where(known[:, None], hands.keypoints_mm, np.nan)
+
+
+def _center(frame: FrameResult) -> np.ndarray | None:
+    """Mean of the wrists, (3,) mm: it moves with the hands and not with the fingers. Without one, of all joints."""
+    points = np.concatenate([_shown_points(hands) for hands in frame.hands] or [np.zeros((0, 3))])
+    known = np.isfinite(points[:, 0])
+    wrists = known & np.isin(np.arange(len(points)) % NUM_JOINTS, WRISTS)
+    chosen = points[wrists if wrists.any() else known]
+    return chosen.mean(axis=0) if len(chosen) else None
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [round(float(value), 1) for value in values]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _digit(name: str) -> str:
+    return f" {name[-1]}" if name[-1].isdigit() else ""
+
+
+def _json(content: Any) -> str:
+    """JSON that may stand inside a <script> element."""
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+@functools.cache
+def _packed_plotly() -> bytes:
+    from plotly.offline import get_plotlyjs
+
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0))

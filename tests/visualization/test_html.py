@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import tracemalloc
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from interhand_mm.errors import OutputError
+from interhand_mm.structures.camera import camera_to_pixel
+from interhand_mm.structures.joints import COLORS
+from interhand_mm.visualization.html import HtmlViewer, reduce_frame
+from tests.frames import make_frame, make_hands
+
+
+def scripts(page: str, attribute: str) -> list[str]:
+    return re.findall(rf"<script type=\"application/json\" {attribute}>(.*?)</script>", page, re.DOTALL)
+
+
+def frames_of(path) -> list[dict]:
+    return [json.loads(text) for text in scripts(path.read_text(), 'class="frame"')]
+
+
+def common_of(path) -> dict:
+    return json.loads(scripts(path.read_text(), 'id="viewer"')[0])
+
+
+def clip(path, count: int, **options) -> HtmlViewer:
+    """Hands that move 2 mm to the right a frame."""
+    viewer = HtmlViewer(path, "Clip", fps=10, **options)
+    for i in range(count):
+        viewer.add(make_frame(make_hands(shift_mm=(2.0 * i, 0, 0), track_id=1), index=i))
+    return viewer
+
+
+def test_a_frame_keeps_its_numbers(tmp_path):
+    hands = make_hands(presence=("yes", "no"), depth_source="hand_size")
+    path = tmp_path / "deep" / "page.html"
+    with HtmlViewer(path, "One") as viewer:
+        viewer.add(make_frame(hands))
+    frame = frames_of(path)[0]
+    assert frame["source"] == "clip.mp4"  # not the folders of whoever made it
+    assert frame["intrinsics"] == "assumed"
+    record = frame["hands"][0]
+    assert record["presence"] == ["yes", "no"]
+    assert record["depth"] == "hand_size"
+    assert record["root"] is None
+    assert record["xyz"][21:] == [None] * 21
+    assert np.allclose(record["xyz"][:21], hands.keypoints_mm[:21], atol=0.051)
+    picture = cv2.imdecode(np.frombuffer(base64.b64decode(frame["jpeg"]), np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (480, 640, 3)
+    names = common_of(path)["names"]
+    assert (names[6], names[41]) == ("right index 2", "left wrist")
+
+
+def test_the_cube_holds_every_frame(tmp_path):
+    clip(path := tmp_path / "c.html", 30).close()
+    common = common_of(path)
+    for frame in frames_of(path):
+        points = np.array(frame["hands"][0]["xyz"])
+        assert (np.abs(points - common["center"]) <= common["half"]).all()
+        assert (np.abs(points - frame["center"]) <= common["followHalf"]).all()
+    assert common["times"] == pytest.approx(np.arange(30) / 10)
+
+
+def test_too_many_frames_are_thinned_and_the_page_says_so(tmp_path):
+    clip(path := tmp_path / "c.html", 23, max_frames=8).close()
+    assert [frame["index"] for frame in frames_of(path)] == [0, 4, 8, 12, 16, 20]
+    assert common_of(path)["summary"] == "clip.mp4 · 6 frames · 1 frame in 4 of 23"
+    clip(path := tmp_path / "d.html", 8, max_frames=8).close()
+    assert len(frames_of(path)) == 8
+    assert common_of(path)["summary"] == "clip.mp4 · 8 frames"
+
+
+def test_a_page_is_whole_or_absent(tmp_path):
+    path = tmp_path / "c.html"
+    path.write_text("the old one")
+    viewer = clip(path, 3)
+    assert path.read_text() == "the old one"
+    viewer.close()
+    viewer.close()
+    assert path.read_text().rstrip().endswith("</html>")
+    assert [file.name for file in tmp_path.iterdir()] == ["c.html"]
+    with pytest.raises(OutputError, match="closed"):
+        viewer.add(make_frame())
+
+
+def test_a_run_that_stops_leaves_its_frames(tmp_path):
+    def stopped():
+        with HtmlViewer(path, "Stopped") as viewer:
+            viewer.add(make_frame(make_hands()))
+            raise KeyboardInterrupt
+
+    path = tmp_path / "c.html"
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert len(frames_of(path)) == 1
+    assert "stopped early" in common_of(path)["summary"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"file/page\.html"):
+        HtmlViewer(tmp_path / "file" / "page.html", "No")
+
+
+def test_titles_and_names_cannot_end_the_script(tmp_path):
+    path = tmp_path / "c.html"
+    with HtmlViewer(path, "</title><script>alert(1)</script>") as viewer:
+        viewer.add(make_frame(source="</script><script>alert(2)<!--"))
+    text = path.read_text()
+    assert "<script>alert" not in text
+    assert frames_of(path)[0]["source"] == "script><script>alert(2)<!--"  # a path's last part
+
+
+def test_memory_stays_flat(tmp_path):
+    viewer = clip(tmp_path / "c.html", 3)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for i in range(40):
+        viewer.add(make_frame(make_hands(), index=i))
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    viewer.close()
+    assert after - before < 20_000  # one frame alone takes 30,000 on the page
+
+
+def test_reducing_keeps_pixels_and_camera_together():
+    frame = make_frame(make_hands((1500, 1001)), size=(1500, 1001))
+    small = reduce_frame(frame, 400)
+    assert small.image.shape == (267, 400, 3)
+    camera, hands = small.intrinsics, small.hands[0]
+    uv = camera_to_pixel(hands.keypoints_mm, camera.focal, camera.principal_pt)
+    assert np.allclose(uv, hands.keypoints[:, :2], atol=1e-9)
+    assert reduce_frame(frame, 2000) is frame
+
+
+# --- in a browser ---
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    flags = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=flags, chromium_sandbox=False)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Open a page file; at the end nothing may have been fetched and no error written."""
+    asked, errors, contexts = [], [], []
+
+    def go(path):
+        # Small, because a processor draws it.
+        context = browser.new_context(viewport={"width": 800, "height": 480}, color_scheme="light")
+        context.set_default_timeout(120_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.goto(path.as_uri())
+        page.wait_for_function("document.querySelector('#plot canvas') || !document.getElementById('message').hidden")
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert not errors
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+    assert len([url for url in asked if url.startswith("file:")]) == len(contexts)
+
+
+def camera_of(page) -> dict:
+    return page.evaluate("document.getElementById('plot')._fullLayout.scene._scene.getCamera().eye")
+
+
+def drag(page) -> dict:
+    """Turn the plot by dragging, however slowly it is drawn; the camera once it rests."""
+    drawn = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    box = page.locator("#plot").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.evaluate(drawn)
+    page.mouse.down()
+    for step in range(1, 7):
+        page.mouse.move(x + 15 * step, y + step)
+        page.evaluate(drawn)
+    page.mouse.up()
+    before, now = None, camera_of(page)
+    while before != now:
+        page.wait_for_timeout(400)
+        before, now = now, camera_of(page)
+    return now
+
+
+def ranges_of(page) -> list:
+    return page.evaluate(
+        "['x', 'y', 'z'].map(a => document.getElementById('plot')._fullLayout.scene[a + 'axis'].range)"
+    )
+
+
+def points_of(page, trace: int) -> list:
+    return page.evaluate(f"(({{x, y, z}}) => [x, z, y])(document.getElementById('plot').data[{trace}])")
+
+
+def test_the_page_turns_slides_follows_and_plays(tmp_path, open_page):
+    clip(path := tmp_path / "c.html", 12).close()
+    page = open_page(path)
+    assert page.inner_text("#place") == "frame 0"
+    start, ranges, first = camera_of(page), ranges_of(page), points_of(page, 1)
+    turned = drag(page)
+    assert abs(turned["x"] - start["x"]) > 0.1
+
+    page.fill("#slider", "11")
+    page.wait_for_function("document.getElementById('place').textContent === 'frame 11'")
+    assert camera_of(page) == pytest.approx(turned)  # a frame changes points and nothing else
+    assert ranges_of(page) == ranges
+    moved = np.array(points_of(page, 1)) - np.array(first)
+    assert np.allclose(moved, np.array([22.0, 0, 0])[:, None], atol=0.11)
+
+    page.check("#follow")
+    page.wait_for_function("document.getElementById('plot')._fullLayout.scene.xaxis.range[0] !== " + str(ranges[0][0]))
+    assert sum(ranges_of(page)[0]) / 2 == pytest.approx(frames_of(path)[11]["center"][0], abs=0.01)
+
+    page.fill("#slider", "8")
+    page.click("#play")
+    page.wait_for_function("document.getElementById('slider').value === '11'")
+    page.wait_for_function("document.getElementById('play').getAttribute('aria-label') === 'Play'")
+    assert page.inner_text("#place") == "frame 11"
+
+
+def color_pixels(page) -> list[np.ndarray]:
+    """Pixels of each finger's colour in the plot, thumb to pinky, right then left: ten times (N, 2)."""
+    shot = page.locator("#plot").screenshot()
+    picture = cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
+    tips = (0, 4, 8, 12, 16, 21, 25, 29, 33, 37)
+    return [np.argwhere((np.abs(picture - COLORS[joint]) < 8).all(axis=-1))[:, ::-1] for joint in tips]
+
+
+def test_the_plot_is_no_mirror_and_no_headstand_and_names_its_joints(tmp_path, open_page):
+    hands = make_hands()
+    with HtmlViewer(path := tmp_path / "c.html", "Axes") as viewer:
+        viewer.add(make_frame(hands))
+    page = open_page(path)
+    fingers = hands.keypoints[:, :2].reshape(2, 21, 2)[:, :20].reshape(10, 4, 2).mean(axis=1)
+    for view in (None, "camera"):
+        if view:
+            page.click(f"[data-view={view}]")
+        page.wait_for_timeout(500)
+        centers = np.array([np.median(pixels, axis=0) for pixels in color_pixels(page)])
+        assert np.corrcoef(centers[:, 0], fingers[:, 0])[0, 1] > 0.95  # right is right
+        assert np.corrcoef(centers[:5, 1], fingers[:5, 1])[0, 1] > 0.5  # down is down
+    assert np.allclose(np.array(points_of(page, 1)).T, hands.keypoints_mm[:21], atol=0.051)
+    assert np.allclose(np.array(points_of(page, 5)).T, hands.keypoints_mm[21:], atol=0.051)
+    x, y, z = (abs(high - low) for low, high in ranges_of(page))
+    assert x == pytest.approx(y) == pytest.approx(z)
+
+    page.evaluate(
+        "window.named = []; document.getElementById('plot').on('plotly_hover', e => named.push(e.points[0].text))"
+    )
+    box, pixels = page.locator("#plot").bounding_box(), color_pixels(page)[4]
+    tip = pixels[pixels[:, 0].argmax()].tolist()  # the right pinky points to the right
+    for back in range(40):
+        page.mouse.move(box["x"] + tip[0] - 2 - back % 2, box["y"] + tip[1])
+        page.wait_for_timeout(100)
+        if page.evaluate("named.length"):
+            break
+    assert page.evaluate("named[0]").startswith("<b>right pinky 4</b>")
+
+
+def test_the_page_tells_what_is_measured_and_what_is_not(tmp_path, open_page):
+    guessed = make_hands(presence=("yes", "unsure"), hand_prob=(0.98, 0.55), depth_source="hand_size", track_id=4)
+    given = replace(make_hands(), rel_root_depth_mm=-12.4)
+    path = tmp_path / "c.html"
+    with HtmlViewer(path, "Told") as viewer:
+        viewer.add(make_frame(guessed, given, source="a.jpg"))
+        viewer.add(make_frame(given, source="b.jpg", intrinsics="user"))
+        viewer.add(make_frame(source="c.jpg"))
+    page = open_page(path)
+    assert page.inner_text("#place") == "1 of 3 · a.jpg"
+    cards = page.locator(".crop").all_inner_texts()
+    assert len(cards) == 2
+    assert "unsure, shown faint · probability 0.55" in cards[0]
+    assert "the left one 40 mm behind the right one" in cards[0]
+    assert "from an average hand, not measured" in cards[0]
+    assert page.inner_text("#scale") == "scale from an average hand, not measured"
+    assert "the left one 12 mm in front of the right one" in cards[1]
+    assert "camera space, mm; the depth was given" in cards[1]
+    assert "assumed, nobody measured it" in page.inner_text("#notes")
+    page.fill("#slider", "1")
+    page.wait_for_function("document.getElementById('place').textContent.endsWith('b.jpg')")
+    assert "528 × 528 px, given" in page.inner_text("#notes")
+    page.fill("#slider", "2")
+    page.wait_for_function("!document.getElementById('empty').hidden")
+    assert page.locator(".crop").count() == 0
+    assert page.evaluate("document.querySelectorAll('#plot canvas').length > 0")
+    fits_a_phone_by_day_and_night(page)
+
+
+def fits_a_phone_by_day_and_night(page):
+    page.set_viewport_size({"width": 390, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    picture, plot = (page.locator(name).bounding_box() for name in ("#picture-box", "#plot-box"))
+    assert plot["y"] >= picture["y"] + picture["height"]  # below one another
+    grid = "document.getElementById('plot')._fullLayout.scene.xaxis.gridcolor"
+    day, back = page.evaluate(grid), page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != back
+    page.wait_for_function(f"{grid} !== '{day}'")  # the plot follows
+
+
+def test_a_page_without_frames_says_so(tmp_path, open_page):
+    HtmlViewer(tmp_path / "c.html", "Nothing").close()
+    page = open_page(tmp_path / "c.html")
+    assert "Nothing was added" in page.inner_text("#message")
