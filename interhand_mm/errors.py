@@ -59,3 +59,11 @@ class ConfigError(InterHandError):
 
 class EvaluationError(InterHandError):
     """Predictions and ground truth do not belong together."""
+
+
+class InputError(InterHandError):
+    """What inference is given cannot be used: a file, a folder, a camera, a box or a camera's numbers."""
+
+
+class OutputError(InterHandError):
+    """Results cannot be written or shown there."""

@@ -22,7 +22,9 @@ RIGHT, LEFT = np.arange(42) < 21, np.arange(42) >= 21
 def two_hands(seed=0):
     """(42, 3) mm in the camera's frame, tilted so that depths differ, and the palm's lengths (4,)."""
     rng = np.random.default_rng(seed)
-    hands = [hand_world(rng, False) + [-70, 60, 820], hand_world(rng, True) + [80, 55, 905]]
+    hands = [
+        hand_world(rng, mirrored) + np.array(wrist) for mirrored, wrist in ((0, (-70, 60, 820)), (1, (80, 55, 905)))
+    ]
     for hand in hands:
         hand[:20, 2] += rng.normal(size=20) * 12
         for knuckle, length in zip(PALM_KNUCKLES, (85.0, 84.0, 79.0, 75.0), strict=True):
