@@ -27,7 +27,7 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
         The runner, trained.
     """
     if amp == "bfloat16":
-        cfg.optim_wrapper.type = "Bfloat16OptimWrapper"
+        cfg.optim_wrapper.type = "interhand_mm.Bfloat16OptimWrapper"  # also where the scope is mmdet
     elif amp == "float16":
         if not torch.cuda.is_available():
             raise ConfigError("--amp float16 needs a GPU", mend="--amp bfloat16")
