@@ -9,6 +9,7 @@ import numpy as np
 
 from interhand_mm.synthesis import renderer
 from interhand_mm.synthesis.sensor import encode_jpeg
+from interhand_mm.synthesis.sources import Source
 
 HAND_BITS = (renderer.RIGHT_VISIBLE, renderer.LEFT_VISIBLE)
 _ARM_BITS = renderer.RIGHT_LIMB_VISIBLE | renderer.LEFT_LIMB_VISIBLE
@@ -28,6 +29,25 @@ class CutOut:
     image: np.ndarray
     alpha: np.ndarray
     owners: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pasted:
+    """A source's hands as they stand in a scene: ``uv = scale * source.uv + offset``.
+
+    Attributes:
+        source: The hands.
+        scale: Scene px a source px.
+        offset: (2,) px.
+        uv: (42, 2) px of the scene.
+        valid: (42,) bool: valid in the source and inside the scene.
+    """
+
+    source: Source
+    scale: float
+    offset: np.ndarray
+    uv: np.ndarray
+    valid: np.ndarray
 
 
 def cut_out(image: np.ndarray, bits: np.ndarray, arms: bool) -> CutOut:

@@ -18,12 +18,12 @@ import cv2
 import numpy as np
 
 from interhand_mm.errors import BackgroundError, ConfigError
-from interhand_mm.structures.joints import NUM_HAND_JOINTS, SIDES
 from interhand_mm.synthesis import appearance, writer
 from interhand_mm.synthesis.parts import make_parts
-from interhand_mm.synthesis.paste import CutOut, cut_out, develop, paste, tint
+from interhand_mm.synthesis.paste import CutOut, Pasted, cut_out, develop, paste, tint
 from interhand_mm.synthesis.plan import PARTS, claim_folder, parse_shard
 from interhand_mm.synthesis.sampling import SPLITS, inside, stream
+from interhand_mm.synthesis.scene_files import annotate, hand_boxes, merge
 from interhand_mm.synthesis.sources import Source, read_pixels, read_sources
 
 SCENE = 7  # the third number of a seed, see sampling.stream
@@ -36,8 +36,6 @@ MAX_SCALE = 1.6
 ARMS = 0.75  # share of cut-outs that keep their arms
 TRIES = 12
 MIN_INSIDE, MIN_VISIBLE = 0.75, 0.75  # of the box in the frame; of a hand still seen under what is pasted later
-MIN_JOINTS = 6  # a hand with fewer in the frame is neither to be found nor to be held against a detector
-CATEGORIES = {"sides": ("right_hand", "left_hand"), "hand": ("hand",)}
 
 
 @dataclass(frozen=True)
@@ -95,17 +93,6 @@ class SceneChunk:
         return f"{self.split}_{self.number:05d}.json"
 
 
-@dataclass(frozen=True)
-class Pasted:
-    """A source's hands as they stand in a scene: ``uv = scale * source.uv + offset`` px."""
-
-    source: Source
-    scale: float
-    offset: np.ndarray
-    uv: np.ndarray
-    valid: np.ndarray
-
-
 def plan_scenes(options: SceneOptions) -> list[SceneChunk]:
     """All chunks in order; independent of workers and shards."""
     step = SCENES_PER_CHUNK
@@ -124,7 +111,7 @@ def draw_place(source: Source, size: tuple[int, int], rng: np.random.Generator) 
         size: (width, height) px of the scene.
         rng: Draws.
     """
-    boxes = [writer.joint_box(source.uv[k], source.valid[k]) for k in _present(source)]
+    boxes = [writer.joint_box(source.uv[k], source.valid[k]) for k in source.hands]
     side = max(max(box[2:]) for box in boxes)
     wanted = np.exp(rng.uniform(*np.log(HAND_SIDE))) * min(size)
     scale = round(float(min(wanted / side, MAX_SCALE)), 6)
@@ -138,12 +125,6 @@ def draw_place(source: Source, size: tuple[int, int], rng: np.random.Generator) 
     if seen < MIN_INSIDE:
         return None
     return Pasted(source, scale, offset, uv, source.valid & inside(uv, size))
-
-
-def _present(source: Source) -> list[slice]:
-    """Slices of the joints of the hands that are there, right before left."""
-    sides = {"right": (0,), "left": (1,), "interacting": (0, 1)}[source.hand_type]
-    return [slice(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS) for side in sides]
 
 
 def compose(
@@ -187,41 +168,6 @@ def _try(
         return None
     areas.update({label: int(counts[label]) for label in (2 * number + 1, 2 * number + 2)})
     return mixed, changed
-
-
-def annotate(pasted: Pasted, ann_id: int, scene: dict, capture: int) -> tuple[dict, dict, dict]:
-    """The `images`, `annotations` and camera entries of one pasted interaction (datasets.md 1.3, 1.4)."""
-    source, name = pasted.source, f"{ann_id}"
-    image = {
-        **{key: scene[key] for key in ("file_name", "width", "height")},
-        **{"id": ann_id, "capture": capture, "subject": 0, "seq_name": "scenes", "camera": name, "frame_idx": ann_id},
-    }
-    annotation = {
-        "id": ann_id,
-        "image_id": ann_id,
-        "bbox": writer.joint_box(pasted.uv, pasted.valid),
-        "joint_valid": [[int(v)] for v in pasted.valid],
-        "hand_type": source.hand_type,
-        "hand_type_valid": source.hand_type_valid,
-    }
-    camera = {
-        **{key: source.camera[key] for key in ("campos", "camrot")},
-        "focal": (pasted.scale * np.asarray(source.camera["focal"])).tolist(),
-        "princpt": (pasted.scale * np.asarray(source.camera["princpt"]) + pasted.offset).tolist(),
-    }
-    return image, annotation, camera
-
-
-def hand_boxes(pasted: Pasted, ann_id: int) -> list[dict[str, Any]]:
-    """A box for each hand, [x, y, w, h] px: the tight box of its joints in the frame, enlarged as the data's are."""
-    found = []
-    for joints in _present(pasted.source):
-        valid = pasted.valid[joints]
-        if valid.any():
-            box = writer.joint_box(pasted.uv[joints], valid)
-            ignore = int(valid.sum() < MIN_JOINTS or min(box[2:]) < 1)
-            found.append(dict(side=joints.start // NUM_HAND_JOINTS, bbox=box, iscrowd=ignore, interaction=ann_id))
-    return found
 
 
 def make_scenes_chunk(chunk: SceneChunk, options: SceneOptions, out: Path) -> int:
@@ -273,45 +219,6 @@ def make_scenes(
     for split in SPLITS:
         parts = [json.loads((out / PARTS / c.name).read_bytes()) for c in chunks if c.split == split]
         if parts:
-            _merge(out, split, parts)
+            merge(out, split, parts)
     writer.write_atomic(out / "annotations" / "skeleton.txt", writer.skeleton_text().encode())
     return True
-
-
-def _merge(out: Path, split: str, parts: list[dict]) -> None:
-    def joined(key: str) -> list:
-        return [entry for part in parts for entry in part[key]]
-
-    files = {
-        "data": {"images": joined("images"), "annotations": joined("annotations")},
-        "camera": {str(i): part["camera"] for i, part in enumerate(parts)},
-        "joint_3d": {str(i): part["joint_3d"] for i, part in enumerate(parts)},
-    }
-    base = out / "annotations"
-    for name, value in files.items():
-        writer.write_atomic(base / split / f"InterHand2.6M_{split}_{name}.json", writer.dump_json(value))
-    scenes = joined("scenes")
-    for kind, names in CATEGORIES.items():
-        writer.write_atomic(base / "coco" / f"{kind}_{split}.json", writer.dump_json(coco(scenes, names)))
-
-
-def coco(scenes: list[dict], names: tuple[str, ...]) -> dict[str, list]:
-    """COCO's detection file with one category a side, or one for both.
-
-    Args:
-        scenes: id, file_name, width, height and hands, as `make_scenes_chunk` notes them.
-        names: Of the categories: right and left, or the one.
-    """
-    hands = [(scene["id"], hand) for scene in scenes for hand in scene["hands"]]
-    return {
-        "images": [{key: scene[key] for key in ("id", "file_name", "width", "height")} for scene in scenes],
-        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(names)],
-        "annotations": [
-            {
-                **{"id": i + 1, "image_id": image_id, "category_id": 1 + (hand["side"] if len(names) > 1 else 0)},
-                **{"bbox": hand["bbox"], "area": hand["bbox"][2] * hand["bbox"][3], "iscrowd": hand["iscrowd"]},
-                **{"side": SIDES[hand["side"]], "interaction": hand["interaction"]},
-            }
-            for i, (image_id, hand) in enumerate(hands)
-        ],
-    }

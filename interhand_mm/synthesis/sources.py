@@ -13,7 +13,7 @@ import numpy as np
 
 from interhand_mm.errors import AnnotationError, ImageError
 from interhand_mm.structures.camera import camera_to_pixel, world_to_camera
-from interhand_mm.structures.joints import NUM_JOINTS
+from interhand_mm.structures.joints import NUM_HAND_JOINTS, NUM_JOINTS
 from interhand_mm.utils.images import read_image
 
 MEND = "python tools/make_synthetic.py --out DIR --num 6000 --num-test 600 writes such a folder"
@@ -42,6 +42,12 @@ class Source:
     hand_type_valid: int
     uv: np.ndarray
     valid: np.ndarray
+
+    @property
+    def hands(self) -> list[slice]:
+        """Joints of each hand that is there, right before left."""
+        sides = {"right": (0,), "left": (1,), "interacting": (0, 1)}[self.hand_type]
+        return [slice(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS) for side in sides]
 
 
 def _read_json(path: Path) -> Any:
@@ -107,9 +113,7 @@ def _source(base: Path, split: str, image: dict, annotation: dict, cameras: dict
 
 
 def _whole(source: Source) -> bool:
-    right, left = source.valid.reshape(2, -1).sum(axis=1)
-    counts = {"right": (right,), "left": (left,), "interacting": (right, left)}[source.hand_type]
-    return min(counts) >= _MIN_JOINTS
+    return all(source.valid[joints].sum() >= _MIN_JOINTS for joints in source.hands)
 
 
 def read_pixels(source: Source) -> tuple[np.ndarray, np.ndarray]:
