@@ -22,6 +22,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--split", choices=("val", "test"), help="what is tested")
     data.add_argument("--annot-subset", choices=("all", "human_annot", "machine_annot"), help="of the older layout")
     data.add_argument("--depth-source", choices=("gt", "rootnet"), help="boxes and wrist depths of val and test")
+    data.add_argument("--boxes", metavar="FILE", help="test on these detected boxes; see tools/detect.py")
     data.add_argument("--backgrounds", nargs="+", metavar="DIR", help="photographs: for training [and for test]")
     data.add_argument("--strict", choices=("error", "skip"), help="what a broken image or annotation does")
     parser.add_argument(
@@ -43,6 +44,7 @@ def config_of(args: argparse.Namespace) -> Config:
         depth_source=args.depth_source,
         backgrounds=args.backgrounds,
         strict=args.strict,
+        boxes=args.boxes,
     )
     cfg = load_config(args.config, args.cfg_options, data)
     if args.work_dir:

@@ -1,6 +1,6 @@
 """Hooks, optimizer wrappers and checkpoints."""
 
-from .hooks import SampleSeedHook, SkipReportHook
+from .hooks import ChannelsLastHook, SampleSeedHook, SkipReportHook
 from .optim import Bfloat16OptimWrapper
 
-__all__ = ["Bfloat16OptimWrapper", "SampleSeedHook", "SkipReportHook"]
+__all__ = ["Bfloat16OptimWrapper", "ChannelsLastHook", "SampleSeedHook", "SkipReportHook"]
