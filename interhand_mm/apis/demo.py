@@ -95,6 +95,8 @@ def run_demo(
                 if outputs is not None:
                     outputs.add(result, canvas)
                 if window is not None and not window.show(canvas):
+                    if outputs is not None:
+                        outputs.whole = False
                     break
     _report_skipped(opened)
     return watch.table()
@@ -122,6 +124,7 @@ class _Outputs:
         self.folder = prepare_folder(folder, [] if source.kind == "camera" else paths)
         self.stems = dict(zip(map(str, paths), unique_stems(paths), strict=True))
         self.source, self.head, self.gif, self.html = source, head, gif, html
+        self.whole = True  # False where the user ended it
         self._files: ExitStack | None = None
         self._complete = False
 
@@ -129,7 +132,7 @@ class _Outputs:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
-        self._close(complete=kind is None)
+        self._close(complete=kind is None and self.whole)
 
     def add(self, result: FrameResult, canvas: np.ndarray) -> None:
         """Write one frame; a picture's files are closed at once."""
