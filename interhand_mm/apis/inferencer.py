@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,9 @@ class InterHandInferencer:
         views = [_mirrored(frame.image) if self.mirror else frame.image for frame in frames]
         with self.watch.measure("detect"):
             found = self._detect(views) if clip is None or clip.detector_is_due() else [None] * len(views)
-            regions = [each if clip is None else clip.tracker.step(each) for each in found]
+            if clip is not None:
+                found = [clip.step(each, frame.time_s or 0.0) for each, frame in zip(found, frames, strict=True)]
+            regions = [each or [] for each in found]
         owners = [i for i, each in enumerate(regions) for _ in each]
         flat = [region for each in regions for region in each]
         padding = WHOLE if self.detector is None and self.bbox is None else CROP_PADDING
@@ -222,6 +225,13 @@ class _Clip:
         due = self._turn % self.detect_every == 0
         self._turn += 1
         return due
+
+    def step(self, found: list[Region] | None, time_s: float) -> list[Region]:
+        """Regions of the next frame, tracked, and their boxes smoothed where that is asked for."""
+        regions = self.tracker.step(found)
+        if self.smoother is None:
+            return regions
+        return [replace(each, box=self.smoother.box(each.track_id or 0, each.box, time_s)) for each in regions]
 
     def take(
         self, region: Region, pose: Pose, keypoints: np.ndarray, rel_root_depth_mm: float, time_s: float | None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -289,6 +290,23 @@ def test_smoothing_calms_a_still_hand_and_follows_a_moving_one(tiny_pose):
     moving = [result.hands for result in made.infer(Clip(walk(30, step=8)))]
     walker = min(moving[-1], key=lambda hands: hands.bbox[1]).keypoints
     assert walker[:21, 0].mean() == pytest.approx(20 + 8 * 29 + 25, abs=30)  # 80 px/s at 10 frames a second
+
+
+def test_smoothing_calms_the_crop(tiny_pose):
+    class Shaky(FakeDetector):
+        def __call__(self, images):
+            shake = np.random.default_rng(self.seen)
+            return [
+                replace(each, boxes=each.boxes + shake.normal(0, 3, each.boxes.shape))
+                for each in super().__call__(images)
+            ]
+
+    shaking = {}
+    for smooth in (False, True):
+        made = inferencer(tiny_pose, RIGHT, detector=Shaky(), smooth=smooth, batch_size=1)
+        boxes = np.array([result.hands[0].bbox for result in made.infer(Clip([scene((60, 40, 140, 150))] * 50))])
+        shaking[smooth] = np.abs(np.diff(boxes[10:], 2, axis=0)).mean()
+    assert shaking[True] < shaking[False] / 3
 
 
 def test_filters_start_anew_when_a_hand_or_track_ends():

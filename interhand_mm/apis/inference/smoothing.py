@@ -28,7 +28,11 @@ class _Filters:
 
 
 class TrackSmoother:
-    """Smooths keypoints and relative root depth of every track; a hand that was away starts anew."""
+    """Smooths crop boxes, keypoints and relative root depth of every track; a hand that was away starts anew.
+
+    The boxes matter most: a crop that shakes by 3 % of its side shakes the keypoints ten times as much as the
+    sensor's noise does.
+    """
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
@@ -58,6 +62,11 @@ class TrackSmoother:
             smooth[hand] = self._filter((track_id, name), smooth[hand] * unit, time_s) / unit
         root = self._filter((track_id, "root"), np.array([rel_root_depth_mm]), time_s)
         return smooth, float(root[0])
+
+    def box(self, track_id: int, box: np.ndarray, time_s: float) -> np.ndarray:
+        """Smooth a track's box (4,) px before it is cropped."""
+        scale = self._mm_per_px.setdefault(track_id, _CROP_MM / max(float((box[2:] - box[:2]).max()), 1.0))
+        return self._filter((track_id, "box"), box * scale, time_s) / scale
 
     def _filter(self, key: tuple[int, str], values: np.ndarray, time_s: float) -> np.ndarray:
         if np.isnan(values).any():
