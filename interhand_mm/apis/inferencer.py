@@ -22,7 +22,7 @@ from .inference.pose import CROP_PADDING, WHOLE, Pose, PoseModel
 from .inference.smoothing import TrackSmoother
 from .inference.sources import Frame, Source, open_source
 from .inference.timing import Stopwatch
-from .inference.tracking import HandTracker, Region
+from .inference.tracking import HandTracker, Region, has_size
 
 Detector = Callable[[list[np.ndarray]], Sequence[Detections]]
 # Wrist to the knuckles of index, middle, ring and pinky, mean of men and women (sources: synthesis/anatomy.py).
@@ -263,16 +263,10 @@ def check_bbox(bbox: Sequence[float]) -> np.ndarray:
 
 def _grouped(detections: Detections) -> list[Region]:
     """Single hands and interacting pairs of one picture."""
-    groups = group_hands(detections.boxes, detections.scores, detections.sides)
-    return [
-        Region(
-            interaction_bbox(detections.boxes[group]),
-            detections.boxes[group],
-            float(detections.scores[group].min()),
-            len(group),
-        )
-        for group in groups
-    ]
+    boxes, scores = detections.boxes, detections.scores
+    groups = group_hands(boxes, scores, detections.sides)
+    regions = [Region(interaction_bbox(boxes[g]), boxes[g], float(scores[g].min()), len(g)) for g in groups]
+    return [region for region in regions if has_size(region.box)]
 
 
 def _mirrored(image: np.ndarray) -> np.ndarray:

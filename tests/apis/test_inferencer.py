@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from interhand_mm.apis.inference import sources
 from interhand_mm.apis.inference.handedness import at_temperature, calibrate, decide_presence
 from interhand_mm.apis.inference.smoothing import TrackSmoother
+from interhand_mm.apis.inference.tracking import HandTracker, Region
 from interhand_mm.apis.inferencer import ADULT_PALM_MM, InterHandInferencer
 from interhand_mm.apis.launch import build_model
 from interhand_mm.engine.checkpoint import read_checkpoint
@@ -20,6 +21,7 @@ from interhand_mm.errors import CheckpointError, ConfigError, InputError
 from interhand_mm.registry import DATASETS
 from interhand_mm.structures.camera import camera_to_pixel
 from interhand_mm.structures.joints import OWN_WRIST
+from interhand_mm.structures.results import Detections
 from interhand_mm.utils.config import load_config
 from tests.apis.conftest import CODEC, FakeDetector, FakePose, scene
 from tests.conftest import ROOT
@@ -269,6 +271,26 @@ def test_a_pair_is_not_the_single_hand_it_was(tiny_pose):
     assert len({hands.track_id for result in results for hands in result.hands}) == 3
 
 
+def test_boxes_without_size_are_left_out(tiny_pose, capfd):
+    class Dot(FakeDetector):
+        def __call__(self, images):
+            return [Detections(np.array([[5.0, 5, 5, 5]]), np.ones(1), np.array([-1])) for _ in images]
+
+    assert next(inferencer(tiny_pose, detector=Dot()).infer(scene())).hands == ()
+    # A box that shrinks and is then lost would turn inside out on its Kalman filter.
+    tracker = HandTracker()
+    for i in range(9):
+        box = np.array([10 + 9.0 * i, 10 + 9.0 * i, 190 - 9.0 * i, 190 - 9.0 * i])
+        tracker.step([Region(box, box[None], 0.9, 1)])
+    coasted = [region.box for _ in range(12) for region in tracker.step([])]
+    assert coasted
+    assert all((box[2:] > box[:2]).any() for box in coasted)
+    tracker.step([Region(box, box[None], 0.9, 1)])
+    tracker.follow(tracker.step([Region(box, box[None], 0.9, 1)])[0], np.full((21, 2), 50.0))
+    assert all((region.box[2:] > region.box[:2]).any() for region in tracker.step(None))
+    assert "bounding boxes" not in "".join(capfd.readouterr())
+
+
 def test_without_detector_the_box_stays_and_batches_are_full(tiny_pose):
     made = inferencer(tiny_pose, RIGHT, bbox=[10, 10, 470, 230], detect_every=7, batch_size=8)
     results = list(made.infer(Clip(walk(20))))
@@ -352,6 +374,7 @@ _LARGE = """
 import resource, sys
 import cv2, numpy as np, torch
 torch.set_num_threads(1)
+from interhand_mm.apis.inference.tracking import HandTracker, Region
 from interhand_mm.apis.inferencer import InterHandInferencer
 made = InterHandInferencer(sys.argv[1], sys.argv[2], bbox=[9000, 7000, 11000, 8300])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...structures.camera import BBOX_ENLARGE
+from ...structures.grouping import box_iou
 
 # A track that is not seen lives on for at most so many frames, about a third of a second.
 COAST_FRAMES = 10
@@ -46,8 +47,11 @@ class HandTracker:
 
     def __init__(self) -> None:
         from norfair import Tracker  # late: pictures need no tracker
+        from norfair.distances import VectorizedDistance
 
         self._tracker = Tracker("iou", 1 - _LEAST_IOU, hit_counter_max=COAST_FRAMES, initialization_delay=0)
+        # Its constructor takes names and slow scalar functions only; its own IoU complains about `_distance`'s case.
+        self._tracker.distance_function = VectorizedDistance(_distance)
         self._followed: dict[int, Region] = {}
         self._regions: list[Region] = []
 
@@ -74,6 +78,7 @@ class HandTracker:
         matched = [replace(_last(track), track_id=track.id) for track in tracks if id(_last(track)) in fresh]
         coasting = [_coasted(track) for track in tracks if id(_last(track)) not in fresh]
         self._seen = {region.track_id for region in matched}
+        coasting = [region for region in coasting if has_size(region.box)]
         return matched + [region for region in coasting if not _inside_any(region.box, matched)]
 
     def follow(self, region: Region, points: np.ndarray) -> None:
@@ -87,7 +92,19 @@ class HandTracker:
             low, high = points.min(axis=0), points.max(axis=0)
             center, half = (low + high) / 2, (high - low) / 2 * BBOX_ENLARGE
             box = np.concatenate([center - half, center + half])
+            if not has_size(box):
+                return
             self._followed[region.track_id] = replace(region, box=box, detections=np.zeros((0, 4)))
+
+
+def has_size(box: np.ndarray) -> bool:
+    """True for a box (4,) of at least a pixel across: one without size cannot be cropped."""
+    return float((box[2:] - box[:2]).max()) >= 1.0
+
+
+def _distance(found: np.ndarray, tracks: np.ndarray) -> np.ndarray:
+    """1 - IoU of (N, 4) and (M, 4); the corners of a track that coasts may pass one another, and then it has none."""
+    return 1 - box_iou(found, np.concatenate([tracks[:, :2], np.maximum(tracks[:, 2:], tracks[:, :2])], axis=1))
 
 
 def _as_detection(region: Region) -> Any:
@@ -103,9 +120,7 @@ def _last(track: Any) -> Region:
 
 
 def _coasted(track: Any) -> Region:
-    corners = track.estimate
-    box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-    return replace(_last(track), box=box, detections=np.zeros((0, 4)), track_id=track.id)
+    return replace(_last(track), box=track.estimate.reshape(4), detections=np.zeros((0, 4)), track_id=track.id)
 
 
 def _inside_any(box: np.ndarray, regions: Sequence[Region]) -> bool:
