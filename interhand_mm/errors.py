@@ -61,5 +61,9 @@ class EvaluationError(InterHandError):
     """Predictions and ground truth do not belong together."""
 
 
+class InputError(InterHandError):
+    """What inference is given cannot be used: a file, a folder, a camera, a box or a camera's numbers."""
+
+
 class OutputError(InterHandError):
-    """A result cannot be written where it was asked for."""
+    """Results cannot be written or shown there."""

@@ -72,6 +72,7 @@ test_dataloader = dict(
         annot_subset="all",
         depth_source="gt",
         rootnet_file=None,
+        boxes=None,
         fps=5,
         ann_ids_file=None,
         cache_dir=None,

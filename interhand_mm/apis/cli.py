@@ -22,6 +22,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--split", choices=("val", "test"), help="what is tested")
     data.add_argument("--annot-subset", choices=("all", "human_annot", "machine_annot"), help="of the older layout")
     data.add_argument("--depth-source", choices=("gt", "rootnet"), help="boxes and wrist depths of val and test")
+    data.add_argument("--boxes", metavar="FILE", help="test on these detected boxes; see tools/detect.py")
     data.add_argument("--backgrounds", nargs="+", metavar="DIR", help="photographs: for training [and for test]")
     data.add_argument("--strict", choices=("error", "skip"), help="what a broken image or annotation does")
     parser.add_argument(
@@ -34,6 +35,26 @@ def add_launcher(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--launcher", choices=LAUNCHERS, default="none", help="dist_*.sh and slurm_*.sh set it")
 
 
+def add_inference_options(parser: argparse.ArgumentParser) -> None:
+    """Add the two networks and what inference takes; `build_inferencer` reads them."""
+    add = parser.add_argument
+    add("det_config", help="detector's config; none: --bbox, or the whole picture")
+    add("det_checkpoint", help="its checkpoint, or none")
+    add("pose_config", help="a file of configs/")
+    add("pose_checkpoint", help="its checkpoint")
+    add("--score-thr", type=float, default=0.3, help="detections below are dropped [0.3]")
+    add("--detect-every", type=int, default=1, metavar="N", help="in videos; crops follow the hands in between [1]")
+    add("--smooth", action="store_true", help="filter keypoints over time (One-Euro)")
+    add("--device", default="cpu", help="cpu, cuda, cuda:1 ... [cpu]")
+    add("--amp", choices=("bfloat16", "float16"), help="of the pose network")
+    add("--batch-size", type=int, default=16, help="crops at once [16]")
+    camera = parser.add_argument_group("the camera: from EXIF, or assumed, where nothing is given")
+    camera.add_argument("--focal", nargs="+", type=float, metavar="PX", help="one number, or fx fy")
+    camera.add_argument("--principal-pt", nargs=2, type=float, metavar=("CX", "CY"), help="px [the middle]")
+    camera.add_argument("--fov", type=float, metavar="DEG", help="across the longer side")
+    camera.add_argument("--depth-mm", nargs="+", type=float, metavar="MM", help="of the wrist, or right and left wrist")
+
+
 def config_of(args: argparse.Namespace) -> Config:
     """Load the config that a command line describes."""
     data = DataOptions(
@@ -43,6 +64,7 @@ def config_of(args: argparse.Namespace) -> Config:
         depth_source=args.depth_source,
         backgrounds=args.backgrounds,
         strict=args.strict,
+        boxes=args.boxes,
     )
     cfg = load_config(args.config, args.cfg_options, data)
     if args.work_dir:
@@ -51,9 +73,12 @@ def config_of(args: argparse.Namespace) -> Config:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a tool: errors made on purpose end it with their message and exit code 2, without a traceback."""
+    """Run a tool: errors made on purpose end it with their message and exit code 2, Ctrl-C with 130, no traceback."""
     try:
         main()
     except InterHandError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept", file=sys.stderr)
+        sys.exit(130)

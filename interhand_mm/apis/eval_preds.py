@@ -44,7 +44,7 @@ def evaluate_predictions(cfg: Config, predictions: str) -> dict[str, Any]:
         numbers.update(metric.evaluate(len(dataset)))
     report = collect(numbers, metrics)
     origin = provenance(config=str(cfg.filename), predictions=str(predictions))
-    return metrics_report({ORIGINAL: report}, dataset.protocol, origin)
+    return metrics_report({ORIGINAL: report}, dataset, origin)
 
 
 def _sample(dataset: Any, arrays: dict[str, np.ndarray], i: int) -> dict[str, Any]:

@@ -11,10 +11,14 @@ from rich.table import Table
 GROUPS = ("all", "single", "interacting")
 
 
-def metrics_report(
-    reports: dict[str, dict[str, Any]], protocol: dict[str, str], origin: dict[str, Any]
-) -> dict[str, Any]:
+def metrics_report(reports: dict[str, dict[str, Any]], dataset: Any, origin: dict[str, Any]) -> dict[str, Any]:
     """Join the reports of the test set and its variants; the first is the set as it is.
+
+    Args:
+        reports: metrics, per_joint and counts of each.
+        dataset: Says its `protocol` and, with detected boxes, its `coverage`: the metrics are over the annotations
+            that were found, and beside them stands how many were not.
+        origin: Provenance.
 
     Returns:
         metrics, per_joint and counts of the first; `variants` with the same of the others; `ratios`
@@ -22,6 +26,14 @@ def metrics_report(
     """
     first, *others = reports
     base = reports[first]
+    coverage = getattr(dataset, "coverage", None)
+    if coverage:
+        recall = coverage["found"] / coverage["annotations"]
+        base = {
+            **base,
+            "metrics": {**base["metrics"], "BoxRecall": recall},
+            "counts": {**base["counts"], "boxes": coverage},
+        }
     ratios = {
         name: {
             key: reports[name]["metrics"][key] / value
@@ -34,7 +46,7 @@ def metrics_report(
         **base,
         "variants": {name: reports[name] for name in others},
         "ratios": ratios,
-        "protocol": protocol,
+        "protocol": dataset.protocol,
         "provenance": origin,
     }
 
@@ -46,7 +58,11 @@ def _cell(value: float | None, digits: int = 2) -> str:
 def metrics_table(report: dict[str, Any], width: int = 110) -> str:
     """Print a report as text: a row a set and protocol, and the variants' ratios below."""
     protocol = report["protocol"]
-    table = Table(title=f"mm; box: {protocol['box']}, depth: {protocol['depth']}", title_justify="left")
+    title = f"mm; box: {protocol['box']}, depth: {protocol['depth']}"
+    if boxes := report["counts"].get("boxes"):
+        title += f"\nover the {boxes['found']} of {boxes['annotations']} annotations whose hands were found "
+        title += f"(recall {report['metrics']['BoxRecall']:.4f}); {boxes['missed']} missed are not in the errors"
+    table = Table(title=title, title_justify="left")
     table.add_column("set")
     table.add_column("protocol")
     for column in (*(f"MPJPE {group}" for group in GROUPS), "MRRPE", "handedness"):

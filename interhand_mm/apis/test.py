@@ -13,7 +13,10 @@ from mmengine.runner import Runner
 from mmengine.runner.loops import TestLoop
 
 from ..engine.checkpoint import check_fits, read_checkpoint, sha256
+from ..errors import ConfigError
+from ..utils.config import is_detector
 from ..utils.provenance import provenance, write_json
+from .detection import run_detector_test
 from .launch import bare_model, build_runner
 from .report import metrics_report, metrics_table
 
@@ -33,8 +36,13 @@ def run_test(
         dump: preds.npz; a variant's goes beside it as `<stem>_<variant>.npz`.
 
     Returns:
-        What metrics.json holds (see DESIGN: metrics, variants, ratios, per_joint, counts, protocol, provenance).
+        What metrics.json holds (see DESIGN: metrics, variants, ratios, per_joint, counts, protocol, provenance);
+        of a detector `run_detector_test`'s.
     """
+    if is_detector(cfg):
+        if dump is not None:
+            raise ConfigError("--dump writes poses", got="a detector", mend="tools/detect.py writes boxes")
+        return run_detector_test(cfg, checkpoint, launcher, out)
     cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = cfg.param_scheduler = None
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
     variants = cfg.get("test_variants") or {}
@@ -53,7 +61,7 @@ def run_test(
     origin = provenance(
         config=str(cfg.filename), checkpoint=str(checkpoint), checkpoint_sha256=sha256(checkpoint), seed=runner.seed
     )
-    report = metrics_report(reports, datasets[ORIGINAL].dataset.protocol, origin)
+    report = metrics_report(reports, datasets[ORIGINAL].dataset, origin)
     if is_main_process():
         target = Path(out) if out else Path(cfg.work_dir) / "metrics.json"
         write_json(target, report)

@@ -10,6 +10,8 @@ from mmengine.runner import Runner
 
 from ..engine.checkpoint import check_fits, read_checkpoint
 from ..errors import CheckpointError, ConfigError
+from ..utils.config import is_detector
+from .detection import check_start
 from .launch import bare_model, build_runner
 
 
@@ -27,7 +29,7 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
         The runner, trained.
     """
     if amp == "bfloat16":
-        cfg.optim_wrapper.type = "Bfloat16OptimWrapper"
+        cfg.optim_wrapper.type = "interhand_mm.Bfloat16OptimWrapper"  # also where the scope is mmdet
     elif amp == "float16":
         if not torch.cuda.is_available():
             raise ConfigError("--amp float16 needs a GPU", mend="--amp bfloat16")
@@ -40,7 +42,8 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
     start = resume or cfg.load_from
     if start is not None:
         checkpoint = read_checkpoint(start)
-        check_fits(checkpoint, bare_model(runner.model), start)
+        check = check_start if is_detector(cfg) and resume is None else check_fits
+        check(checkpoint, bare_model(runner.model), start)
         if resume is not None and "optimizer" not in checkpoint:
             raise CheckpointError(
                 f"{start} cannot be resumed: it holds no optimizer", mend=f"start from it: --load-from {start}"

@@ -14,6 +14,7 @@ from ..registry import DATASETS
 from ..structures.camera import camera_to_pixel, square_bbox, world_to_camera
 from ..structures.joints import LEFT_WRIST, OWN_WRIST, RIGHT_WRIST, WRISTS
 from .base import HandDataset
+from .boxes import read_boxes
 from .index import (
     HandIndex,
     ProblemKind,
@@ -42,6 +43,8 @@ class InterHandDataset(HandDataset):
         ann_ids_file: Text file with one annotation id a line: only those samples (the H subset, say).
         cache_dir: Where to keep the index in place of beside the annotations.
         mask_root: Folder with a foreground mask (.png) for each image, same relative path.
+        boxes: File of `tools/detect.py`: crop by detected boxes. Annotations that nothing detected are no samples;
+            `coverage` counts them.
         **kwargs: See `HandDataset`; `strict` also governs faults of the annotations.
     """
 
@@ -56,6 +59,7 @@ class InterHandDataset(HandDataset):
         ann_ids_file: str | None = None,
         cache_dir: str | None = None,
         mask_root: str | None = None,
+        boxes: str | None = None,
         **kwargs: Any,
     ) -> None:
         if depth_source not in ("gt", "rootnet"):
@@ -73,13 +77,17 @@ class InterHandDataset(HandDataset):
         self._rows: np.ndarray | None = self._listed_rows(ann_ids_file) if ann_ids_file else None
         self._bad_joints: dict[int, int] = {}
         self._apply_strictness()
+        self.coverage: dict[str, int] = {}
+        self.boxes = read_boxes(boxes) if boxes else None
+        if self.boxes is not None:
+            self._keep_detected(str(boxes))
         if self.rootnet is not None:
             self._rootnet_rows = self.rootnet.lookup(self._all_rows(self.index.ann_id))
 
     @property
     def protocol(self) -> dict[str, str]:
         """Where boxes and absolute depths come from, for the head of every table."""
-        return {"box": self.depth_source, "depth": self.depth_source}
+        return {"box": self.depth_source if self.boxes is None else "detected", "depth": self.depth_source}
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -133,6 +141,16 @@ class InterHandDataset(HandDataset):
             logging.WARNING,
         )
 
+    def _keep_detected(self, where: str) -> None:
+        """Keep the annotations that have a detected box, and count the others."""
+        assert self.boxes is not None
+        ids = np.asarray(self._all_rows(self.index.ann_id))
+        of_sample = self.boxes.lookup(ids, where)
+        found = of_sample >= 0
+        self.coverage = {"annotations": len(ids), "found": int(found.sum()), "missed": int((~found).sum())}
+        self._rows = self._all_rows(np.arange(len(self.index)))[found]
+        self._box_rows = of_sample[found]
+
     def load_item(self, idx: int) -> dict[str, Any]:
         """Return sample `idx`; keys and units as in `structures/contract.py`, station "dataset"."""
         index = self.index
@@ -185,10 +203,12 @@ class InterHandDataset(HandDataset):
         """The square to crop (4,) xyxy px and the wrists' absolute depths (2,) mm."""
         if self.rootnet is None:
             x, y, w, h = self.index.bbox[row].astype(np.float64)
-            return square_bbox(np.array([x, y, x + w, y + h])), cam[list(WRISTS), 2]
-        row = int(self._rootnet_rows[idx])
-        x, y, w, h = self.rootnet.bbox[row].astype(np.float64)
-        return np.array([x, y, x + w, y + h]), np.asarray(self.rootnet.abs_depth[row])
+            bbox, depth = square_bbox(np.array([x, y, x + w, y + h])), cam[list(WRISTS), 2]
+        else:
+            row = int(self._rootnet_rows[idx])
+            x, y, w, h = self.rootnet.bbox[row].astype(np.float64)
+            bbox, depth = np.array([x, y, x + w, y + h]), np.asarray(self.rootnet.abs_depth[row])
+        return (bbox if self.boxes is None else self.boxes.bbox[self._box_rows[idx]]), depth
 
 
 def find_rootnet(root: Path, split: str, annot_subset: str, fps: int) -> Path:

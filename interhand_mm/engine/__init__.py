@@ -1,7 +1,9 @@
 """Hooks, optimizer wrappers and checkpoints."""
 
-from .hooks import SampleSeedHook, SkipReportHook
+from .hooks import ChannelsLastHook, SampleSeedHook, SkipReportHook
 from .optim import Bfloat16OptimWrapper
 from .visualize import HandVisualizationHook
 
-__all__ = ["Bfloat16OptimWrapper", "HandVisualizationHook", "SampleSeedHook", "SkipReportHook"]
+__all__ = [
+    "Bfloat16OptimWrapper", "ChannelsLastHook", "HandVisualizationHook", "SampleSeedHook", "SkipReportHook"
+]  # fmt: skip

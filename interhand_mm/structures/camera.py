@@ -18,6 +18,8 @@ Array = TypeVar("Array", np.ndarray, "torch.Tensor")
 
 # The official projection divides by Z + 1e-8 (datasets.md 1.7); kept, so that numbers agree to the digit.
 _Z_EPSILON_MM = 1e-8
+# The tight box of the valid joints times this, about its centre, is InterHand2.6M's bbox (datasets.md 1.3).
+BBOX_ENLARGE = 1.2
 
 
 def _stack(like: Array, *columns: Array) -> Array:

@@ -146,6 +146,11 @@ def draw_lamps(image: np.ndarray, camera: Camera, phase: float) -> None:
             image[y0:y1, x0:x1] += star[y0 - cy + half : y1 - cy + half, x0 - cx + half : x1 - cx + half, None]
 
 
+def photo_files(folder: str) -> list[str]:
+    """Paths of a folder's photographs, sorted, subfolders included."""
+    return sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
+
+
 def list_photos(source: str, split: str) -> list[str]:
     """Photographs of one split: a folder's files, or scikit-image's; train, val and test never share one.
 
@@ -156,7 +161,7 @@ def list_photos(source: str, split: str) -> list[str]:
     if source == "skimage":
         names = list(PACKAGED_PHOTOS)
     elif Path(source).is_dir():
-        names = sorted(str(p) for p in Path(source).rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
+        names = photo_files(source)
     else:
         raise BackgroundError(
             "no such folder of background photographs", got=source, want="a folder with images, or: skimage"
@@ -183,12 +188,16 @@ def load_photo(name: str) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def photo_background(name: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A random crop of a photograph, (H, W, 3) float32 linear RGB; `size` is (width, height)."""
+def photo_crop(name: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A random crop of a photograph, (H, W, 3) uint8 RGB; `size` is (width, height)."""
     photo = load_photo(name)
     height, width = photo.shape[:2]
     scale = max(size[0] / width, size[1] / height) * rng.uniform(1.0, 1.6)
     crop_w, crop_h = min(int(size[0] / scale), width), min(int(size[1] / scale), height)
     x, y = rng.integers(0, width - crop_w + 1), rng.integers(0, height - crop_h + 1)
-    crop = cv2.resize(photo[y : y + crop_h, x : x + crop_w], size, interpolation=cv2.INTER_AREA)
-    return to_linear(np.arange(256)).astype(np.float32)[crop]
+    return cv2.resize(photo[y : y + crop_h, x : x + crop_w], size, interpolation=cv2.INTER_AREA)
+
+
+def photo_background(name: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A random crop of a photograph, (H, W, 3) float32 linear RGB; `size` is (width, height)."""
+    return to_linear(np.arange(256)).astype(np.float32)[photo_crop(name, size, rng)]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import cv2
 import numpy as np
 
 from interhand_mm.synthesis import appearance, sampling, shading, writer
+from interhand_mm.synthesis.parts import make_parts
 from interhand_mm.synthesis.plan import (
     CAMERAS,
     PARTS,
@@ -114,15 +113,6 @@ def make_chunk(chunk: Chunk, options: Options, out: Path) -> int:
     return len(part["images"])
 
 
-def _results(todo: list[Chunk], options: Options, out: Path, workers: int) -> Iterator[int]:
-    job = partial(make_chunk, options=options, out=out)
-    if workers <= 1:
-        yield from map(job, todo)
-        return
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield from pool.imap_unordered(job, todo)
-
-
 def generate(out: str | Path, options: Options, workers: int = 1, shard: str = "0/1", progress: bool = True) -> bool:
     """Generate a data set, or what is missing of it.
 
@@ -136,18 +126,15 @@ def generate(out: str | Path, options: Options, workers: int = 1, shard: str = "
     Returns:
         Whether the whole set is complete; False while other shards are missing.
     """
-    from tqdm import tqdm
-
     out = Path(out)
-    index, count = parse_shard(shard)
+    parse_shard(shard)
     claim_folder(out, options)
     chunks = plan(options)
-    todo = [c for c in chunks[index::count] if not (out / PARTS / c.name).exists()]
-    total = sum(min(c.last * options.views, options.count(c.split)) - c.first * options.views for c in todo)
-    with tqdm(total=total, unit="image", disable=not progress) as bar:
-        for images in _results(todo, options, out, workers):
-            bar.update(images)
-    if any(not (out / PARTS / c.name).exists() for c in chunks):
+
+    def size(c: Chunk) -> int:
+        return min(c.last * options.views, options.count(c.split)) - c.first * options.views
+
+    if not make_parts(out, chunks, partial(make_chunk, options=options, out=out), size, workers, shard, progress):
         return False
     merge(out, options, chunks)
     return True

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from interhand_mm.structures.camera import crop_affine, square_bbox
+from interhand_mm.structures.camera import BBOX_ENLARGE, crop_affine, square_bbox
 from interhand_mm.structures.joints import HAND_JOINT_NAMES, NUM_HAND_JOINTS, PARENTS
 from interhand_mm.synthesis import renderer
 from interhand_mm.synthesis.cameras import Camera
@@ -18,7 +18,6 @@ from interhand_mm.synthesis.sampling import inside, pixels
 from interhand_mm.synthesis.scene import Step, View
 from interhand_mm.synthesis.sensor import encode_jpeg, encode_png
 
-BBOX_ENLARGE = 1.2  # the tight box of the valid joints times this is InterHand2.6M's bbox (datasets.md 1.3)
 MIN_INTERACTING_JOINTS = 30
 DEPTH_STEP_MM = 0.1
 AIH_SIZE = 256

@@ -6,7 +6,7 @@ import ast
 import copy
 import difflib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from mmengine.config import Config, ConfigDict
 from ..errors import ConfigError
 
 _CODEC_KEYS = ("encoder", "decoder")
+_TESTED = ("val_", "test_")
 _SHARED = ("codec", "data_root")  # stand once at the top and are written wherever they are used
 
 
@@ -30,6 +31,7 @@ class DataOptions:
         depth_source: For validation and test: "gt" or "rootnet".
         backgrounds: One directory of photographs, or two: for training and for test.
         strict: See `HandDataset`.
+        boxes: File of `tools/detect.py`: the test set is cropped by detected boxes.
     """
 
     data_root: str | None = None
@@ -38,6 +40,12 @@ class DataOptions:
     depth_source: str | None = None
     backgrounds: Sequence[str] | None = None
     strict: str | None = None
+    boxes: str | None = None
+
+
+def is_detector(cfg: Config) -> bool:
+    """Whether a config is mmdet's: its parts are named in mmdet's scope, and it has neither codec nor joints."""
+    return cfg.get("default_scope") == "mmdet"
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = (), data: DataOptions | None = None) -> Config:
@@ -146,32 +154,35 @@ def _share_codec(cfg: Config) -> None:
                 node[key] = copy.deepcopy(cfg.codec)
 
 
-def _set_everywhere(cfg: Config, value: Any, key: str, wanted: Callable[[str, Any], bool]) -> None:
+def _set_everywhere(cfg: Config, value: Any, key: str, under: tuple[str, ...], datasets: bool = True) -> None:
+    """Set `key` wherever it stands below a top-level name that begins so; with `datasets` only in data sets."""
     for path, node in walk_dicts(cfg._cfg_dict):
-        if key in node and wanted(path, node):
+        if key in node and path.startswith(under) and (not datasets or ("dataset" in path and "type" in node)):
             node[key] = value
 
 
-def _is_test(path: str) -> bool:
-    return path.startswith(("val_", "test_"))
-
-
 def _apply_data_options(cfg: Config, data: DataOptions) -> None:
-    def dataset(path: str, node: Any) -> bool:
-        return "dataset" in path and "type" in node
-
+    if is_detector(cfg):
+        _refuse_for_detector(data)
     if data.data_root is not None:
         cfg.data_root = data.data_root
     if cfg.get("data_root") is not None:
-        _set_everywhere(cfg, cfg.data_root, "data_root", dataset)
-    if data.split is not None:
-        _set_everywhere(cfg, data.split, "split", lambda p, n: p.startswith("test_") and dataset(p, n))
-    if data.annot_subset is not None:
-        _set_everywhere(cfg, data.annot_subset, "annot_subset", dataset)
-    if data.depth_source is not None:
-        _set_everywhere(cfg, data.depth_source, "depth_source", lambda p, n: _is_test(p) and dataset(p, n))
-    if data.strict is not None:
-        _set_everywhere(cfg, data.strict, "strict", dataset)
+        _set_everywhere(cfg, cfg.data_root, "data_root", ("",))
+    places = {"split": ("test_",), "boxes": ("test_",), "depth_source": _TESTED, "annot_subset": ("",), "strict": ("",)}
+    for key, under in places.items():
+        if (value := getattr(data, key)) is not None:
+            _set_everywhere(cfg, value, key, under)
     if data.backgrounds:
-        _set_everywhere(cfg, data.backgrounds[-1], "backgrounds", lambda p, n: _is_test(p))
-        _set_everywhere(cfg, data.backgrounds[0], "backgrounds", lambda p, n: p.startswith("train_"))
+        _set_everywhere(cfg, data.backgrounds[-1], "backgrounds", _TESTED, datasets=False)
+        _set_everywhere(cfg, data.backgrounds[0], "backgrounds", ("train_",), datasets=False)
+
+
+def _refuse_for_detector(data: DataOptions) -> None:
+    """A detector's data is named by COCO files; an option without effect would be believed."""
+    given = [name for name, value in vars(data).items() if value is not None and name != "data_root"]
+    if given:
+        raise ConfigError(
+            f"--{given[0].replace('_', '-')} has no meaning for a detector",
+            want="--data-root alone",
+            mend="name other files with --cfg-options test_dataloader.dataset.ann_file=...",
+        )

@@ -13,6 +13,14 @@ _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 CHECK_DOWNLOAD = "check the download, or set strict='skip' to leave such samples out (they are counted)"
 
 
+def is_cut_jpeg(data: bytes) -> bool:
+    """True for a JPEG without its end: a decoder fills what is lacking with grey and says nothing.
+
+    The end marker cannot occur inside; some cameras append a few bytes after it.
+    """
+    return data.startswith(_JPEG_START) and _JPEG_END not in data[-64:]
+
+
 def read_image(path: str | Path, flags: int = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) -> np.ndarray:
     """Read an image file, EXIF orientation ignored.
 
@@ -30,8 +38,7 @@ def read_image(path: str | Path, flags: int = cv2.IMREAD_COLOR | cv2.IMREAD_IGNO
         data = Path(path).read_bytes()
     except OSError as error:
         raise ImageError(f"image cannot be read: {path}", got=error.strerror, mend=CHECK_DOWNLOAD) from error
-    # A decoder fills what a cut JPEG lacks with grey and says nothing; its end marker cannot occur inside.
-    if data.startswith(_JPEG_START) and _JPEG_END not in data[-64:]:
+    if is_cut_jpeg(data):
         raise ImageError(
             f"image is cut short: {path}", got=f"{len(data)} bytes without a JPEG end marker", mend=CHECK_DOWNLOAD
         )

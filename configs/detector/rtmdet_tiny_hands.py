@@ -1,0 +1,76 @@
+# RTMDet-tiny, one class "hand", 320 px, random initial weights: half an hour on two CPU cores.
+# Better from a COCO checkpoint of the same network, where you have the file: --load-from rtmdet_tiny_coco.pth
+_base_ = ["../_base_/detection.py"]
+
+norm_cfg = dict(type="BN")
+act_cfg = dict(type="SiLU", inplace=True)
+model = dict(
+    type="RTMDet",
+    data_preprocessor=dict(
+        type="DetDataPreprocessor",
+        mean=[103.53, 116.28, 123.675],
+        std=[57.375, 57.12, 58.395],
+        bgr_to_rgb=False,
+    ),
+    backbone=dict(
+        type="CSPNeXt",
+        arch="P5",
+        expand_ratio=0.5,
+        deepen_factor=0.167,
+        widen_factor=0.375,
+        channel_attention=True,
+        norm_cfg=norm_cfg,
+        act_cfg=act_cfg,
+        init_cfg=None,
+    ),
+    neck=dict(
+        type="CSPNeXtPAFPN",
+        in_channels=[96, 192, 384],
+        out_channels=96,
+        num_csp_blocks=1,
+        expand_ratio=0.5,
+        norm_cfg=norm_cfg,
+        act_cfg=act_cfg,
+    ),
+    bbox_head=dict(
+        type="RTMDetSepBNHead",
+        num_classes=1,
+        in_channels=96,
+        feat_channels=96,
+        stacked_convs=2,
+        share_conv=True,
+        pred_kernel_size=1,
+        exp_on_reg=False,
+        with_objectness=False,
+        anchor_generator=dict(type="MlvlPointGenerator", offset=0, strides=[8, 16, 32]),
+        bbox_coder=dict(type="DistancePointBBoxCoder", clip_border=False),
+        loss_cls=dict(type="QualityFocalLoss", use_sigmoid=True, beta=2.0, loss_weight=1.0),
+        loss_bbox=dict(type="GIoULoss", loss_weight=2.0),
+        norm_cfg=norm_cfg,
+        act_cfg=act_cfg,
+    ),
+    train_cfg=dict(
+        assigner=dict(type="DynamicSoftLabelAssigner", topk=13), allowed_border=-1, pos_weight=-1, debug=False
+    ),
+    test_cfg=dict(
+        nms_pre=1000, min_bbox_size=0, score_thr=0.001, nms=dict(type="nms", iou_threshold=0.65), max_per_img=100
+    ),
+)
+
+train_cfg = dict(by_epoch=True, max_epochs=4)
+optim_wrapper = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.05),
+    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0, bypass_duplicate=True),
+    clip_grad=dict(max_norm=35.0),
+)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=200),
+    dict(type="CosineAnnealingLR", eta_min_ratio=0.01, by_epoch=True, begin=0, convert_to_iter_based=True),
+]
+custom_hooks = [
+    dict(
+        type="EMAHook", ema_type="ExpMomentumEMA", momentum=0.002, gamma=200, update_buffers=True, priority=49
+    ),  # gamma: so short a run forgets its random start in time
+    dict(type="interhand_mm.ChannelsLastHook"),
+]

@@ -1,0 +1,35 @@
+"""Where the time goes, stage by stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+STAGES = ("decode", "detect", "crop", "pose", "lift", "write")
+
+
+class Stopwatch:
+    """Adds up wall time by stage."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self.frames = 0
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the block's time to `stage`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - start
+
+    def table(self) -> str:
+        """Milliseconds a frame and share of every stage, and frames a second."""
+        total, frames = sum(self.seconds.values()), max(self.frames, 1)
+        lines = [f"{'stage':8} {'ms/frame':>9} {'share':>6}"]
+        for stage, seconds in self.seconds.items():
+            lines.append(f"{stage:8} {1000 * seconds / frames:9.2f} {seconds / max(total, 1e-9):6.1%}")
+        rate = self.frames / total if total else 0.0
+        return "\n".join([*lines, f"{'all':8} {1000 * total / frames:9.2f}        {rate:.1f} frames a second"])

@@ -1,0 +1,131 @@
+"""Reading video files and animated GIFs: times from the file, broken frames counted."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from ...errors import InputError
+from .sources import Frame
+
+
+class Video:
+    """A video file, frame by frame; see `Source`.
+
+    A frame's index is its place among all the file's frames in order of presentation, so it does not shift where
+    an earlier one is broken; its time is its own presentation time, so variable rates are kept.
+    """
+
+    kind = "video"
+
+    def __init__(self, path: Path) -> None:
+        self.name, self.path = str(path), path
+        self.skipped, self.problem = 0, None
+        with self._open() as container:
+            stream = container.streams.video[0]
+            self.fps = float(stream.average_rate) if stream.average_rate else None
+            self.length = stream.frames or None
+
+    def _open(self) -> Any:
+        try:
+            container = av.open(self.name)
+        except (av.error.FFmpegError, OSError) as error:
+            raise self._foreign(error.strerror) from error
+        # By their names alone FFmpeg takes any .jpg for a picture and any .txt for terminal art.
+        if container.format.name in ("image2", "tty") or container.format.name.endswith("_pipe"):
+            container.close()
+            raise self._foreign("unknown content")
+        if not container.streams.video:
+            container.close()
+            raise InputError(f"no video in {self.path}", want="a file with a video stream")
+        return container
+
+    def _foreign(self, problem: str) -> InputError:
+        return InputError(
+            f"neither a picture nor a video: {self.path}",
+            got=f"{self.path.stat().st_size} bytes; {problem}",
+            mend="copy or download it again, or convert it to mp4",
+        )
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Decode one after the other, each turned upright as the file says.
+
+        Raises:
+            InputError: Not a single frame could be decoded.
+        """
+        with self._open() as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            clock = _Clock(stream)
+            for packet in _packets(container, stream):
+                clock.announce(packet)
+                for decoded in self._decode(packet):
+                    index, time_s = clock.place(decoded)
+                    if decoded.is_corrupt:
+                        continue
+                    clock.good += 1
+                    self.skipped = index + 1 - clock.good
+                    yield Frame(self.name, index, time_s, _upright(decoded))
+            self.skipped = clock.placed + len(clock.pending) - clock.good
+        if not clock.good:
+            raise InputError(f"no frame of {self.path} could be decoded", got=self.problem)
+
+    def _decode(self, packet: Any) -> list:
+        try:
+            return packet.decode()
+        except av.error.FFmpegError as error:
+            self.problem = self.problem or f"{self.path}: {error.strerror}"
+            return []
+
+
+class _Clock:
+    """Gives decoded frames their index and time.
+
+    Every packet announces a frame's presentation time before the decoder gives that frame back, in another order;
+    what was announced for earlier than the frame at hand and never came is lost.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.rate = float(stream.average_rate or 25)
+        self.time_base = float(stream.time_base or 0)
+        self.pending: list[int] = []
+        self.placed = self.good = 0  # frames with an index so far, and those given out
+        self.first: int | None = None
+
+    def announce(self, packet: Any) -> None:
+        if packet.pts is not None and packet.size and not packet.is_discard:
+            heapq.heappush(self.pending, packet.pts)
+
+    def place(self, frame: Any) -> tuple[int, float]:
+        """Index and seconds from the start; files without times get them from their rate."""
+        if frame.pts is None:
+            self.placed += 1
+            return self.placed - 1, (self.placed - 1) / self.rate
+        earlier = 0
+        while self.pending and self.pending[0] <= frame.pts:
+            first = heapq.heappop(self.pending)
+            earlier += first < frame.pts
+            self.first = first if self.first is None else self.first
+        self.first = frame.pts if self.first is None else self.first
+        self.placed += earlier + 1
+        return self.placed - 1, (frame.pts - self.first) * self.time_base
+
+
+def _packets(container: Any, stream: Any) -> Iterator[Any]:
+    """Packets until the file ends, or is cut short."""
+    try:
+        yield from container.demux(stream)
+    except av.error.FFmpegError:
+        return
+
+
+def _upright(frame: Any) -> np.ndarray:
+    """(H, W, 3) uint8 BGR, turned by the display matrix that phones write (degrees, counter-clockwise)."""
+    image = frame.to_ndarray(format="bgr24")
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
