@@ -23,6 +23,7 @@ def parse_args() -> argparse.Namespace:
     add("--num-val", type=int, default=0)
     add("--num-test", type=int, default=0)
     add("--seed", type=int, default=0)
+    add("--side-px", type=int, default=640, help="longest side of a scene [640]")
     add("--workers", type=int, default=1, help="processes; the bytes do not depend on it")
     add("--shard", default="0/1", metavar="i/n", help="make only every n-th part, from i (job arrays)")
     add("--quiet", action="store_true", help="no progress bar")

@@ -28,7 +28,7 @@ from interhand_mm.synthesis.sources import Source, read_pixels, read_sources
 
 SCENE = 7  # the third number of a seed, see sampling.stream
 SCENES_PER_CHUNK = 100
-SIZES = ((640, 480), (480, 640), (512, 512))
+SHAPES = ((1.0, 0.75), (0.75, 1.0), (0.8, 0.8))  # of scenes, in parts of the longest side
 COUNTS = (0.08, 0.42, 0.34, 0.16)  # shares of scenes with 0, 1, 2, 3 interactions of one or two hands
 MAX_INTERACTIONS = len(COUNTS) - 1
 HAND_SIDE = (0.14, 0.7)  # a hand's longer side in parts of the scene's shorter one
@@ -47,6 +47,8 @@ class SceneOptions:
         photographs: Folder for training and folder for val and test; no photograph may be in both.
         num, num_val, num_test: Scenes of each split, each with hands of the same split of `hands`.
         seed: Of everything random.
+        side_px: Longest side of a scene. A hand is enlarged by `MAX_SCALE` at most: frames of half the size give
+            scenes of half the size.
     """
 
     hands: str
@@ -55,10 +57,13 @@ class SceneOptions:
     num_val: int = 0
     num_test: int = 0
     seed: int = 0
+    side_px: int = 640
 
     def __post_init__(self) -> None:
         if min(self.num, self.num_val, self.num_test, self.seed) < 0:
             raise ConfigError("a count or the seed is negative", want="numbers >= 0")
+        if self.side_px < 64:
+            raise ConfigError("the longest side of a scene", got=f"{self.side_px} px", want="64 or more")
         names = [{Path(p).name for p in self.photos(split)} for split in ("train", "test")]
         if names[0] & names[1]:
             raise BackgroundError(
@@ -128,14 +133,15 @@ def draw_place(source: Source, size: tuple[int, int], rng: np.random.Generator) 
 
 
 def compose(
-    sources: tuple[Source, ...], photos: list[str], rng: np.random.Generator
+    sources: tuple[Source, ...], photos: list[str], rng: np.random.Generator, side_px: int
 ) -> tuple[np.ndarray, list[Pasted]]:
     """Draw one scene.
 
     Returns:
         (H, W, 3) uint8 BGR, and what was pasted, in order.
     """
-    size = SIZES[rng.integers(len(SIZES))]
+    shape = SHAPES[rng.integers(len(SHAPES))]
+    size = (round(shape[0] * side_px), round(shape[1] * side_px))
     picture = np.ascontiguousarray(appearance.photo_crop(photos[rng.integers(len(photos))], size, rng)[..., ::-1])
     labels = np.zeros(size[::-1], np.uint8)  # 2 k + 1, 2 k + 2: right, left hand of piece k
     areas: dict[int, int] = {}
@@ -178,7 +184,7 @@ def make_scenes_chunk(chunk: SceneChunk, options: SceneOptions, out: Path) -> in
     cameras: dict[str, dict] = {key: {} for key in ("campos", "camrot", "focal", "princpt")}
     for index in range(chunk.first, chunk.last):
         rng = stream(options.seed, chunk.split, SCENE, index)
-        picture, placed = compose(sources, photos, rng)
+        picture, placed = compose(sources, photos, rng, options.side_px)
         name = f"Capture{chunk.number}/scene{index:06d}.jpg"
         scene = {"id": index, "file_name": name, "width": picture.shape[1], "height": picture.shape[0], "hands": []}
         writer.write_atomic(out / "images" / chunk.split / name, develop(picture, rng)[1])
