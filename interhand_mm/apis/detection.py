@@ -53,7 +53,8 @@ def run_detector_test(cfg: Config, checkpoint: str, launcher: str = "none", out:
     numbers = runner.test()
     dataset = runner.test_dataloader.dataset
     report = {
-        "metrics": {_NAMES.get(name, name): float(value) for name, value in numbers.items()},
+        # mmdet says nothing at all where nothing was detected.
+        "metrics": {short: float(numbers.get(name, 0.0)) for name, short in _NAMES.items()},
         "counts": {
             "images": len(dataset),
             "hands": sum(len(dataset.get_data_info(i)["instances"]) for i in range(len(dataset))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ class HandDetector:
         box_scale: Factor on every box about its centre. On rendered hands the box of a whole hand's outline is
             1.29 times the joints' (median; 1.08 to 1.57 from 5 to 95 %), so 0.93 suits detectors of outlines.
         batch_size: Images that go through the network at once.
-        amp: None for float32, or "bfloat16".
+        amp: None for float32, or "bfloat16" for backbone and neck.
 
     Raises:
         ConfigError: The config is missing, not a detector's, or has no class that is a hand.
@@ -100,7 +100,7 @@ class HandDetector:
             raise ConfigError("HandDetector: amp", got=amp, want="None or 'bfloat16'")
         self.cfg = load_config(config)
         self.score_thr, self.nms_iou, self.box_scale = score_thr, nms_iou, box_scale
-        self.batch_size, self.amp, self.device = batch_size, amp, torch.device(device)
+        self.batch_size, self.device = batch_size, torch.device(device)
         weights = read_checkpoint(checkpoint)
         with detector_scope(self.cfg):
             self.pipeline = _array_pipeline(self.cfg, config)
@@ -110,6 +110,8 @@ class HandDetector:
         self.side_of = hand_sides(self.classes)
         # Convolutions of channels-last weights run at twice the speed on a CPU, and no slower on a GPU.
         self.model.to(self.device, memory_format=torch.channels_last).eval()
+        if amp:
+            self.model.extract_feat = _in_bfloat16(self.model.extract_feat, self.device.type)
 
     @torch.inference_mode()
     def __call__(self, images: Sequence[np.ndarray]) -> list[Detections]:
@@ -122,7 +124,7 @@ class HandDetector:
             One `Detections` a picture, boxes px, the highest score first.
         """
         found: list[Detections] = []
-        with detector_scope(self.cfg), torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp is not None):
+        with detector_scope(self.cfg):
             for start in range(0, len(images), self.batch_size):
                 packed = [
                     self.pipeline(dict(img=image, img_id=i, img_path=""))
@@ -187,6 +189,17 @@ def _load(model: torch.nn.Module, weights: dict[str, Any], config: str | Path, c
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     check_shapes({n: t.shape for n, t in found.items()}, wanted, f"{checkpoint} (with {config})")
     model.load_state_dict(found, strict=False)  # what may lack after the check are counters of batches
+
+
+def _in_bfloat16(extract: Callable[..., Any], device_type: str) -> Callable[..., Any]:
+    """Backbone and neck under autocast; heads stay in float32, as boxes need more than 8 bits and mmcv's NMS floats."""
+
+    def extract_feat(images: torch.Tensor) -> list[torch.Tensor]:
+        with torch.autocast(device_type, torch.bfloat16):
+            levels = extract(images)
+        return [level.float() for level in levels]
+
+    return extract_feat
 
 
 def class_names(cfg: Config, weights: dict[str, Any], config: str | Path) -> tuple[str, ...]:
