@@ -11,7 +11,6 @@ train_pipeline = [
     dict(type="LoadAnnotations", with_bbox=True),
     dict(type="RandomResize", scale=input_size, ratio_range=(0.7, 1.0), keep_ratio=True, clip_object_border=False),
     dict(type="RandomFlip", prob=0.5),
-    dict(type="PhotoMetricDistortion"),
     dict(type="Pad", size=input_size, pad_val=dict(img=(114, 114, 114))),
     dict(type="PackDetInputs"),
 ]

@@ -1,11 +1,46 @@
-# The smallest hand detector that works: a narrower RTMDet-tiny at 256 px, minutes on a CPU.
-_base_ = ["../detector/rtmdet_tiny_hands.py"]
+# The smallest hand detector that works: the quick start's pose backbone (half-width ResNet-18) under RTMDet's head, 256 px.
+# It learns several times faster from the pose network's weights: --load-from work_dirs/quickstart/.../epoch_10.pth
+_base_ = ["../_base_/detection.py"]
 
 data_root = "data/quickstart_scenes"
 model = dict(
-    backbone=dict(widen_factor=0.25),
-    neck=dict(in_channels=[64, 128, 256], out_channels=64),
-    bbox_head=dict(in_channels=64, feat_channels=64),
+    type="RTMDet",
+    data_preprocessor=dict(
+        type="DetDataPreprocessor", mean=[0.0, 0.0, 0.0], std=[255.0, 255.0, 255.0], bgr_to_rgb=True
+    ),  # the pose network's
+    backbone=dict(
+        type="ResNet",
+        depth=18,
+        stem_channels=32,
+        base_channels=32,
+        out_indices=(1, 2, 3),
+        norm_eval=False,
+        init_cfg=None,
+    ),
+    neck=dict(type="FPN", in_channels=[64, 128, 256], out_channels=64, num_outs=3, norm_cfg=dict(type="BN")),
+    bbox_head=dict(
+        type="RTMDetSepBNHead",
+        num_classes=1,
+        in_channels=64,
+        feat_channels=64,
+        stacked_convs=2,
+        share_conv=True,
+        pred_kernel_size=1,
+        exp_on_reg=True,
+        with_objectness=False,
+        anchor_generator=dict(type="MlvlPointGenerator", offset=0, strides=[8, 16, 32]),
+        bbox_coder=dict(type="DistancePointBBoxCoder", clip_border=False),
+        loss_cls=dict(type="QualityFocalLoss", use_sigmoid=True, beta=2.0, loss_weight=1.0),
+        loss_bbox=dict(type="GIoULoss", loss_weight=2.0),
+        norm_cfg=dict(type="BN"),
+        act_cfg=dict(type="ReLU", inplace=True),
+    ),
+    train_cfg=dict(
+        assigner=dict(type="DynamicSoftLabelAssigner", topk=13), allowed_border=-1, pos_weight=-1, debug=False
+    ),
+    test_cfg=dict(
+        nms_pre=1000, min_bbox_size=0, score_thr=0.001, nms=dict(type="nms", iou_threshold=0.65), max_per_img=100
+    ),
 )
 input_size = (256, 256)
 train_pipeline = [
@@ -13,7 +48,6 @@ train_pipeline = [
     dict(type="LoadAnnotations", with_bbox=True),
     dict(type="RandomResize", scale=input_size, ratio_range=(0.8, 1.0), keep_ratio=True, clip_object_border=False),
     dict(type="RandomFlip", prob=0.5),
-    dict(type="PhotoMetricDistortion"),
     dict(type="Pad", size=input_size, pad_val=dict(img=(114, 114, 114))),
     dict(type="PackDetInputs"),
 ]
@@ -22,12 +56,19 @@ test_pipeline = [
     dict(type="Resize", scale=input_size, keep_ratio=True, clip_object_border=False),
     dict(type="Pad", size=input_size, pad_val=dict(img=(114, 114, 114))),
     dict(type="LoadAnnotations", with_bbox=True),
-    dict(
-        type="PackDetInputs",
-        meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "instances"),
-    ),
+    dict(type="PackDetInputs", meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "instances")),
 ]
-train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(batch_size=8, num_workers=0, persistent_workers=False, dataset=dict(pipeline=train_pipeline))
 test_dataloader = dict(num_workers=0, dataset=dict(pipeline=test_pipeline))
-train_cfg = dict(max_epochs=8)
-optim_wrapper = dict(optimizer=dict(lr=2e-3))
+train_cfg = dict(by_epoch=True, max_epochs=4)
+optim_wrapper = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.02),
+    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0, bypass_duplicate=True),
+    clip_grad=dict(max_norm=10.0),
+)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.05, by_epoch=False, begin=0, end=50),
+    dict(type="CosineAnnealingLR", eta_min_ratio=0.01, by_epoch=True, begin=0, convert_to_iter_based=True),
+]
+custom_hooks = [dict(type="interhand_mm.ChannelsLastHook")]

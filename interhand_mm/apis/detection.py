@@ -53,8 +53,7 @@ def run_detector_test(cfg: Config, checkpoint: str, launcher: str = "none", out:
     numbers = runner.test()
     dataset = runner.test_dataloader.dataset
     report = {
-        # mmdet says nothing at all where nothing was detected.
-        "metrics": {short: float(numbers.get(name, 0.0)) for name, short in _NAMES.items()},
+        "metrics": _metrics(numbers),
         "counts": {
             "images": len(dataset),
             "hands": sum(len(dataset.get_data_info(i)["instances"]) for i in range(len(dataset))),
@@ -69,6 +68,12 @@ def run_detector_test(cfg: Config, checkpoint: str, launcher: str = "none", out:
         text = "  ".join(f"{name} {value:.3f}" for name, value in report["metrics"].items())
         MMLogger.get_current_instance().info(f"{report['counts']['hands']} hands: {text}\nwritten to {target}")
     return report
+
+
+def _metrics(numbers: dict[str, float]) -> dict[str, float]:
+    """Ours from CocoMetric's: 0 where it says nothing (nothing was detected), NaN where it says -1 (no such hands)."""
+    found = {short: float(numbers.get(name, 0.0)) for name, short in _NAMES.items()}
+    return {name: value if value >= 0 else float("nan") for name, value in found.items()}
 
 
 def check_start(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | Path) -> None:

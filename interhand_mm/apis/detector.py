@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +60,8 @@ def detector_scope(cfg: Config) -> Iterator[None]:
     """Let mmdet find its own parts by plain names in here, whatever scope the process works in outside."""
     import mmdet.registry  # noqa: F401  (makes the scope known)
 
-    with DefaultScope.overwrite_default_scope(cfg.get("default_scope") or "mmdet"):
+    with DefaultScope.overwrite_default_scope(cfg.get("default_scope") or "mmdet"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"(mmdet|torch)\b")  # about mmdet's way of calling torch
         yield
 
 

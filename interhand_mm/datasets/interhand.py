@@ -148,6 +148,8 @@ class InterHandDataset(HandDataset):
         of_sample = self.boxes.lookup(ids, where)
         found = of_sample >= 0
         self.coverage = {"annotations": len(ids), "found": int(found.sum()), "missed": int((~found).sum())}
+        if not found.any():
+            raise AnnotationError(f"{where}: nothing was detected", got=f"all {len(ids)} annotations are missed")
         self._rows = self._all_rows(np.arange(len(self.index)))[found]
         self._box_rows = of_sample[found]
 
