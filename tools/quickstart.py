@@ -16,7 +16,7 @@ from pathlib import Path
 
 from interhand_mm.apis.cli import add_config_options, config_of, run
 
-STAGES = ("data", "train", "test", "report", "all")
+STAGES = ("data", "train", "test", "detector", "demo", "report", "all")
 
 
 def probe(arguments: list[str]) -> None:

@@ -7,13 +7,14 @@ import shlex
 import sys
 from collections.abc import Callable
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import cv2
 
 from ...utils.provenance import provenance, write_json
 from .figures import chart_of, prediction_sheet
-from .settings import MODELS, QuickstartError, Settings, read_json
+from .settings import MODELS, START, QuickstartError, Settings, read_json
 from .tables import COLUMNS, LABELS, cell, console_text, ratio_rows, read_metrics, result_rows
 
 _STYLE = """
@@ -21,7 +22,8 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2em auto
 table { border-collapse: collapse; margin: 1em 0; } th, td { padding: .3em .8em; border-bottom: 1px solid #d6d3d1; }
 th { text-align: left; background: #f5f5f4; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
 svg { width: 49%; } svg text { font-size: 11px; } svg .title { font-size: 13px; font-weight: 600; }
-.grid { stroke: #e7e5e4; } img { max-width: 100%; } code { background: #f5f5f4; padding: .1em .3em; }
+.grid { stroke: #e7e5e4; } img { max-width: 100%; } img.third { width: 32%; margin: .3%; vertical-align: top; }
+code { background: #f5f5f4; padding: .1em .3em; }
 """
 _NUMBER = ' class="n"'
 _CURVES = {
@@ -42,6 +44,8 @@ def write_report(settings: Settings, say: Callable[[str], None]) -> None:
         "photographs": read_json(settings.data / "photographs" / "photographs.json"),
         "rendering": read_json(settings.out / "data.json"),  # None where the set was there before
         "synthesis": read_json(settings.data / "report.json"),
+        "detector": read_json(settings.folder("detector") / "metrics.json"),  # None where the stage did not run
+        "demo": read_json(settings.out / "demo" / "demo.json"),
         "provenance": provenance(seed=settings.seed),
     }
     write_json(settings.out / "report.json", content)
@@ -55,13 +59,14 @@ def write_report(settings: Settings, say: Callable[[str], None]) -> None:
 
 
 def training_rows(settings: Settings) -> list[dict[str, Any]]:
-    """How each model was trained: epochs, samples, seconds, precision, command."""
+    """How each model was trained, after the start they share: epochs, samples, seconds, precision, command."""
     rows = []
-    for model in MODELS:
+    for model in (START, *MODELS):
         done = read_json(settings.folder(model) / "trained.json")
         if done is None:
             raise QuickstartError(f"{model} is not trained", mend="python tools/quickstart.py train")
-        rows.append({"model": LABELS[model], "precision": done["asked"]["amp"], "minutes": done["seconds"] / 60}
+        label = LABELS.get(model, "start of both")
+        rows.append({"model": label, "precision": done["asked"]["amp"], "minutes": done["seconds"] / 60}
                     | {key: done[key] for key in ("epochs", "samples", "at_once", "command")})  # fmt: skip
     return rows
 
@@ -106,6 +111,21 @@ def _about(settings: Settings, content: dict[str, Any], metrics: dict[str, Any])
     return "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
 
 
+def _wild(content: dict[str, Any]) -> str:
+    """Detector and demo, where their stages ran."""
+    if content["detector"] is None or content["demo"] is None:
+        return ""
+    numbers, counts = content["detector"]["metrics"], content["detector"]["counts"]
+    files = [Path(path) for path in content["demo"]["pictures"]]
+    jpegs = [base64.b64encode(path.read_bytes()).decode() for path in files if path.is_file()]
+    pictures = "".join(f'<img class="third" alt="demo" src="data:image/jpeg;base64,{jpeg}">' for jpeg in jpegs)
+    return f"""<h2>In the wild: detect, group, lift</h2>
+<p>Hands of other subjects on other photographs, found by a detector that was trained here too: AP50
+{numbers["AP50"]:.3f}, AP {numbers["AP"]:.3f} on {counts["images"]} scenes with {counts["hands"]} hands. Your own
+picture: <code>{escape(content["demo"]["command"])} --input PICTURE --out-dir OUT</code></p>
+{pictures}"""
+
+
 def page(settings: Settings, content: dict[str, Any], metrics: dict[str, Any], jpeg: bytes) -> str:
     """The page, self-contained."""
     charts = "".join(chart_of(settings, list(MODELS), LABELS, name, title) for name, title in _CURVES.items())
@@ -119,14 +139,15 @@ def page(settings: Settings, content: dict[str, Any], metrics: dict[str, Any], j
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>interhand_mm: quick start</title><style>{_STYLE}</style></head><body>
 <h1>Quick start: do photographs behind the hands help?</h1>
-<p>Two small networks, trained on rendered hands in front of a dark studio: one as rendered, one with photographs behind
-half of the samples. Tested on other subjects, as rendered (original) and with other photographs (augmented).
-MPJPE and MRRPE in mm, wrists and boxes given; all data is synthetic.</p>
+<p>Two small networks, trained on rendered hands in front of a dark studio; one of them sees photographs behind some of
+the samples in the last part of its training. Tested on other subjects, as rendered (original) and with other
+photographs (augmented). MPJPE and MRRPE in mm, wrists and boxes given; all data is synthetic.</p>
 {results}{ratios}
 <h2>Training</h2>{training}<div>{charts}</div>
 <h2>Best, median and worst predictions</h2>
 <p>{escape(LABELS["marginal_bgaug"])}, augmented set; errors are means over a sample's joints.</p>
 <img alt="predictions" src="data:image/jpeg;base64,{picture}">
+{_wild(content)}
 <h2>Where this comes from</h2>{_about(settings, content, metrics)}
 </body></html>
 """

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PLAIN, BGAUG = "marginal", "marginal_bgaug"
 MODELS = {PLAIN: "without backgrounds", BGAUG: "with backgrounds"}
 START = "start"  # the part of their training that both share
-STAGES = ("data", "train", "test", "report")
+STAGES = ("data", "train", "test", "detector", "demo", "report")
 
 
 class QuickstartError(InterHandError):
@@ -37,7 +37,8 @@ class Settings:
         minutes: Training time: what both models share, then both at once where there are two cores.
         epochs: Of each model, in place of `minutes`, so that a run can be repeated exactly.
         seed: Of data, weights and samples.
-        overrides: More `--cfg-options` for every step.
+        overrides: More `--cfg-options` for every step of the pose networks.
+        detector_overrides: And for the detector's training.
     """
 
     out: Path = Path("work_dirs/quickstart")
@@ -47,6 +48,7 @@ class Settings:
     epochs: int | None = None
     seed: int = 0
     overrides: tuple[str, ...] = ()
+    detector_overrides: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.num < 16 or self.minutes <= 0 or self.seed < 0 or (self.epochs is not None and self.epochs < 2):
@@ -56,6 +58,16 @@ class Settings:
     def num_test(self) -> int:
         """Test images."""
         return max(8, self.num // 10)
+
+    @property
+    def num_scenes(self) -> int:
+        """Training scenes of the detector."""
+        return max(16, self.num // 4)
+
+    @property
+    def scenes(self) -> Path:
+        """Folder of the detector's scenes."""
+        return self.data / "scenes"
 
     def photographs(self, split: str) -> Path:
         """Folder of the photographs of "train" or "test"."""

@@ -21,6 +21,14 @@ def run_stages(settings: Settings, stage: str, say: Callable[[str], None]) -> No
             from .testing import evaluate_models
 
             evaluate_models(settings, say)
+        elif name == "detector":
+            from .wild import make_detector
+
+            make_detector(settings, say)
+        elif name == "demo":
+            from .wild import run_demo_stage
+
+            run_demo_stage(settings, say)
         else:
             from .page import write_report
 
