@@ -12,7 +12,7 @@ import pytest
 
 from interhand_mm.apis.quickstart import photographs
 from interhand_mm.apis.quickstart.figures import ranked, read_scalars, sample_errors
-from interhand_mm.apis.quickstart.settings import MODELS, QuickstartError, Settings, run_all, share_cores
+from interhand_mm.apis.quickstart.settings import MODELS, STAGES, QuickstartError, Settings, run_all, share_cores
 from interhand_mm.apis.quickstart.stages import run_stages
 from interhand_mm.apis.quickstart.tables import cell, read_metrics
 from interhand_mm.apis.quickstart.testing import config, mean_answer
@@ -27,7 +27,10 @@ OVERRIDES = ("codec.input_size=(64,64)", "codec.heatmap_size=(32,32,32)", "train
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> tuple[Settings, list[str]]:
     base = tmp_path_factory.mktemp("quickstart")
-    settings = Settings(out=base / "out", data=base / "data", num=24, minutes=0.02, overrides=OVERRIDES)
+    settings = Settings(
+        out=base / "out", data=base / "data", num=24, minutes=0.02, overrides=OVERRIDES,
+        detector_overrides=("train_cfg.max_epochs=1",),
+    )  # fmt: skip
     said: list[str] = []
     run_stages(settings, "all", said.append)
     return settings, said
@@ -85,7 +88,7 @@ def test_the_page_needs_no_network(finished):
 
 
 def test_every_stage_says_something(finished):
-    for stage in ("data", "train", "test", "report"):
+    for stage in STAGES:
         assert any(line.startswith(f"{stage}:") for line in finished[1]), stage
 
 
@@ -100,7 +103,21 @@ def test_a_second_run_makes_nothing_again(finished):
     run_stages(settings, "all", said.append)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert {path: path.stat().st_mtime_ns for path in settings.data.rglob("*.jpg")} == images
-    assert sum("is trained" in line or "is tested" in line or "is complete" in line for line in said) == 6
+    assert sum("is trained" in line or "is tested" in line or "is complete" in line for line in said) == 9
+
+
+def test_detector_and_demo_are_on_the_page(finished):
+    settings, said = finished
+    report = json.loads((settings.out / "detector" / "metrics.json").read_text())
+    demo = json.loads((settings.out / "demo" / "demo.json").read_text())
+    page = (settings.out / "report.html").read_text()
+    assert f"{report['metrics']['AP50']:.3f}" in page
+    assert page.count('alt="demo"') == len(demo["pictures"]) == report["counts"]["images"] > 0
+    for picture in map(Path, demo["pictures"]):
+        assert picture.is_file()
+        assert picture.with_suffix(".html").is_file()
+        assert json.loads(picture.with_suffix(".json").read_text())["complete"] is True
+    assert any(demo["command"] in line for line in said)
 
 
 def test_subjects_and_photographs_are_disjoint(finished):

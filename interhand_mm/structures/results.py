@@ -36,7 +36,7 @@ class Detections:
     """Hands that a detector found in one picture.
 
     Attributes:
-        boxes: (N, 4) px of the full image, x1 y1 x2 y2, tight.
+        boxes: (N, 4) px of the full image, x1 y1 x2 y2: the tight box of a hand's joints, enlarged by `BBOX_ENLARGE`.
         scores: (N,) 0 to 1.
         sides: (N,) 0 right, 1 left, -1 where the detector has one class "hand".
     """

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ...engine.checkpoint import sha256
 from ...utils.provenance import write_json
 from .settings import BGAUG, ROOT, QuickstartError, Settings, bfloat16_is_fast, cores, python, read_json, run_all
 from .training import newest
@@ -30,13 +31,11 @@ def make_detector(settings: Settings, say: Callable[[str], None]) -> None:
     start = newest(settings.folder(BGAUG))
     if start is None:
         raise QuickstartError(f"{BGAUG} is not trained", mend="python tools/quickstart.py train")
-    from ...engine.checkpoint import sha256
-
     folder = settings.folder(DETECTOR)
     asked = {"start": sha256(start), "scenes": settings.num_scenes, "overrides": list(settings.detector_overrides)}
     done = read_json(folder / "trained.json")
     if done is not None and done["asked"] == asked and newest(folder) is not None:
-        say(f"detector: trained already ({done['seconds'] / 60:.1f} min)")
+        say(f"detector: is trained ({done['seconds'] / 60:.1f} min)")
     else:
         options = [detector_config(), "--data-root", str(settings.scenes), "--work-dir", str(folder)]
         more = ["--amp", "bfloat16"] if bfloat16_is_fast() else []
@@ -81,14 +80,20 @@ def run_demo_stage(settings: Settings, say: Callable[[str], None]) -> None:
     scenes = sorted((settings.scenes / "images" / "test").rglob("*.jpg"))
     if not scenes:
         raise QuickstartError(f"there are no scenes in {settings.scenes}", mend="python tools/quickstart.py detector")
-    pictures, out = settings.out / "demo" / "input", settings.out / "demo"
-    pictures.mkdir(parents=True, exist_ok=True)
-    for path in scenes[:: max(1, len(scenes) // _PICTURES)][:_PICTURES]:
-        shutil.copyfile(path, pictures / path.name)
+    out = settings.out / "demo"
     command = demo_command(settings)
-    _run(settings, [*command, "--input", str(pictures), "--out-dir", str(out)], "demo", say)
-    shown = [str(out / f"{path.stem}.jpg") for path in sorted(pictures.iterdir())]
-    write_json(out / "demo.json", {"pictures": shown, "command": shlex.join(command)})
+    asked = [sha256(command[3]), sha256(command[5])]
+    known = read_json(out / "demo.json")
+    if known is not None and known["models"] == asked:
+        say(f"demo: {out} is complete")
+    else:
+        pictures = out / "input"
+        pictures.mkdir(parents=True, exist_ok=True)
+        for path in scenes[:: max(1, len(scenes) // _PICTURES)][:_PICTURES]:
+            shutil.copyfile(path, pictures / path.name)
+        _run(settings, [*command, "--input", str(pictures), "--out-dir", str(out)], "demo", say)
+        shown = [str(out / f"{path.stem}.jpg") for path in sorted(pictures.iterdir())]
+        write_json(out / "demo.json", {"pictures": shown, "command": shlex.join(command), "models": asked})
     say(f"demo: pictures and 3D pages are in {out}; your own:\n  {shlex.join(command)} --input PICTURE --out-dir OUT")
 
 

@@ -12,7 +12,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ...codecs.heatmap import argmax_3d, refine_gaussian, soft_argmax
+from ...codecs.heatmap import PEAK, argmax_3d, refine_gaussian, soft_argmax
 from ...codecs.interhand_3d import InterHand3DCodec
 from ...registry import CODECS, MODELS
 from ...structures.joints import FLIP_INDICES, NUM_HAND_JOINTS
@@ -116,7 +116,7 @@ class InterNetHead(HandHead):
         bins, scores = argmax_3d(outputs)
         if self.refine:
             bins = refine_gaussian(outputs, bins)
-        return bins, scores.float()
+        return bins, scores.float() / PEAK
 
     def merge_mirrored(self, outputs: Tensor, mirrored: Tensor) -> Tensor:
         """Average heatmaps with those of the mirrored crop: mirror the bins back, swap the hands."""
