@@ -103,7 +103,9 @@ def demo_command(settings: Settings) -> list[str]:
     if pose is None or detector is None:
         raise QuickstartError("the models are not trained", mend="python tools/quickstart.py detector")
     demo = str(ROOT / "demo" / "topdown_demo.py")
-    return [sys.executable, demo, detector_config(), str(detector), settings.options(BGAUG)[0], str(pose)]
+    # The configs that training wrote beside the weights: with this run's overrides.
+    configs = [str(settings.folder(name) / f"{name}.py") for name in (DETECTOR, BGAUG)]
+    return [sys.executable, demo, configs[0], str(detector), configs[1], str(pose)]
 
 
 def _run(settings: Settings, command: list[str], step: str, say: Callable[[str], None]) -> float:
