@@ -230,7 +230,7 @@ def test_starting_from_other_classes_but_not_another_backbone(scenes, tmp_path, 
 
 
 def test_missing_files_and_classes_are_named(scenes, tmp_path):
-    with pytest.raises(AnnotationError, match="none/annotations/coco/hand_train.json"):
+    with pytest.raises(AnnotationError, match=r"none/annotations/coco/hand_train\.json"):
         train(small(TINY, tmp_path / "none", tmp_path))
     cfg = small(TINY, scenes, tmp_path, "train_dataloader.dataset.metainfo.classes=['hand','foot']")
     with pytest.raises(AnnotationError, match=r"lacks classes(.|\n)*foot"):
