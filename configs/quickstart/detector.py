@@ -71,4 +71,7 @@ param_scheduler = [
     dict(type="LinearLR", start_factor=0.05, by_epoch=False, begin=0, end=50),
     dict(type="CosineAnnealingLR", eta_min_ratio=0.01, by_epoch=True, begin=0, convert_to_iter_based=True),
 ]
-custom_hooks = [dict(type="interhand_mm.ChannelsLastHook")]
+custom_hooks = [
+    dict(type="EMAHook", ema_type="ExpMomentumEMA", momentum=0.002, gamma=200, update_buffers=True, priority=49),
+    dict(type="interhand_mm.ChannelsLastHook"),
+]

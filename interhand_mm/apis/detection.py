@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tqdm import tqdm
 
 from ..datasets.index import HandIndex, find_annotations, open_index
 from ..engine.checkpoint import check_fits, check_shapes, read_checkpoint, sha256
-from ..errors import CheckpointError
+from ..errors import AnnotationError, CheckpointError
 from ..structures.camera import square_bbox
 from ..structures.grouping import crop_bbox, group_hands, match_boxes
 from ..utils.images import read_image
@@ -28,6 +29,7 @@ _NAMES = {
     "coco/bbox_mAP": "AP", "coco/bbox_mAP_50": "AP50", "coco/bbox_mAP_75": "AP75",
     "coco/bbox_mAP_s": "AP_small", "coco/bbox_mAP_m": "AP_medium", "coco/bbox_mAP_l": "AP_large",
 }  # fmt: skip
+_MEND = "pass --data-root; tools/make_scenes.py writes such a folder"
 
 
 def run_detector_test(cfg: Config, checkpoint: str, launcher: str = "none", out: str | None = None) -> dict[str, Any]:
@@ -46,6 +48,7 @@ def run_detector_test(cfg: Config, checkpoint: str, launcher: str = "none", out:
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
     # The file's weights are the averaged ones already; the hook would look for the raw ones beside them.
     cfg.custom_hooks = [hook for hook in cfg.get("custom_hooks") or [] if hook["type"].split(".")[-1] != "EMAHook"]
+    check_coco(cfg)
     weights = read_checkpoint(checkpoint)
     cfg.load_from, cfg.resume = str(checkpoint), False
     runner = build_runner(cfg, launcher)
@@ -74,6 +77,28 @@ def _metrics(numbers: dict[str, float]) -> dict[str, float]:
     """Ours from CocoMetric's: 0 where it says nothing (nothing was detected), NaN where it says -1 (no such hands)."""
     found = {short: float(numbers.get(name, 0.0)) for name, short in _NAMES.items()}
     return {name: value if value >= 0 else float("nan") for name, value in found.items()}
+
+
+def check_coco(cfg: Config) -> None:
+    """Raise unless every data set's COCO file is there and has the config's classes; mmdet would find no hands.
+
+    Raises:
+        AnnotationError: A file is missing, not COCO's, or lacks a class.
+    """
+    for loader in ("train_dataloader", "test_dataloader"):
+        dataset = (cfg.get(loader) or {}).get("dataset") or {}
+        if "ann_file" not in dataset:
+            continue
+        path = Path(dataset.get("data_root") or "") / dataset["ann_file"]
+        try:
+            names = {category["name"] for category in json.loads(path.read_bytes())["categories"]}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise AnnotationError(
+                f"not a COCO file: {path}", got=f"{type(error).__name__}: {error}", mend=_MEND
+            ) from error
+        classes = (dataset.get("metainfo") or {}).get("classes", ())
+        if absent := set([classes] if isinstance(classes, str) else classes) - names:
+            raise AnnotationError(f"{path} lacks classes of the config", got=sorted(names), want=sorted(absent))
 
 
 def check_start(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | Path) -> None:

@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from ..engine.checkpoint import check_fits, read_checkpoint
 from ..errors import CheckpointError, ConfigError
 from ..utils.config import is_detector
-from .detection import check_start
+from .detection import check_coco, check_start
 from .launch import bare_model, build_runner
 
 
@@ -38,6 +38,8 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
         cfg.resume, cfg.load_from = True, None if resume == "auto" else resume
         if resume == "auto":
             resume = _newest(cfg.work_dir)
+    if is_detector(cfg):
+        check_coco(cfg)
     runner = build_runner(cfg, launcher)
     start = resume or cfg.load_from
     if start is not None:

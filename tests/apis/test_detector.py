@@ -229,6 +229,14 @@ def test_starting_from_other_classes_but_not_another_backbone(scenes, tmp_path, 
         train(cfg)
 
 
+def test_missing_files_and_classes_are_named(scenes, tmp_path):
+    with pytest.raises(AnnotationError, match=r"none/annotations/coco/hand_train\.json"):
+        train(small(TINY, tmp_path / "none", tmp_path))
+    cfg = small(TINY, scenes, tmp_path, "train_dataloader.dataset.metainfo.classes=['hand','foot']")
+    with pytest.raises(AnnotationError, match=r"lacks classes(.|\n)*foot"):
+        train(cfg)
+
+
 def test_options_without_meaning_for_a_detector_are_refused():
     for option in (dict(split="val"), dict(backgrounds=["x"]), dict(boxes="b.json"), dict(depth_source="gt")):
         with pytest.raises(ConfigError, match="no meaning for a detector"):
