@@ -100,7 +100,7 @@ class AIHDataset(HandDataset):
         }
 
     def _open_render(self) -> np.ndarray:
-        self._names: list[str] = []
+        names: list[str] = []
         rows, lost, first = [], 0, ""
         for s, subset in enumerate(self.subsets):
             for side in "rl":
@@ -114,8 +114,8 @@ class AIHDataset(HandDataset):
                     first = first or self._files(subset, side, name)[missing]
                     lost += 1
                 for name in sorted(whole, key=lambda text: (len(text), text)):
-                    rows.append((s, "rl".index(side), len(self._names)))
-                    self._names.append(name)
+                    rows.append((s, "rl".index(side), len(names)))
+                    names.append(name)
         if lost:
             self._complain(f"{lost} samples lack a file; the first: {first}")
         if not rows:
@@ -124,7 +124,8 @@ class AIHDataset(HandDataset):
                 want="images/{r,l}_images/{IH,DR_gt} and labels/in_{r,l}_images/{r,l}_amodal, rl_visible",
                 mend="unpack the archive again",
             )
-        return np.array(rows, np.int64).reshape(-1, 3)
+        self._names = np.array(names)  # one block of memory, which loader workers share
+        return np.array(rows, np.int64)
 
     def _complain(self, what: str) -> None:
         """Raise, or with ``strict='skip'`` warn."""
@@ -198,7 +199,7 @@ class AIHDataset(HandDataset):
             item["img_path"] = item["sources"][0]["img_path"]
         else:
             side, name = rest
-            item = {"target": side, **self._files(self.subsets[subset], "rl"[side], self._names[name])}
+            item = {"target": side, **self._files(self.subsets[subset], "rl"[side], str(self._names[name]))}
         item["sample_id"] = f"{self.part}/{self.subsets[subset]}/{self.split}/{'/'.join(map(str, rest))}"
         return {**item, "ann_id": idx, "dataset_name": f"aih_{self.part}"}
 

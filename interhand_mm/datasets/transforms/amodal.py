@@ -93,12 +93,10 @@ class LoadAIH(BaseTransform):
         own, other = "rl"[results["target"]], "lr"[results["target"]]
         names = {}
         for key in ("clean_path", "amodal_path", "visible_path"):
-            path = Path(results[key])
-            parts = [
-                {f"{own}_images": f"{other}_images", f"in_{own}_images": f"in_{other}_images"}.get(part, part)
-                for part in (*path.parts[:-2], path.parts[-2].replace(f"{own}_amodal", f"{other}_amodal"))
-            ]
-            names[key] = str(Path(*parts) / path.name)
+            folder = Path(results[key]).parent  # .../{in_,}r_images/{DR_gt,r_amodal,rl_visible}
+            side = folder.parent.with_name(folder.parent.name.replace(f"{own}_images", f"{other}_images"))
+            kind = folder.name.replace(f"{own}_amodal", f"{other}_amodal")
+            names[key] = str(side / kind / Path(results[key]).name)
         if not all(Path(path).is_file() for path in names.values()):
             return None
         return names if np.array_equal(read_label(names["visible_path"], visible.shape, 2), visible) else None

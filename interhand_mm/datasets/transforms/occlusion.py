@@ -86,7 +86,7 @@ class SynthesizeInteraction(BaseTransform):
         Raises:
             DataContractError: There are not two sources.
         """
-        if results["skipped"]:
+        if results.get("skipped"):
             return results
         if len(results.get("sources", ())) != 2:
             raise DataContractError(
