@@ -153,7 +153,7 @@ def truth_hands() -> np.ndarray:
 def pose_sample(joints, visible=None, hand_type=(1, 1)) -> dict:
     return {
         "sample_idx": 0,
-        "pred_instances": {"joints_xyz": joints[None]},
+        "pred_instances": {"keypoints_mm": joints[None]},
         "gt_instances": {
             "keypoints_cam": truth_hands()[None],
             "keypoints_visible": (np.ones(42) if visible is None else visible)[None],
@@ -214,6 +214,21 @@ def test_keypoints_are_lifted_where_no_joints_are_given():
     numbers = run(HandEPE(), [sample])
     assert numbers["EPE_root/all"] == pytest.approx(0, abs=1e-4)
     assert numbers["EPE_root_bone/all"] == pytest.approx(0, abs=1e-4)
+
+
+def test_one_hand_in_bone_units_has_the_published_number_alone():
+    truth = truth_hands()[:21]
+    sample = pose_sample(truth_hands())
+    sample["gt_instances"].update(keypoints_cam=truth[None], keypoints_visible=np.ones((1, 21)))
+    norm = (truth - truth[20]) / 90
+    norm[0] += (0, 0, 0.7)  # 63 mm
+    sample["pred_instances"] = {"keypoints_norm": torch.from_numpy(norm)[None]}
+    numbers = run(HandEPE(), [sample])
+    assert np.isnan(numbers["EPE_root/all"])
+    assert numbers["EPE_root_bone/interacting"] == pytest.approx(63 / 21, abs=0.01)  # 1e-6 on a bone of length 1
+    sample["pred_instances"] = {"keypoints_norm": norm[None, :20]}
+    with pytest.raises(EvaluationError, match="keypoints_norm"):
+        run(HandEPE(), [sample])
 
 
 def test_packed_samples_go_through_mmengines_evaluator():

@@ -128,33 +128,38 @@ class HandEPE(RunningMetric):
 
     "EPE_root/..." moves the predicted wrist onto the true one. "EPE_root_bone/..." also scales the hand by the true
     length of the bone from wrist to middle finger (hdr.md 6): a weaker test, not to be compared with the first.
-    Predictions are `pred_instances.joints_xyz` (1, 42, 3), camera axes, any unit (then only the second number means
-    something), or else `keypoints`, lifted as `MPJPE` does. A hand counts if its wrist and, for the second number,
-    its reference joint are annotated.
+    Predictions are, of `pred_instances`, `keypoints_mm` (1, J, 3) in camera axes with any origin; or `keypoints_norm`
+    in bone units, which gives the second number alone; or else `keypoints`, lifted as `MPJPE` does. J is 42, or 21
+    where a sample is one hand (mirrored truth for a mirrored crop). A hand counts if its wrist and, for the second
+    number, its reference joint are annotated.
     """
 
     def stack(self, data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-        """Predicted and true joints of every sample, (B, 42, 3), and their validity."""
-        batch: dict[str, np.ndarray] = {
-            key: np.stack([np.asarray(s["gt_instances"][key][0]) for s in data_samples])
-            for key in ("keypoints_cam", "keypoints_visible", "hand_type")
+        """Predicted and true joints of every sample, (B, J, 3), their validity, and whether they are in mm."""
+        first = data_samples[0]["gt_instances"]["keypoints_cam"].shape
+        shapes = {"keypoints_cam": first, "keypoints_visible": first[:2], "hand_type": (1, len(SIDES))}
+        batch = {
+            key: np.stack([_array(s["gt_instances"], key, shape)[0] for s in data_samples])
+            for key, shape in shapes.items()
         }
-        if "joints_xyz" in data_samples[0]["pred_instances"]:
-            batch["joints"] = np.stack([_array(s["pred_instances"], "joints_xyz", (1, 42, 3))[0] for s in data_samples])
-        else:
+        predicted = [s["pred_instances"] for s in data_samples]
+        key = next((key for key in ("keypoints_mm", "keypoints_norm") if key in predicted[0]), "keypoints")
+        batch["joints"] = np.stack([_array(p, key, first)[0] for p in predicted])
+        if key == "keypoints":
             scalars = [np.stack([s[key] for s in data_samples]) for key in ("abs_depth", "focal", "principal_pt")]
-            points = np.stack([np.asarray(s["pred_instances"]["keypoints"][0]) for s in data_samples])
-            batch["joints"] = F.wrist_relative_mm(points, *scalars)
+            batch["joints"] = F.wrist_relative_mm(batch["joints"], *scalars)
+        batch["in_mm"] = np.array(key != "keypoints_norm")
         return batch
 
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
         """For either alignment and each group, sum of errors and number of joints: (2, 2, 2), flattened."""
+        hands = batch["joints"].shape[1] // NUM_HAND_JOINTS
         joints, truth = (batch[key].reshape(-1, NUM_HAND_JOINTS, 3) for key in ("joints", "keypoints_cam"))
         visible = batch["keypoints_visible"].reshape(-1, NUM_HAND_JOINTS) > 0
-        interacting = np.repeat(batch["hand_type"].min(-1) > 0, len(SIDES))
+        interacting = np.repeat(batch["hand_type"].min(-1) > 0, hands)
         valid = visible & visible[:, RIGHT_WRIST, None]
         aligned = (
-            (F.root_aligned(joints, truth, RIGHT_WRIST), valid),
+            (F.root_aligned(joints, truth, RIGHT_WRIST), valid & batch["in_mm"]),
             (F.bone_scaled(joints, truth, RIGHT_WRIST, MIDDLE_BASE), valid & visible[:, MIDDLE_BASE, None]),
         )
         sums = np.zeros((2, 2, 2))
@@ -170,4 +175,4 @@ class HandEPE(RunningMetric):
         for name, groups in zip(("EPE_root", "EPE_root_bone"), table, strict=True):
             for group, (total, count) in zip(("all", *F.GROUPS), (groups.sum(0), *groups), strict=True):
                 numbers[f"{name}/{group}"] = float(total / count) if count else float("nan")
-        return numbers, {"counts": {"joints": int(table[0, :, 1].sum())}}
+        return numbers, {"counts": {"joints": int(table[:, :, 1].sum(-1).max())}}
