@@ -309,6 +309,17 @@ def test_packed_samples_hold_tensors(tmp_path):
     assert sample.sample_id == "render/machine_annot/train/1/3"
 
 
+def test_subsets_stand_in_the_published_order(tmp_path):
+    for subset in ("human_annot", "machine_annot"):
+        prepare_aih(write_aih_syn(tmp_path, subset))
+        write_aih_render(tmp_path, subset)
+    syn, render = (AIHDataset(str(tmp_path), part=part) for part in ("syn", "render"))
+    assert [syn[i]["sample_id"].split("/")[1] for i in range(4)] == ["machine_annot"] * 2 + ["human_annot"] * 2
+    order = [(render[i]["sample_id"].split("/")[1], render[i]["target"]) for i in range(0, 8, 2)]
+    assert order == [("human_annot", 0), ("human_annot", 1), ("machine_annot", 0), ("machine_annot", 1)]
+    assert len(AIHDataset(str(tmp_path), annot_subset="human_annot")) == 2
+
+
 # --- broken downloads ---
 
 
