@@ -14,6 +14,7 @@ from ..errors import ConfigError
 from ..registry import DATASETS
 from ..structures.camera import apply_affine, compose_affine, invert_affine
 from ..utils.images import read_image
+from ..visualization.amodal import amodal_tile
 from ..visualization.overlay import contact_sheet, draw_hands, draw_label
 
 LOADERS = {"train": "train_dataloader", "val": "val_dataloader", "test": "test_dataloader"}
@@ -35,7 +36,8 @@ def browse(
 
     A sample is up to three squares: *before*, the frame with its annotated joints and the crop's outline;
     *after*, the crop with the joints that count as targets, and the same crop bare, as the network sees it, with
-    the foreground mask outlined where there is one. Their labels name hands, annotation, relative root depth
+    the foreground mask outlined where there is one. A sample with amodal masks (`AIHDataset`) is a row of seven:
+    picture, four masks, and each hand alone (`amodal_tile`). Labels name hands, annotation, relative root depth
     (of the left wrist, positive behind the right one), mirror, turn, and the photograph behind.
 
     Args:
@@ -50,7 +52,7 @@ def browse(
     Returns:
         (H, W, 3) uint8 BGR.
     """
-    init_default_scope(cfg.default_scope)
+    init_default_scope(cfg.get("default_scope", "interhand_mm"))
     loader = cfg[LOADERS[phase]]
     if loader is None:
         raise ConfigError(f"this config has no {LOADERS[phase]}", mend="--phase with another set")
@@ -60,17 +62,38 @@ def browse(
         if variant not in cfg.test_variants:
             raise ConfigError(f"no test variant '{variant}'", want=f"one of {list(cfg.test_variants)}")
         loader = with_variant(loader, cfg.test_variants[variant])
-    steps = [step for step in loader["dataset"]["pipeline"] if step["type"] != "PackHandInputs"]
-    dataset = DATASETS.build({**loader["dataset"], "pipeline": steps})
-    dataset.set_seed(seed)
+    dataset = DATASETS.build(_unpacked(loader["dataset"]))
+    sets = getattr(dataset, "datasets", [dataset])  # of a ConcatDataset
+    for part in sets:
+        part.set_seed(seed)
     rows = np.linspace(0, len(dataset), num, endpoint=False).astype(int)
     tiles = []
     for i, row in enumerate(rows):
-        dataset.set_epoch(i if num > len(dataset) else 0)
+        for part in sets:
+            part.set_epoch(i if num > len(dataset) else 0)
         sample = dataset[int(row)]
+        if "masks" in sample:
+            tiles.append(_amodal(sample))
+            continue
         parts = [_before(sample)] if stage != "after" else []
         tiles.append(np.hstack(parts + ([_with_joints(sample), _as_fed(sample)] if stage != "before" else [])))
-    return contact_sheet(tiles, columns or {"before": 6, "after": 3, "both": 2}[stage], gap=6)
+    amodal = tiles[0].shape[1] > 5 * _TILE_PX
+    return contact_sheet(tiles, columns or (1 if amodal else {"before": 6, "after": 3, "both": 2}[stage]), gap=6)
+
+
+def _unpacked(cfg: dict[str, Any]) -> dict[str, Any]:
+    """A data set's config, or each of a ConcatDataset's, without the last step."""
+    if "datasets" in cfg:
+        return {**cfg, "datasets": [_unpacked(part) for part in cfg["datasets"]]}
+    return {**cfg, "pipeline": [step for step in cfg["pipeline"] if not step["type"].startswith("Pack")]}
+
+
+def _amodal(sample: dict[str, Any]) -> np.ndarray:
+    """Picture, four masks, clean right and clean left."""
+    told = [f"target {('right', 'left')[sample['target']]}"] + ["mirrored"] * bool(sample.get("mirrored"))
+    told += [f"{sample['occlusion_rate']:.0%} hidden"] if "occlusion_rate" in sample else []
+    keys = ("img", "masks", "clean", "masks_valid", "clean_valid")
+    return amodal_tile(*(sample[key] for key in keys), label=" · ".join(told), tile_px=_TILE_PX * 3 // 4)
 
 
 def _before(sample: dict[str, Any]) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Registered data sets."""
 
+from .aih import AIHDataset
 from .interhand import InterHandDataset
 
-__all__ = ["InterHandDataset"]
+__all__ = ["AIHDataset", "InterHandDataset"]

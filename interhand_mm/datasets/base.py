@@ -81,8 +81,12 @@ class HandDataset(BaseDataset):
         seed, epoch = self._seed_epoch.tolist()
         sample.update(sample_idx=idx, skipped="", rng=np.random.default_rng([seed, epoch, idx]))
         if checks_enabled():
-            check_sample(sample, "dataset", type(self).__name__)
+            self.check(sample)
         return sample
+
+    def check(self, sample: dict[str, Any]) -> None:
+        """Check what `load_item` promises, where checks are on."""
+        check_sample(sample, "dataset", type(self).__name__)
 
     def __getitem__(self, idx: int) -> Any:
         """Return sample `idx` through the pipeline."""

@@ -25,9 +25,11 @@ class SampleSeedHook(Hook):
 
     @staticmethod
     def _call(loader: Any, method: str, value: int) -> None:
-        function = getattr(getattr(loader, "dataset", None), method, None)
-        if function is not None:
-            function(value)
+        dataset = getattr(loader, "dataset", None)
+        for part in getattr(dataset, "datasets", [dataset]):  # each of a ConcatDataset
+            function = getattr(part, method, None)
+            if function is not None:
+                function(value)
 
     def before_train(self, runner: Runner) -> None:
         """Seed the training set."""

@@ -1,8 +1,10 @@
 """Registered transforms; each changes a sample in place."""
 
+from .amodal import JointColorJitter, LoadAIH, MirrorHands, PackAmodalInputs
 from .background import RandomBackgroundReplace
 from .hand import ChannelJitter, EncodeHand, HandCrop, HandCropAugment
 from .load import LoadHandImage
+from .occlusion import SynthesizeInteraction
 from .pack import PackHandInputs
 
 __all__ = [
@@ -10,7 +12,12 @@ __all__ = [
     "EncodeHand",
     "HandCrop",
     "HandCropAugment",
+    "JointColorJitter",
+    "LoadAIH",
     "LoadHandImage",
+    "MirrorHands",
+    "PackAmodalInputs",
     "PackHandInputs",
     "RandomBackgroundReplace",
+    "SynthesizeInteraction",
 ]

@@ -50,6 +50,10 @@ class RunningMetric(BaseMetric):
         self._seen = 0
         self.details: dict[str, Any] = {}  # per-joint means and counts of the last evaluation
 
+    def stack(self, data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+        """Arrays of one batch for `batch_sums`; a child that evaluates something else than 42 joints has its own."""
+        return stack_batch(data_samples)
+
     @abstractmethod
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
         """Sums of one stacked batch, always of the same length."""
@@ -60,7 +64,7 @@ class RunningMetric(BaseMetric):
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Add one batch."""
-        sums = np.asarray(self.batch_sums(stack_batch(data_samples)), np.float64)
+        sums = np.asarray(self.batch_sums(self.stack(data_samples)), np.float64)
         self._sums = sums if self._sums is None else self._sums + sums
         self._seen += len(data_samples)
 

@@ -1,0 +1,186 @@
+"""Samples with amodal masks: reading, mirror, colour, packing. Keys as in `AIHDataset`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine.structures import BaseDataElement
+
+from ...errors import ConfigError, ImageError
+from ...registry import TRANSFORMS
+from ...structures.amodal import MASK_NAMES, mirror_masks, stack_visible
+from ...utils.images import CHECK_DOWNLOAD, read_image
+from .load import BLACK_LEVEL
+
+_META = (
+    "img_path", "ann_id", "sample_idx", "sample_id", "dataset_name", "skipped", "target", "mirrored",
+    "occlusion_rate", "other_in_front",
+)  # fmt: skip
+
+
+def read_picture(path: str) -> np.ndarray:
+    """(H, W, 3) uint8 BGR; `ImageError` also where it is all black."""
+    image = read_image(path)
+    if image.max() < BLACK_LEVEL:
+        raise ImageError(f"image {path} is all black", mend=CHECK_DOWNLOAD)
+    return image
+
+
+def read_label(path: str, shape: tuple[int, ...], largest: int) -> np.ndarray:
+    """A label image (H, W) uint8 of values 0..`largest`; `ImageError` for other values or another shape."""
+    label = read_image(path, cv2.IMREAD_UNCHANGED)
+    if label.shape != shape:
+        raise ImageError(f"label {path}: (height, width)", got=label.shape, want=shape, mend=CHECK_DOWNLOAD)
+    if label.dtype != np.uint8 or label.max() > largest:
+        raise ImageError(f"label {path}: values", got=f"up to {label.max()}", want=f"0 to {largest}, uint8")
+    return label
+
+
+@TRANSFORMS.register_module()
+class LoadAIH(BaseTransform):
+    """Read what an item of `AIHDataset` names: both `sources` of AIH_Syn, or an AIH_Render triple.
+
+    Args:
+        both: AIH_Render: also read the other hand's clean picture and amodal mask, where files of the same name
+            show the same view, that is where both sides' visible labels are equal.
+    """
+
+    def __init__(self, both: bool = True) -> None:
+        self.both = both
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add pixels; a sample that was blanked already stays so.
+
+        Raises:
+            ImageError: A file is missing, unreadable, black, of another size, has labels out of range, or a
+                single-hand crop has no hand.
+        """
+        if "img" in results:
+            return results
+        if "sources" in results:
+            for source in results["sources"]:
+                source["img"] = read_picture(source["img_path"])
+                source["amodal"] = read_label(source["amodal_path"], source["img"].shape[:2], 1)
+                if not source["amodal"].any():
+                    raise ImageError(f"mask {source['amodal_path']}: there is no hand", mend="take it off the list")
+            return results
+        image = read_picture(results["img_path"])
+        shape, target = image.shape[:2], results["target"]
+        masks, clean = np.zeros((len(MASK_NAMES), *shape), np.uint8), np.zeros((2, *image.shape), np.uint8)
+        known = np.zeros(2, np.float32)
+        visible = read_label(results["visible_path"], shape, 2)
+        masks[1], masks[3] = stack_visible(visible)
+        for side, names in ((target, results), (1 - target, self._partner(results, visible))):
+            if names is None:
+                continue
+            picture = read_picture(names["clean_path"])
+            if picture.shape != image.shape:
+                raise ImageError(f"image {names['clean_path']}: shape", got=picture.shape, want=image.shape)
+            clean[side], masks[2 * side], known[side] = picture, read_label(names["amodal_path"], shape, 1), 1
+        masks_valid = np.array([known[0], 1, known[1], 1], np.float32)
+        results.update(img=image, masks=masks, masks_valid=masks_valid, clean=clean, clean_valid=known)
+        return results
+
+    def _partner(self, results: dict[str, Any], visible: np.ndarray) -> dict[str, str] | None:
+        """The other side's files of the same name, where they belong to the same view."""
+        if not self.both:
+            return None
+        own, other = "rl"[results["target"]], "lr"[results["target"]]
+        names = {}
+        for key in ("clean_path", "amodal_path", "visible_path"):
+            folder = Path(results[key]).parent  # .../{in_,}r_images/{DR_gt,r_amodal,rl_visible}
+            side = folder.parent.with_name(folder.parent.name.replace(f"{own}_images", f"{other}_images"))
+            kind = folder.name.replace(f"{own}_amodal", f"{other}_amodal")
+            names[key] = str(side / kind / Path(results[key]).name)
+        if not all(Path(path).is_file() for path in names.values()):
+            return None
+        return names if np.array_equal(read_label(names["visible_path"], visible.shape, 2), visible) else None
+
+
+@TRANSFORMS.register_module()
+class MirrorHands(BaseTransform):
+    """Mirror picture, masks and clean pictures, right and left exchanged.
+
+    Args:
+        prob: Share of samples; None mirrors exactly those whose target is the left hand, so that networks that know
+            right hands alone see one.
+    """
+
+    def __init__(self, prob: float | None = None) -> None:
+        if prob is not None and not 0 <= prob <= 1:
+            raise ConfigError("MirrorHands: prob", got=prob, want="None, or between 0 and 1")
+        self.prob = prob
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change the keys of `AIHDataset`; `mirrored` says whether the picture is mirrored against its file."""
+        mirror = results["target"] == 1 if self.prob is None else results["rng"].random() < self.prob
+        if not mirror:
+            return results
+        results.update(
+            img=np.ascontiguousarray(results["img"][:, ::-1]),
+            masks=mirror_masks(results["masks"]),
+            masks_valid=np.roll(results["masks_valid"], 2),
+            clean=np.ascontiguousarray(results["clean"][::-1, :, ::-1]),
+            clean_valid=results["clean_valid"][::-1].copy(),
+            target=1 - results["target"],
+            mirrored=not results.get("mirrored", False),
+        )
+        return results
+
+
+@TRANSFORMS.register_module()
+class JointColorJitter(BaseTransform):
+    """Change the colours of a picture and of its clean pictures alike (hdr.md 5.2: gain, then "less").
+
+    Args:
+        gain: Each channel times a factor uniform in 1 +- gain.
+        shift: With probability 1/2 each channel plus a value uniform in +- shift (of 255).
+        contrast: With probability 1/2 times a factor uniform in 1 +- contrast, plus 255 times one in +- contrast.
+    """
+
+    def __init__(self, gain: float = 0.2, shift: float = 20.0, contrast: float = 0.2) -> None:
+        self.gain, self.shift, self.contrast = gain, shift, contrast
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `img` and `clean`; the same number of values is drawn for every sample."""
+        rng = results["rng"]
+        gain, shift = rng.uniform(-self.gain, self.gain, 3), rng.uniform(-self.shift, self.shift, 3)
+        (shifted, lit), (light, contrast) = rng.random(2) < 0.5, rng.uniform(-self.contrast, self.contrast, 2)
+        levels = np.clip(np.arange(256)[:, None] * (1 + gain), 0, 255)
+        levels = np.clip(levels + shift, 0, 255) if shifted else levels
+        levels = np.clip(levels * (1 + contrast) + 255 * light, 0, 255) if lit else levels
+        table = (levels + 0.5).astype(np.uint8)[None]
+        results["img"] = cv2.LUT(results["img"], table)
+        clean = results["clean"]
+        # A picture that is not there stays black.
+        results["clean"] = np.stack(
+            [cv2.LUT(c, table) if known else c for c, known in zip(clean, results["clean_valid"], strict=True)]
+        )
+        return results
+
+
+@TRANSFORMS.register_module()
+class PackAmodalInputs(BaseTransform):
+    """Pack `inputs` (3, H, W) uint8 BGR and a BaseDataElement.
+
+    Its data: `image` (3, H, W) uint8 BGR (for composing), `masks` (4, H, W) uint8, `masks_valid` (4,),
+    `clean` (2, 3, H, W) uint8 BGR, `clean_valid` (2,), all tensors; the rest is metainfo.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Return {"inputs", "data_samples"}."""
+        image = torch.from_numpy(np.ascontiguousarray(results["img"].transpose(2, 0, 1)))
+        sample = BaseDataElement(
+            metainfo={key: results[key] for key in _META if key in results},
+            image=image,
+            masks=torch.from_numpy(results["masks"]),
+            masks_valid=torch.from_numpy(results["masks_valid"]),
+            clean=torch.from_numpy(np.ascontiguousarray(results["clean"].transpose(0, 3, 1, 2))),
+            clean_valid=torch.from_numpy(results["clean_valid"]),
+        )
+        return {"inputs": image, "data_samples": sample}

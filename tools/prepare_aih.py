@@ -1,0 +1,27 @@
+"""Convert AIH_Syn's published recipes (.npy, which run code when loaded) once to .npz, without running anything.
+
+python tools/prepare_aih.py data/AIH_dataset
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from interhand_mm.apis.cli import run
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data_root", help="the folder AIH_dataset, or the one that holds it")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    from interhand_mm.apis.aih import prepare_aih
+
+    print("\n".join(prepare_aih(args.data_root)))
+
+
+if __name__ == "__main__":
+    run(main)
