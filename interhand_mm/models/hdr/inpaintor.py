@@ -9,10 +9,11 @@ import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModel, ImgDataPreprocessor, is_model_wrapper
 from mmengine.optim import OptimWrapperDict
+from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...errors import ConfigError
+from ...errors import ConfigError, DataContractError
 from ...registry import MODELS
 from .inpaint_losses import (
     VGGFeatures,
@@ -55,15 +56,57 @@ def composite(image: Tensor, out: Tensor, target_valid: Tensor, other_valid: Ten
     return (1 - hole) * image + hole * out
 
 
+def hole_masks(masks: Tensor, masks_valid: Tensor) -> dict[str, Tensor]:
+    """What the networks need of the masks of a target that plays the right hand (hdr.md 1.2).
+
+    Args:
+        masks: (B, 4, H, W), 0 or 1: A, V of the target, A', V' of the other hand (amodal, visible).
+        masks_valid: (B, 4), 0 where a mask is not known; only A' may be unknown, V' then stands for it.
+
+    Returns:
+        Floats (B, 1, H, W): "target_valid" 1 - A (1 - V), "other_valid" 1 - (1 - A) A', "target_modal" A V,
+        "background_modal" (1 - A)(1 - A') or, without A', (1 - V)(1 - V').
+    """
+    amodal, visible, other_amodal, other_visible = masks.float().split(1, dim=1)
+    known = (masks_valid[:, 2] > 0)[:, None, None, None]
+    other = torch.where(known, other_amodal, other_visible)
+    return {
+        "target_valid": 1 - amodal * (1 - visible),
+        "other_valid": 1 - (1 - amodal) * other,
+        "target_modal": amodal * visible,
+        "background_modal": (1 - torch.where(known, amodal, visible)) * (1 - other),
+    }
+
+
 @MODELS.register_module()
 class InpaintPreprocessor(ImgDataPreprocessor):
-    """mmengine's normalisation, of the image `inputs` and of the clean image `gt` alike."""
+    """mmengine's normalisation, of the image and of the clean one alike, and the masks of `hole_masks`."""
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Move, normalise and stack `inputs` and, where there is one, `gt`."""
-        clean = super().forward({"inputs": data["gt"]}, training)["inputs"] if "gt" in data else None
+        """Make `HandInpaintor.forward`'s arguments of what the loader gives.
+
+        Args:
+            data: `inputs` (3, H, W) a sample, and `data_samples` with `masks` (4, H, W) and `masks_valid` (4,) in
+                the order of `MASKS`, `clean` (2, 3, H, W) (right, left hand alone) where training, `target` 0.
+            training: As the parent's.
+
+        Raises:
+            DataContractError: A target that does not play the right hand.
+        """
         data = super().forward(data, training)
-        return data if clean is None else {**data, "gt": clean}
+        samples = data["data_samples"]
+        if any(sample.get("target", 0) != 0 for sample in samples):
+            raise DataContractError("InpaintPreprocessor: target", got="a left hand", mend="MirrorHands() before it")
+        masks, known = (torch.stack([sample.get(key) for sample in samples]) for key in ("masks", "masks_valid"))
+        data.update(hole_masks(masks, known))
+        if "clean" in samples[0]:
+            data["gt"] = super().forward({"inputs": [sample.clean[0] for sample in samples]}, training)["inputs"]
+        return data
+
+    def denormalise(self, images: Tensor) -> Tensor:
+        """Back to the loader's 0 to 255 and channel order: (B, 3, H, W) float, clipped, not rounded."""
+        images = (images * self.std + self.mean).clip(0, 255)
+        return images.flip(1) if self._channel_conversion else images
 
 
 @MODELS.register_module()
@@ -124,9 +167,9 @@ class HandInpaintor(BaseModel):
         target_modal: Tensor,
         background_modal: Tensor,
         gt: Tensor | None = None,
-        data_samples: Any = None,
+        data_samples: list[BaseDataElement] | None = None,
         mode: str = "tensor",
-    ) -> Tensor | dict[str, Tensor] | list[dict[str, Tensor]]:
+    ) -> Tensor | dict[str, Tensor] | list[BaseDataElement]:
         """Paint.
 
         Args:
@@ -136,9 +179,10 @@ class HandInpaintor(BaseModel):
             target_modal: See the class.
             background_modal: See the class.
             gt: (B, 3, H, W) normalised image of the target hand alone; only for "loss".
-            data_samples: Unused; mmengine's preprocessor adds it.
-            mode: "tensor" gives the generator's image; "predict" a list of {"restored": (3, H, W) composite,
-                "painted": (3, H, W)}, both normalised; "loss" the generator's losses.
+            data_samples: Predictions are added to them.
+            mode: "tensor" gives the generator's image; "loss" its losses; "predict" the samples with `pred_clean`
+                (3, H, W), what was painted, 0 to 255 in the loader's channel order, and `restored` (3, H, W), the
+                composite, normalised as the pose network wants it.
         """
         masks = (target_valid, other_valid, target_modal, background_modal)
         out = self.paint(inputs, *masks)
@@ -147,7 +191,10 @@ class HandInpaintor(BaseModel):
         if mode == "loss":
             return self.generator_losses(out, inputs, gt, *masks)
         restored = composite(inputs, out, target_valid, other_valid, self.dilation)
-        return [{"restored": one, "painted": raw} for one, raw in zip(restored, out, strict=True)]
+        samples = data_samples or [BaseDataElement() for _ in out]
+        for sample, one, raw in zip(samples, restored, self.data_preprocessor.denormalise(out), strict=True):
+            sample.set_data({"restored": one, "pred_clean": raw})
+        return samples
 
     def generator_losses(
         self,

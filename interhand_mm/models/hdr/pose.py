@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModel, BaseModule
+from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -148,9 +149,9 @@ class SingleHandPose(BaseModel):
         keypoints_crop: Tensor | None = None,
         keypoints_cam: Tensor | None = None,
         visible: Tensor | None = None,
-        data_samples: Any = None,
+        data_samples: list[BaseDataElement] | None = None,
         mode: str = "tensor",
-    ) -> tuple[Tensor, ...] | dict[str, Tensor] | list[dict[str, Tensor]]:
+    ) -> tuple[Tensor, ...] | dict[str, Tensor] | list[BaseDataElement]:
         """Run the network.
 
         Args:
@@ -158,9 +159,10 @@ class SingleHandPose(BaseModel):
             keypoints_crop: (B, 21, 2) x, y px of the crop; only for "loss", as the next two.
             keypoints_cam: (B, 21, 3) mm in the frame in which the crop's image stands upright (rotated with it).
             visible: (B, 21), 1 where the joint is known.
-            data_samples: Unused; mmengine's preprocessor adds it.
-            mode: "tensor" gives `maps`; "loss" the losses; "predict" a list of {"keypoints_crop": (21, 2) px,
-                "keypoints_norm": (21, 3) bone units relative to the wrist, "keypoint_scores": (21,)}.
+            data_samples: Predictions are added to them.
+            mode: "tensor" gives `maps`; "loss" the losses; "predict" the samples with `pred_instances`:
+                `keypoints_crop` (1, 21, 2) x, y px, `keypoints_norm` (1, 21, 3) bone units relative to the wrist,
+                `keypoint_scores` (1, 21).
         """
         outputs = self.maps(inputs)
         if mode == "tensor":
@@ -169,10 +171,12 @@ class SingleHandPose(BaseModel):
             return self.losses(outputs, inputs.shape[-1], keypoints_crop, keypoints_cam, visible)
         cells, _, positions, scores = (part[:, self._to_ours] for part in decode(*outputs))
         points = cells.flip(-1) * (inputs.shape[-1] / outputs[0].shape[-1])
-        return [
-            {"keypoints_crop": point, "keypoints_norm": position, "keypoint_scores": score}
-            for point, position, score in zip(points, positions, scores, strict=True)
-        ]
+        samples = data_samples or [BaseDataElement() for _ in inputs]
+        for sample, *values in zip(samples, points, positions, scores, strict=True):
+            point, position, score = (value[None] for value in values)
+            instances = InstanceData(keypoints_crop=point, keypoints_norm=position, keypoint_scores=score)
+            sample.set_data({"pred_instances": instances})
+        return samples
 
     def losses(
         self,

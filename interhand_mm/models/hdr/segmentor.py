@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModel, BaseModule
+from mmengine.structures import BaseDataElement
 from mmpose.models.backbones import PyramidVisionTransformerV2
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -138,24 +139,27 @@ class HandSegmentor(BaseModel):
         self.flip_test = flip_test
 
     def forward(
-        self, inputs: Tensor, masks: Tensor | None = None, data_samples: Any = None, mode: str = "tensor"
-    ) -> Tensor | dict[str, Tensor] | list[dict[str, Tensor]]:
+        self, inputs: Tensor, data_samples: list[BaseDataElement] | None = None, mode: str = "tensor"
+    ) -> Tensor | dict[str, Tensor] | list[BaseDataElement]:
         """Run the network.
 
         Args:
             inputs: (B, 3, H, W) normalised RGB.
-            masks: (B, 4, H, W) integer labels in the order of `MASKS`; only for "loss".
-            data_samples: Unused; mmengine's preprocessor adds it.
-            mode: "tensor" gives logits (B, 4, 2, H/4, W/4); "loss" the losses; "predict" a list of
-                {"masks": (4, H, W) bool, "scores": (4, H, W) probability of hand}.
+            data_samples: For "loss" with `masks` (4, H, W), 0 or 1, in the order of `MASKS` and `masks_valid` (4,),
+                0 where a mask is not known. Predictions are added to them.
+            mode: "tensor" gives logits (B, 4, 2, H/4, W/4); "loss" the losses; "predict" the samples with
+                `pred_masks` (4, H, W) uint8, 0 or 1, and `pred_scores` (4, H, W), the probability of hand.
         """
         if mode == "predict":
             scores = self.probabilities(inputs)
             if self.flip_test:
                 scores = (scores + mirror_sides(self.probabilities(inputs.flip(-1)))) / 2
-            return [{"masks": score > 0.5, "scores": score} for score in scores]
+            samples = data_samples or [BaseDataElement() for _ in scores]
+            for sample, score in zip(samples, scores, strict=True):
+                sample.set_data({"pred_masks": (score > 0.5).to(torch.uint8), "pred_scores": score})
+            return samples
         logits = self.decode_head(self.backbone(inputs))
-        return logits if mode == "tensor" else self.losses(logits, masks)
+        return logits if mode == "tensor" else self.losses(logits, data_samples)
 
     def probabilities(self, inputs: Tensor) -> Tensor:
         """Probability of hand, (B, 4, H, W), upsampled before the softmax as published."""
@@ -163,6 +167,8 @@ class HandSegmentor(BaseModel):
         upsampled = _resize(logits.flatten(0, 1).float(), inputs.shape[-2:])
         return upsampled.softmax(dim=1)[:, 1].unflatten(0, logits.shape[:2])
 
-    def losses(self, logits: Tensor, masks: Tensor) -> dict[str, Tensor]:
-        """`amodal_mask_loss` by name; their plain sum is the total."""
-        return {f"loss_{name}": loss for name, loss in zip(MASKS, amodal_mask_loss(logits, masks), strict=True)}
+    def losses(self, logits: Tensor, data_samples: list[BaseDataElement]) -> dict[str, Tensor]:
+        """`amodal_mask_loss` by name; their plain sum is the total. A mask that is not known takes no part."""
+        masks, known = (torch.stack([sample.get(key) for sample in data_samples]) for key in ("masks", "masks_valid"))
+        labels = masks.long().masked_fill(known[:, :, None, None] == 0, IGNORED)
+        return {f"loss_{name}": loss for name, loss in zip(MASKS, amodal_mask_loss(logits, labels), strict=True)}
