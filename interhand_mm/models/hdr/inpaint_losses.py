@@ -72,7 +72,7 @@ class VGGFeatures(nn.Module):
 
     def __init__(self, path: str | Path) -> None:
         super().__init__()
-        self.vgg = VGG(16, num_stages=3, out_indices=(0, 1, 2))
+        self.vgg = VGG(16, num_stages=3, dilations=(1, 1, 1), out_indices=(0, 1, 2))
         mend = "give the path of torchvision's vgg16 ImageNet weights, or None to train without these losses"
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
