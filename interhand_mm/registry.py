@@ -24,6 +24,7 @@ METRICS = _child("metric", mmengine.METRICS, "evaluation.metrics")
 HOOKS = _child("hook", mmengine.HOOKS, "engine")
 VISUALIZERS = _child("visualizer", mmengine.VISUALIZERS, "visualization.visualizer")
 OPTIM_WRAPPERS = _child("optimizer wrapper", mmengine.OPTIM_WRAPPERS, "engine")
+OPTIM_WRAPPER_CONSTRUCTORS = _child("optimizer wrapper constructor", mmengine.OPTIM_WRAPPER_CONSTRUCTORS, "engine")
 CODECS = _child("codec", mmengine.TASK_UTILS, "codecs")
 
 # Nothing of ours is in these; without a child of our scope mmengine warns at every build before it takes its own.
@@ -37,7 +38,6 @@ _EMPTY = [
         mmengine.LOOPS,
         mmengine.MODEL_WRAPPERS,
         mmengine.OPTIMIZERS,
-        mmengine.OPTIM_WRAPPER_CONSTRUCTORS,
         mmengine.PARAM_SCHEDULERS,
         mmengine.RUNNERS,
         mmengine.RUNNER_CONSTRUCTORS,

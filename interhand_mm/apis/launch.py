@@ -28,7 +28,8 @@ def build_runner(cfg: Config, launcher: str = "none") -> Runner:
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group("gloo")
         cfg.env_cfg.dist_cfg = dict(backend="gloo")
-        cfg.model_wrapper_cfg = dict(type="MMDistributedDataParallel", broadcast_buffers=False, device_ids=None)
+        wrapper = cfg.get("model_wrapper_cfg") or dict(type="MMDistributedDataParallel")
+        cfg.model_wrapper_cfg = dict(wrapper, broadcast_buffers=False, device_ids=None)
     return Runner.from_cfg(cfg)
 
 

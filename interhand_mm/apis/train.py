@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -29,11 +30,11 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
         The runner, trained.
     """
     if amp == "bfloat16":
-        cfg.optim_wrapper.type = "interhand_mm.Bfloat16OptimWrapper"  # also where the scope is mmdet
+        _change_wrappers(cfg, type="interhand_mm.Bfloat16OptimWrapper")  # also where the scope is mmdet
     elif amp == "float16":
         if not torch.cuda.is_available():
             raise ConfigError("--amp float16 needs a GPU", mend="--amp bfloat16")
-        cfg.optim_wrapper.update(type="AmpOptimWrapper", dtype="float16", loss_scale="dynamic")
+        _change_wrappers(cfg, type="AmpOptimWrapper", dtype="float16", loss_scale="dynamic")
     if resume is not None:
         cfg.resume, cfg.load_from = True, None if resume == "auto" else resume
         if resume == "auto":
@@ -52,6 +53,14 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
             )
     runner.train()
     return runner
+
+
+def _change_wrappers(cfg: Config, **changes: Any) -> None:
+    """Change the config's optimizer wrapper, or each one where submodules have their own."""
+    several = "constructor" in cfg.optim_wrapper and "optimizer" not in cfg.optim_wrapper
+    wrappers = [value for value in cfg.optim_wrapper.values() if isinstance(value, dict)] if several else []
+    for wrapper in wrappers or [cfg.optim_wrapper]:
+        wrapper.update(changes)
 
 
 def _newest(work_dir: str) -> str | None:

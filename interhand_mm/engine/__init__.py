@@ -1,9 +1,14 @@
 """Hooks, optimizer wrappers and checkpoints."""
 
 from .hooks import ChannelsLastHook, SampleSeedHook, SkipReportHook
-from .optim import Bfloat16OptimWrapper
+from .optim import Bfloat16OptimWrapper, SubmoduleOptimWrapperConstructor
 from .visualize import HandVisualizationHook
 
 __all__ = [
-    "Bfloat16OptimWrapper", "ChannelsLastHook", "HandVisualizationHook", "SampleSeedHook", "SkipReportHook"
-]  # fmt: skip
+    "Bfloat16OptimWrapper",
+    "ChannelsLastHook",
+    "HandVisualizationHook",
+    "SampleSeedHook",
+    "SkipReportHook",
+    "SubmoduleOptimWrapperConstructor",
+]

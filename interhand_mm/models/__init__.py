@@ -1,16 +1,34 @@
 """Networks. Importing this imports `mmpose.models` (and with it mmdet), so only the registry does."""
 
 from .estimator import InterHandEstimator
+from .hdr import (
+    AmodalMaskHead,
+    HandInpaintor,
+    HandSegmentor,
+    InpaintPreprocessor,
+    MixVisionTransformer,
+    PartialConvUNet,
+    PatchDiscriminator,
+    SingleHandPose,
+)
 from .heads.internet_head import InterNetHead
 from .heads.marginal_head import InterHandMarginalHead, MarginalLoss
 from .losses import GaussianHeatmapLoss, HandednessLoss, RootDepthLoss
 
 __all__ = [
+    "AmodalMaskHead",
     "GaussianHeatmapLoss",
+    "HandInpaintor",
+    "HandSegmentor",
     "HandednessLoss",
+    "InpaintPreprocessor",
     "InterHandEstimator",
     "InterHandMarginalHead",
     "InterNetHead",
     "MarginalLoss",
+    "MixVisionTransformer",
+    "PartialConvUNet",
+    "PatchDiscriminator",
     "RootDepthLoss",
+    "SingleHandPose",
 ]

@@ -82,7 +82,13 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), data: DataOptio
 def _drop_helpers(cfg: Config) -> None:
     from mmengine.runner import Runner  # late: it costs a second that `--help` need not pay
 
-    read = {*inspect.signature(Runner.__init__).parameters, *_SHARED, "custom_imports", "test_variants"}
+    read = {
+        *inspect.signature(Runner.__init__).parameters,
+        *_SHARED,
+        "custom_imports",
+        "test_variants",
+        "model_wrapper_cfg",
+    }
     for key in [key for key in cfg if key not in read]:
         cfg.pop(key)
 

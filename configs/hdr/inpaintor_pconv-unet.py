@@ -1,0 +1,44 @@
+# HDRM as published: partial-convolution U-Net with transformer blocks against a patch discriminator; Adam 8e-4 and
+# 8e-5, batch 48, 70 000 iterations (the released weights say 138 000). The loader is the least that trains.
+_base_ = ["../_base_/runtime.py"]
+data_root = "data/AIH_dataset"
+
+model = dict(
+    type="HandInpaintor",
+    data_preprocessor=dict(
+        type="InpaintPreprocessor", mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
+    ),
+    generator=dict(type="PartialConvUNet", in_channels=8, base_channels=64),
+    discriminator=dict(type="PatchDiscriminator", in_channels=5, base_channels=64),  # None: for use alone
+    vgg16=None,  # torchvision's ImageNet weights, a local file: the perceptual and style losses are off without
+    loss_weights=dict(valid=1.0, hole_deocclusion=6.0, hole_removal=6.0, tv=0.1, adversarial=0.1),
+    dilation=9,
+)
+train_dataloader = dict(
+    batch_size=48,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type="InfiniteSampler", shuffle=True),
+    dataset=dict(
+        type="AIHDataset",
+        data_root=data_root,
+        split="train",
+        part="syn",
+        pipeline=[
+            dict(type="LoadAIH"),
+            dict(type="SynthesizeInteraction"),
+            dict(type="JointColorJitter"),
+            dict(type="PackAmodalInputs"),
+        ],
+    ),
+)
+optim_wrapper = dict(
+    constructor="SubmoduleOptimWrapperConstructor",
+    generator=dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=8e-4)),
+    discriminator=dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=8e-5, betas=(0.0, 0.9))),
+)
+param_scheduler = None
+train_cfg = dict(type="IterBasedTrainLoop", max_iters=70_000)
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=3000, save_best=None))
+# One DDP wrapper a network: each steps on its own.
+model_wrapper_cfg = dict(type="MMSeparateDistributedDataParallel")

@@ -1,0 +1,52 @@
+# HASM as published: MiT-B5, four-branch SegFormer head, AdamW 2.88e-3 on 48 images a GPU, 500 000 iterations.
+# The loader is the least that trains; the published one read masks of InterHand2.6M crops, which are not available.
+_base_ = ["../_base_/runtime.py"]
+data_root = "data/AIH_dataset"
+max_iters = 500_000
+
+model = dict(
+    type="HandSegmentor",
+    data_preprocessor=dict(
+        type="ImgDataPreprocessor", mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
+    ),
+    backbone=dict(
+        type="MixVisionTransformer",
+        size="b5",  # b0 and b1 are the small ones
+        drop_path_rate=0.1,
+        # ImageNet weights, where you have the file in mmseg's names: dict(type="Pretrained", checkpoint="mit_b5.pth")
+    ),
+    decode_head=dict(type="AmodalMaskHead", channels=256, dropout=0.1, norm_cfg=dict(type="SyncBN")),
+    flip_test=False,
+)
+train_dataloader = dict(
+    batch_size=48,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type="InfiniteSampler", shuffle=True),
+    dataset=dict(
+        type="AIHDataset",
+        data_root=data_root,
+        split="train",
+        part="syn",
+        pipeline=[
+            dict(type="LoadAIH"),
+            dict(type="SynthesizeInteraction"),
+            dict(type="MirrorHands", prob=0.5),
+            dict(type="JointColorJitter"),
+            dict(type="PackAmodalInputs"),
+        ],
+    ),
+)
+optim_wrapper = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=2.88e-3, betas=(0.9, 0.999), weight_decay=0.01),
+    paramwise_cfg=dict(
+        custom_keys={"pos_block": dict(decay_mult=0.0), "norm": dict(decay_mult=0.0), "head": dict(lr_mult=10.0)}
+    ),
+)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=1e-6, by_epoch=False, begin=0, end=1500),
+    dict(type="PolyLR", power=1.0, eta_min=0.0, by_epoch=False, begin=1500, end=max_iters),
+]
+train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters)
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=2500, save_best=None))

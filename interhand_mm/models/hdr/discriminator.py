@@ -1,0 +1,42 @@
+"""HDRM's patch discriminator."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from ...registry import MODELS
+
+
+@MODELS.register_module()
+class PatchDiscriminator(BaseModule):
+    """Five spectrally normalised 4x4 convolutions; real or painted, a 256 px image to 30x30 patches.
+
+    Args:
+        in_channels: RGB and the two modal masks.
+        base_channels: Width of the first layer; 64 as published.
+    """
+
+    def __init__(self, in_channels: int = 5, base_channels: int = 64) -> None:
+        super().__init__()
+        widths = [in_channels, *(base_channels * factor for factor in (1, 2, 4, 8)), 1]
+        for layer, (before, after) in enumerate(pairwise(widths), start=1):
+            conv = spectral_norm(nn.Conv2d(before, after, 4, 2 if layer <= 3 else 1, 1, bias=False))
+            last = layer == len(widths) - 1
+            self.add_module(f"conv{layer}", nn.Sequential(conv, *([] if last else [nn.LeakyReLU(0.2, inplace=True)])))
+
+    def forward(self, image: Tensor, target_modal: Tensor, background_modal: Tensor) -> Tensor:
+        """Image (B, 3, H, W), masks (B, 1, H, W); returns LOGITS (B, 1, h, w), the published sigmoid left to the loss.
+
+        Runs in float32 under autocast too: the power iteration of the spectral norm needs it.
+        """
+        with torch.autocast(image.device.type, enabled=False):
+            dtype = torch.promote_types(image.dtype, torch.float32)
+            out = torch.cat([part.to(dtype) for part in (image, target_modal, background_modal)], dim=1)
+            for layer in self.children():
+                out = layer(out)
+        return out

@@ -1,0 +1,89 @@
+"""HDRM's losses as pure functions, and VGG-16's features for two of them. L1 is the mean over all elements."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmcv.cnn import VGG
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...errors import CheckpointError
+
+
+def pixel_losses(out: Tensor, gt: Tensor, target_valid: Tensor, other_valid: Tensor) -> dict[str, Tensor]:
+    """L1 inside each hole and outside both, zeros of the masked part counted in the mean.
+
+    Args:
+        out: (B, 3, H, W) painted image.
+        gt: (B, 3, H, W) the image without the other hand.
+        target_valid: (B, 1, H, W), 0 where the target hand is hidden.
+        other_valid: (B, 1, H, W), 0 where the other hand is to be removed.
+
+    Returns:
+        "hole_deocclusion", "hole_removal", "valid".
+    """
+    masks = {
+        "hole_deocclusion": 1 - target_valid,
+        "hole_removal": 1 - other_valid,
+        "valid": target_valid * other_valid,
+    }
+    return {name: F.l1_loss(mask * out, mask * gt) for name, mask in masks.items()}
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Mean absolute difference of horizontal neighbours plus that of vertical ones; (B, C, H, W) to ()."""
+    return image.diff(dim=3).abs().mean() + image.diff(dim=2).abs().mean()
+
+
+def perceptual_loss(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    """Sum over taps of the L1 between feature maps (B, C, H, W)."""
+    return sum((F.l1_loss(a, b) for a, b in zip(features, targets, strict=True)), start=features[0].new_zeros(()))
+
+
+def gram(feature: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, C, C): F F^T / (C H W)."""
+    flat = feature.flatten(2)
+    return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
+
+
+def style_loss(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    """Sum over taps of the L1 between Gram matrices."""
+    return perceptual_loss([gram(feature) for feature in features], [gram(target) for target in targets])
+
+
+def adversarial_loss(logits: Tensor, real: bool) -> Tensor:
+    """Binary cross entropy of sigmoid(logits) with all patches real (1) or painted (0)."""
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
+
+
+class VGGFeatures(nn.Module):
+    """Frozen VGG-16 after each of its first three poolings; inputs stay in ImageNet's normalised space.
+
+    Args:
+        path: A local file in torchvision's names (`features.N.weight`), ImageNet-trained.
+
+    Raises:
+        CheckpointError: No such file, or not VGG-16's names and shapes.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        self.vgg = VGG(16, num_stages=3, dilations=(1, 1, 1), out_indices=(0, 1, 2))
+        mend = "give the path of torchvision's vgg16 ImageNet weights, or None to train without these losses"
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            self.vgg.load_state_dict({name: state[name] for name in self.vgg.state_dict()})
+        except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+            raise CheckpointError(
+                f"not VGG-16 weights: {path}", got=f"{type(error).__name__}: {str(error)[:200]}", mend=mend
+            ) from error
+        self.requires_grad_(False)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, H, W) to 64, 128 and 256 channels at 1/2, 1/4 and 1/8 of the size, float32."""
+        with torch.autocast(image.device.type, enabled=False):
+            return self.vgg(image.float())

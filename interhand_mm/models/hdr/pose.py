@@ -1,0 +1,204 @@
+"""SHPE, the pose of one right hand by DetNet: heat-maps, then unit bone vectors, then positions, a map each.
+
+Inside, joints stand in the published order (the wrist, then each finger base to tip, which is OpenPose's); what goes
+in and comes out is in this project's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel, BaseModule
+from mmengine.structures import BaseDataElement, InstanceData
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...registry import MODELS
+from ...structures.joints import FROM_OPENPOSE, NUM_HAND_JOINTS, TO_OPENPOSE
+from .pose_targets import bone_vectors, decode, gaussian_maps, masked_norm, normalised_joints
+
+
+class Bottleneck(nn.Module):
+    """ResNet's bottleneck of expansion 4; stride and dilation on the 3x3, the shortcut given."""
+
+    def __init__(
+        self, in_channels: int, width: int, shortcut: nn.Module | None = None, stride: int = 1, dilation: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, dilation, dilation, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+        self.shortcut = shortcut
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, 4 width, H / stride, W / stride)."""
+        out = F.relu(self.bn1(self.conv1(feature)))
+        out = F.relu(self.bn2(self.conv2(out)))
+        return F.relu(self.bn3(self.conv3(out)) + (feature if self.shortcut is None else self.shortcut(feature)))
+
+
+def _group(in_channels: int, width: int, blocks: int, dilation: int = 1) -> nn.Sequential:
+    project = nn.Sequential(nn.Conv2d(in_channels, 4 * width, 1, bias=False), nn.BatchNorm2d(4 * width))
+    first = Bottleneck(in_channels, width, project, dilation=dilation)
+    return nn.Sequential(first, *(Bottleneck(4 * width, width, dilation=dilation) for _ in range(blocks - 1)))
+
+
+def _conv_block(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU()
+    )
+
+
+class DilatedResNet(BaseModule):
+    """DetNet's backbone: stride 4, the last ten blocks dilated.
+
+    Args:
+        width: Of the stem; 64 as published. The output has four times as many channels.
+    """
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.block1 = _group(width, width, 2)
+        self.pool = nn.Sequential(Bottleneck(4 * width, width, nn.MaxPool2d(2), stride=2))
+        self.block2 = _group(4 * width, 2 * width, 4, dilation=2)
+        self.block3 = _group(8 * width, 4 * width, 6, dilation=4)
+        self.squeeze = _conv_block(16 * width, 4 * width)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, 4 width, H/4, W/4)."""
+        out = self.pool(self.block1(F.relu(self.bn1(self.conv1(image)))))
+        return self.squeeze(self.block3(self.block2(out)))
+
+
+class MapBranch(nn.Module):
+    """A 3x3 convolution block and a 1x1 prediction."""
+
+    def __init__(self, in_channels: int, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.project = _conv_block(in_channels, channels)
+        self.prediction = nn.Conv2d(channels, out_channels, 1)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, out, H, W)."""
+        return self.prediction(self.project(feature))
+
+
+def append_coordinates(feature: Tensor) -> Tensor:
+    """Append x and y from -1 to 1: (B, C, H, W) to (B, C + 2, H, W)."""
+    batch, _, height, width = feature.shape
+    x = torch.linspace(-1, 1, width, dtype=feature.dtype, device=feature.device).expand(batch, 1, height, width)
+    y = torch.linspace(-1, 1, height, dtype=feature.dtype, device=feature.device)[:, None]
+    return torch.cat([feature, x, y.expand(batch, 1, height, width)], dim=1)
+
+
+@MODELS.register_module()
+class SingleHandPose(BaseModel):
+    """Joints of one right hand in units of its wrist-to-middle-knuckle bone, relative to the wrist.
+
+    Parameter names and shapes are the published ones.
+
+    Args:
+        width: Of the stem; 64 as published.
+        sigma: Of the heat-maps, cells.
+        loss_weights: Of heat-map, bone vectors and positions.
+        data_preprocessor: Normalisation; inputs are RGB.
+    """
+
+    def __init__(
+        self,
+        width: int = 64,
+        sigma: float = 2.5,
+        loss_weights: tuple[float, float, float] = (1.0, 1.0, 5.0),
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        default = [
+            dict(type="Normal", layer="Conv2d", std=0.001),
+            dict(type="Constant", layer="BatchNorm2d", val=1),
+        ]
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg or default)
+        channels, joints = 4 * width, NUM_HAND_JOINTS
+        self.resnet = DilatedResNet(width)
+        self.hmap_0 = MapBranch(channels + 2, channels, joints)
+        self.dmap_0 = MapBranch(channels + 2 + joints, channels, 3 * joints)
+        self.lmap_0 = MapBranch(channels + 2 + 4 * joints, channels, 3 * joints)
+        self.sigma = sigma
+        self.loss_weights = loss_weights
+        self.register_buffer("_to_published", torch.from_numpy(TO_OPENPOSE), persistent=False)
+        self.register_buffer("_to_ours", torch.from_numpy(FROM_OPENPOSE), persistent=False)
+
+    def maps(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalised RGB (B, 3, H, W) to heat-maps (B, 21, h, w), bone vectors and positions (B, 21, 3, h, w)."""
+        feature = append_coordinates(self.resnet(inputs))
+        heat = self.hmap_0(feature).sigmoid()
+        feature = torch.cat([feature, heat], dim=1)
+        bones = self.dmap_0(feature)
+        positions = self.lmap_0(torch.cat([feature, bones], dim=1))
+        shape = (NUM_HAND_JOINTS, 3)
+        return heat, bones.unflatten(1, shape), positions.unflatten(1, shape)
+
+    def forward(
+        self,
+        inputs: Tensor,
+        keypoints_crop: Tensor | None = None,
+        keypoints_cam: Tensor | None = None,
+        visible: Tensor | None = None,
+        data_samples: list[BaseDataElement] | None = None,
+        mode: str = "tensor",
+    ) -> tuple[Tensor, ...] | dict[str, Tensor] | list[BaseDataElement]:
+        """Run the network.
+
+        Args:
+            inputs: (B, 3, H, W) normalised RGB of a right hand.
+            keypoints_crop: (B, 21, 2) x, y px of the crop; only for "loss", as the next two.
+            keypoints_cam: (B, 21, 3) mm in the frame in which the crop's image stands upright (rotated with it).
+            visible: (B, 21), 1 where the joint is known.
+            data_samples: Predictions are added to them.
+            mode: "tensor" gives `maps`; "loss" the losses; "predict" the samples with `pred_instances`:
+                `keypoints_crop` (1, 21, 2) x, y px, `keypoints_norm` (1, 21, 3) bone units relative to the wrist,
+                `keypoint_scores` (1, 21).
+        """
+        outputs = self.maps(inputs)
+        if mode == "tensor":
+            return outputs
+        if mode == "loss":
+            return self.losses(outputs, inputs.shape[-1], keypoints_crop, keypoints_cam, visible)
+        cells, _, positions, scores = (part[:, self._to_ours] for part in decode(*outputs))
+        points = cells.flip(-1) * (inputs.shape[-1] / outputs[0].shape[-1])
+        samples = data_samples or [BaseDataElement() for _ in inputs]
+        for sample, *values in zip(samples, points, positions, scores, strict=True):
+            point, position, score = (value[None] for value in values)
+            instances = InstanceData(keypoints_crop=point, keypoints_norm=position, keypoint_scores=score)
+            sample.set_data({"pred_instances": instances})
+        return samples
+
+    def losses(
+        self,
+        outputs: tuple[Tensor, Tensor, Tensor],
+        input_size: int,
+        keypoints_crop: Tensor,
+        keypoints_cam: Tensor,
+        visible: Tensor,
+    ) -> dict[str, Tensor]:
+        """The three losses, weighted; see `forward` for the shapes and `masked_norm` for the formula."""
+        heat, bones, positions = (output.float() for output in outputs)
+        order = self._to_published
+        size = heat.shape[-1]
+        target, inside = gaussian_maps(keypoints_crop[:, order].float() * size / input_size, size, self.sigma)
+        joints, known = normalised_joints(keypoints_cam[:, order].float(), visible[:, order].float())
+        vectors, bone_known = bone_vectors(joints, visible[:, order].float())
+        valid = inside * visible[:, order]
+        near = target[:, :, None]
+        terms = {
+            "heatmap": masked_norm(heat - target, valid),
+            "bone": masked_norm((bones - vectors[..., None, None]) * near, valid * bone_known),
+            "position": masked_norm((positions - joints[..., None, None]) * near, valid * known),
+        }
+        weighted = zip(terms.items(), self.loss_weights, strict=True)
+        return {f"loss_{name}": weight * loss for (name, loss), weight in weighted}
