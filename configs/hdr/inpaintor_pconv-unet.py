@@ -39,6 +39,7 @@ optim_wrapper = dict(
 )
 param_scheduler = None
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=70_000)
+log_processor = dict(by_epoch=False)
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=3000, save_best=None))
 # One DDP wrapper a network: each steps on its own.
 model_wrapper_cfg = dict(type="MMSeparateDistributedDataParallel")

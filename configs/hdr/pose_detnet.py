@@ -15,4 +15,5 @@ model = dict(
 optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-4))
 param_scheduler = [dict(type="MultiStepLR", milestones=[500_000, 550_000], gamma=0.1, by_epoch=False)]
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters)
+log_processor = dict(by_epoch=False)
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=3000, save_best=None))

@@ -5,6 +5,7 @@ import torch
 from mmengine.optim import build_optim_wrapper
 
 from interhand_mm.apis.launch import build_model
+from interhand_mm.apis.train import _change_wrappers
 from interhand_mm.engine.convert_hdr import _LinspaceOnCPU
 from interhand_mm.utils.config import load_config
 from tests.conftest import ROOT
@@ -43,3 +44,16 @@ def test_the_inpaintors_optimizers():
     assert wrapper.get_lr() == {"generator.lr": [8e-4], "discriminator.lr": [8e-5]}
     assert wrapper["discriminator"].optimizer.defaults["betas"] == (0.0, 0.9)
     assert cfg.model_wrapper_cfg.type == "MMSeparateDistributedDataParallel"
+
+
+def test_mixed_precision_reaches_every_optimizer():
+    cfg = load_config(ROOT / "configs/hdr/inpaintor_pconv-unet.py")
+    _change_wrappers(cfg, type="Bfloat16OptimWrapper")
+    assert {name: cfg.optim_wrapper[name].type for name in ("generator", "discriminator")} == {
+        "generator": "Bfloat16OptimWrapper",
+        "discriminator": "Bfloat16OptimWrapper",
+    }
+    assert "type" not in cfg.optim_wrapper
+    cfg = load_config(ROOT / "configs/hdr/pose_detnet.py")
+    _change_wrappers(cfg, type="Bfloat16OptimWrapper")
+    assert cfg.optim_wrapper.type == "Bfloat16OptimWrapper"
