@@ -12,10 +12,11 @@ import pytest
 
 from interhand_mm.apis.quickstart import photographs
 from interhand_mm.apis.quickstart.figures import ranked, read_scalars, sample_errors
-from interhand_mm.apis.quickstart.settings import MODELS, STAGES, QuickstartError, Settings, run_all, share_cores
+from interhand_mm.apis.quickstart.settings import MODELS, STAGES, START, QuickstartError, Settings, run_all, share_cores
 from interhand_mm.apis.quickstart.stages import run_stages
 from interhand_mm.apis.quickstart.tables import cell, read_metrics
 from interhand_mm.apis.quickstart.testing import config, mean_answer
+from interhand_mm.apis.quickstart.training import newest
 from interhand_mm.errors import BackgroundError, ConfigError
 from interhand_mm.registry import DATASETS
 from interhand_mm.utils.predictions import load_predictions
@@ -141,7 +142,9 @@ def test_both_models_were_trained_alike(finished):
     done = [json.loads((settings.folder(model) / "trained.json").read_text()) for model in MODELS]
     assert done[0]["epochs"] == done[1]["epochs"] >= 1
     plan = json.loads((settings.out / "plan.json").read_text())
-    assert plan["epochs"] == done[0]["epochs"]
+    start = json.loads((settings.folder(START) / "trained.json").read_text())
+    assert plan["epochs"] == start["epochs"] + done[0]["epochs"]
+    assert all("load_from=" + str(newest(settings.folder(START))) in model["command"] for model in done)
     assert all(0 < speed["data_share"] < 1 and speed["samples_a_second"] > 0 for speed in plan["speeds"].values())
     assert len(read_scalars(settings.folder("marginal"), "loss_keypoint")[0]) > 0
 

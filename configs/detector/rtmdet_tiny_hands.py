@@ -7,6 +7,7 @@ norm_cfg = dict(type="BN")
 act_cfg = dict(type="SiLU", inplace=True)
 model = dict(
     type="RTMDet",
+    use_syncbn=False,  # CPUs have none, and batches are large enough
     data_preprocessor=dict(
         type="DetDataPreprocessor",
         mean=[103.53, 116.28, 123.675],

@@ -5,6 +5,7 @@ _base_ = ["../_base_/detection.py"]
 data_root = "data/quickstart_scenes"
 model = dict(
     type="RTMDet",
+    use_syncbn=False,  # CPUs have none, and batches are large enough
     data_preprocessor=dict(
         type="DetDataPreprocessor", mean=[0.0, 0.0, 0.0], std=[255.0, 255.0, 255.0], bgr_to_rgb=True
     ),  # the pose network's

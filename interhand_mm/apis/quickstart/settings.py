@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PLAIN, BGAUG = "marginal", "marginal_bgaug"
 MODELS = {PLAIN: "without backgrounds", BGAUG: "with backgrounds"}
 START = "start"  # the part of their training that both share
+_MOST_PROCESSES = 4  # batch normalisation needs some samples in each
 STAGES = ("data", "train", "test", "detector", "demo", "report")
 
 
@@ -175,6 +176,29 @@ def run_all(
 def python(tool: str, *arguments: str) -> list[str]:
     """Command line of one of the project's tools."""
     return [sys.executable, str(ROOT / "tools" / tool), *arguments]
+
+
+def together() -> int:
+    """Processes that train one network on all cores."""
+    return min(len(cores()), _MOST_PROCESSES)
+
+
+def train_together(batch_size: int, overrides: Sequence[str], *arguments: str) -> list[str]:
+    """Command line of `tools/train.py` on all cores; its last arguments are `--cfg-options`.
+
+    Threads of one process would wait for one another at every layer; processes do once a step.
+
+    Args:
+        batch_size: Of the config, shared among the processes unless `overrides` set it.
+        overrides: Of the user.
+        *arguments: Of `train.py`.
+    """
+    command = python("train.py", "--launcher", "pytorch", *arguments)
+    if not any("batch_size" in override for override in overrides):
+        command.append(f"train_dataloader.batch_size={batch_size // together()}")
+    return [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={together()}", *command[1:]
+    ]  # fmt: skip
 
 
 def read_json(path: Path) -> Any:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ...utils.provenance import write_json
-from .settings import BGAUG, MODELS, START, Settings, bfloat16_is_fast, cores, python, read_json, run_all, share_cores
+from .settings import (
+    BGAUG,
+    MODELS,
+    START,
+    Settings,
+    bfloat16_is_fast,
+    python,
+    read_json,
+    run_all,
+    share_cores,
+    together,
+    train_together,
+)  # fmt: skip
 
 _BATCHES = 20  # timed, after as many to warm up
 _HEADROOM = 0.95  # of the time: checkpoints, and start-up, which the probe does not see
@@ -18,7 +29,6 @@ _HEADROOM = 0.95  # of the time: checkpoints, and start-up, which the probe does
 _START_SHARE = 0.6
 _PARALLEL = 0.85  # of its ideal speed, that data-parallel training on two cores reaches
 _BATCH = 32  # of the configs
-_MOST_PROCESSES = 4  # batch normalisation needs some samples in each
 
 
 def train_models(settings: Settings, say: Callable[[str], None]) -> None:
@@ -62,7 +72,7 @@ def _train(
         for name in ("trained.json", "metrics.json"):
             (settings.folder(model) / name).unlink(missing_ok=True)
     say(f"train: {' and '.join(models)}, {epochs} epochs of {settings.num} images, {wanted['amp']}")
-    took = run_all(commands, logs, _Progress(logs, say), _start_processes() if models == [START] else 1)
+    took = run_all(commands, logs, _Progress(logs, say), together() if models == [START] else 1)
     for model in models:
         write_json(
             settings.folder(model) / "trained.json",
@@ -72,23 +82,13 @@ def _train(
         say(f"train: {model} took {took[model] / 60:.1f} min")
 
 
-def _start_processes() -> int:
-    return min(len(cores()), _MOST_PROCESSES)
-
-
 def _command(settings: Settings, model: str, epochs: int, amp: str) -> list[str]:
     more = ["--amp", "bfloat16"] if amp == "bfloat16" else []
     options = [*settings.config_options(), f"train_cfg.max_epochs={epochs}"]
     if model != START:
         options.append(f"load_from={newest(settings.folder(START))}")
         return python("train.py", *settings.options(model), *more, "--cfg-options", *options)
-    # Threads of one process would wait for one another at every layer; processes do once a step.
-    processes = _start_processes()
-    if not any("batch_size" in override for override in settings.overrides):
-        options.append(f"train_dataloader.batch_size={_BATCH // processes}")
-    command = python("train.py", *settings.options(model), *more, "--launcher", "pytorch", "--cfg-options", *options)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    return [*launch, *command[1:]]
+    return train_together(_BATCH, settings.overrides, *settings.options(model), *more, "--cfg-options", *options)
 
 
 def newest(folder: Path) -> Path | None:

@@ -11,13 +11,26 @@ from typing import Any
 
 from ...engine.checkpoint import sha256
 from ...utils.provenance import write_json
-from .settings import BGAUG, ROOT, QuickstartError, Settings, bfloat16_is_fast, cores, python, read_json, run_all
+from .settings import (
+    BGAUG,
+    ROOT,
+    QuickstartError,
+    Settings,
+    bfloat16_is_fast,
+    cores,
+    python,
+    read_json,
+    run_all,
+    together,
+    train_together,
+)  # fmt: skip
 from .training import newest
 
 DETECTOR = "detector"
 _SCENES_A_TEST = 10
 _SIDE_PX = 320  # of a scene: the set's frames are half of InterHand2.6M's, and scenes go with them
 _PICTURES = 6  # of the demo
+_BATCH = 8  # of the config
 
 
 def detector_config() -> str:
@@ -44,7 +57,8 @@ def make_detector(settings: Settings, say: Callable[[str], None]) -> None:
         for name in ("trained.json", "metrics.json"):
             (folder / name).unlink(missing_ok=True)
         say(f"detector: training on {settings.num_scenes} scenes, from the backbone of {BGAUG}")
-        took = _run(settings, python("train.py", *options, *more), "train", say)
+        command = train_together(_BATCH, settings.detector_overrides, *options, *more)
+        took = _run(settings, command, "train", say, together())
         write_json(folder / "trained.json", {"asked": asked, "seconds": took})
         say(f"detector: took {took / 60:.1f} min")
     _test_detector(settings, say)
@@ -108,7 +122,7 @@ def demo_command(settings: Settings) -> list[str]:
     return [sys.executable, demo, configs[0], str(detector), configs[1], str(pose)]
 
 
-def _run(settings: Settings, command: list[str], step: str, say: Callable[[str], None]) -> float:
+def _run(settings: Settings, command: list[str], step: str, say: Callable[[str], None], processes: int = 1) -> float:
     log = settings.folder(DETECTOR) / f"{step}.log"
     begun, shown = time.monotonic(), time.monotonic()
 
@@ -118,4 +132,4 @@ def _run(settings: Settings, command: list[str], step: str, say: Callable[[str],
             shown = time.monotonic()
             say(f"{name}: running for {shown - begun:.0f} s")
 
-    return run_all({step: command}, {step: log}, tick)[step]
+    return run_all({step: command}, {step: log}, tick, processes)[step]
