@@ -1,4 +1,4 @@
-# RTMDet-tiny, one class "hand", 320 px, random initial weights: half an hour on two CPU cores.
+# RTMDet-tiny, one class "hand", 320 px, random initial weights. Not yet trained to its end; see README.md.
 # Better from a COCO checkpoint of the same network, where you have the file:
 #   --load-from rtmdet_tiny_coco.pth --cfg-options model.bbox_head.exp_on_reg=False
 _base_ = ["../_base_/detection.py"]
@@ -42,7 +42,7 @@ model = dict(
         stacked_convs=2,
         share_conv=True,
         pred_kernel_size=1,
-        exp_on_reg=True,  # learns sooner from random weights; COCO's checkpoint was trained without
+        exp_on_reg=True,  # no negative sides from random weights; COCO's checkpoint was trained without
         with_objectness=False,
         anchor_generator=dict(type="MlvlPointGenerator", offset=0, strides=[8, 16, 32]),
         bbox_coder=dict(type="DistancePointBBoxCoder", clip_border=False),

@@ -1,5 +1,5 @@
-# The smallest hand detector that works: the quick start's pose backbone (half-width ResNet-18) under RTMDet's head, 256 px.
-# It learns several times faster from the pose network's weights: --load-from work_dirs/quickstart/.../epoch_10.pth
+# A small hand detector: the quick start's pose backbone (half-width ResNet-18) under RTMDet's head, 256 px.
+# Starts from the pose network's weights, where you have them: --load-from work_dirs/quickstart/.../epoch_10.pth
 _base_ = ["../_base_/detection.py"]
 
 data_root = "data/quickstart_scenes"
