@@ -18,6 +18,7 @@ from interhand_mm.apis.report import metrics_report, metrics_table
 from interhand_mm.apis.test import run_test
 from interhand_mm.apis.train import train
 from interhand_mm.datasets.interhand import InterHandDataset
+from interhand_mm.engine.checkpoint import read_checkpoint
 from interhand_mm.errors import AnnotationError, CheckpointError, ConfigError
 from interhand_mm.structures.grouping import box_iou
 from interhand_mm.structures.results import Detections
@@ -216,7 +217,7 @@ def test_detector_configs_train_and_test(config, amp, scenes, tmp_path):
 
 
 def test_starting_from_other_classes_but_not_another_backbone(scenes, tmp_path, checkpoint):
-    state = torch.load(checkpoint, weights_only=False)
+    state = read_checkpoint(checkpoint)
     state["state_dict"]["bbox_head.rtm_cls.0.weight"] = torch.zeros(80, 64, 1, 1)  # as a COCO checkpoint's
     torch.save(state, tmp_path / "coco.pth")
     cfg = small(TINY, scenes, tmp_path)
