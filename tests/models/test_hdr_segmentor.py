@@ -6,7 +6,8 @@ from mmengine.structures import BaseDataElement
 
 from interhand_mm.engine.convert_hdr import wanted_shapes
 from interhand_mm.errors import ConfigError
-from interhand_mm.models.hdr.segmentor import MASKS, HandSegmentor, MixVisionTransformer, amodal_mask_loss, mirror_sides
+from interhand_mm.models.hdr.segmentor import HandSegmentor, MixVisionTransformer, amodal_mask_loss, mirror_sides
+from interhand_mm.structures.amodal import MASK_NAMES
 from tests import hdr_names
 
 
@@ -56,7 +57,7 @@ def test_branches_are_published_left_first_and_given_right_first():
             getattr(model.decode_head, f"conv_seg{branch}").bias.fill_(branch)
         out = model(torch.rand(1, 3, 32, 32))
     # Published: 1 left amodal, 2 left visible, 3 right amodal, 4 right visible.
-    assert MASKS == ("right_amodal", "right_visible", "left_amodal", "left_visible")
+    assert MASK_NAMES == ("right_amodal", "right_visible", "left_amodal", "left_visible")
     assert out[0, :, 0, 0, 0].tolist() == [3, 4, 1, 2]
 
 
@@ -105,7 +106,7 @@ def test_training_losses_ignore_masks_that_are_not_known():
     for sample in samples:
         sample.masks_valid[2] = 0
     losses = model(torch.rand(2, 3, 32, 32), samples, mode="loss")
-    assert set(losses) == {f"loss_{name}" for name in MASKS}
+    assert set(losses) == {f"loss_{name}" for name in MASK_NAMES}
     assert losses["loss_left_amodal"] == 0
     sum(losses.values()).backward()
     head = model.decode_head

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ...errors import ConfigError, DataContractError
 from ...registry import MODELS
+from ...structures.amodal import edit_masks
 from .inpaint_losses import (
     VGGFeatures,
     adversarial_loss,
@@ -69,12 +70,13 @@ def hole_masks(masks: Tensor, masks_valid: Tensor) -> dict[str, Tensor]:
     """
     amodal, visible, other_amodal, other_visible = masks.float().split(1, dim=1)
     known = (masks_valid[:, 2] > 0)[:, None, None, None]
-    other = torch.where(known, other_amodal, other_visible)
+    with_amodal = edit_masks(amodal, visible, other_amodal)
+    without = edit_masks(amodal, visible, other_amodal, other_visible)
     return {
-        "target_valid": 1 - amodal * (1 - visible),
-        "other_valid": 1 - (1 - amodal) * other,
-        "target_modal": amodal * visible,
-        "background_modal": (1 - torch.where(known, amodal, visible)) * (1 - other),
+        "target_valid": with_amodal.target_valid,
+        "other_valid": torch.where(known, with_amodal.background_valid, without.background_valid),
+        "target_modal": with_amodal.target,
+        "background_modal": torch.where(known, with_amodal.background, without.background),
     }
 
 
@@ -87,7 +89,7 @@ class InpaintPreprocessor(ImgDataPreprocessor):
 
         Args:
             data: `inputs` (3, H, W) a sample, and `data_samples` with `masks` (4, H, W) and `masks_valid` (4,) in
-                the order of `MASKS`, `clean` (2, 3, H, W) (right, left hand alone) where training, `target` 0.
+                the order of `MASK_NAMES`, `clean` (2, 3, H, W) (right, left hand alone) where training, `target` 0.
             training: As the parent's.
 
         Raises:

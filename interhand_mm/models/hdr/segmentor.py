@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from ...errors import ConfigError
 from ...registry import MODELS
+from ...structures.amodal import MASK_NAMES
 
-MASKS = ("right_amodal", "right_visible", "left_amodal", "left_visible")
 IGNORED = 255  # label of pixels that take no part
 _PUBLISHED_BRANCH = (3, 4, 1, 2)  # the published parameter names number the left hand's branches first
 _MIT_SIZES = {  # embed_dims, blocks a stage (SegFormer, table 6)
@@ -29,7 +29,7 @@ _MIT_SIZES = {  # embed_dims, blocks a stage (SegFormer, table 6)
 
 
 def mirror_sides(maps: Tensor) -> Tensor:
-    """Mirror (B, 4, ..., W) masks or logits in the order of `MASKS`: x flips and the hands swap."""
+    """Mirror (B, 4, ..., W) masks or logits in the order of `MASK_NAMES`: x flips and the hands swap."""
     return maps.flip(-1).roll(2, dims=1)
 
 
@@ -96,7 +96,7 @@ class AmodalMaskHead(BaseModule):
         )
         norm_cfg = norm_cfg or dict(type="BN")
         self.convs = nn.ModuleList(ConvModule(width, channels, 1, norm_cfg=norm_cfg) for width in in_channels)
-        for branch in range(1, len(MASKS) + 1):
+        for branch in range(1, len(MASK_NAMES) + 1):
             self.add_module(
                 f"fusion_conv{branch}", ConvModule(channels * len(in_channels), channels, 1, norm_cfg=norm_cfg)
             )
@@ -104,7 +104,7 @@ class AmodalMaskHead(BaseModule):
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, feats: list[Tensor]) -> Tensor:
-        """Backbone stages, the first (B, C, h, w), to logits (B, 4, 2, h, w) in the order of `MASKS`."""
+        """Backbone stages, the first (B, C, h, w), to logits (B, 4, 2, h, w) in the order of `MASK_NAMES`."""
         size = feats[0].shape[-2:]
         fused = torch.cat([_resize(conv(feat), size) for conv, feat in zip(self.convs, feats, strict=True)], dim=1)
         branches = []
@@ -145,7 +145,7 @@ class HandSegmentor(BaseModel):
 
         Args:
             inputs: (B, 3, H, W) normalised RGB.
-            data_samples: For "loss" with `masks` (4, H, W), 0 or 1, in the order of `MASKS` and `masks_valid` (4,),
+            data_samples: For "loss" with `masks` (4, H, W), 0 or 1, ordered as `MASK_NAMES`, and `masks_valid` (4,),
                 0 where a mask is not known. Predictions are added to them.
             mode: "tensor" gives logits (B, 4, 2, H/4, W/4); "loss" the losses; "predict" the samples with
                 `pred_masks` (4, H, W) uint8, 0 or 1, and `pred_scores` (4, H, W), the probability of hand.
@@ -171,4 +171,4 @@ class HandSegmentor(BaseModel):
         """`amodal_mask_loss` by name; their plain sum is the total. A mask that is not known takes no part."""
         masks, known = (torch.stack([sample.get(key) for sample in data_samples]) for key in ("masks", "masks_valid"))
         labels = masks.long().masked_fill(known[:, :, None, None] == 0, IGNORED)
-        return {f"loss_{name}": loss for name, loss in zip(MASKS, amodal_mask_loss(logits, labels), strict=True)}
+        return {f"loss_{name}": loss for name, loss in zip(MASK_NAMES, amodal_mask_loss(logits, labels), strict=True)}
