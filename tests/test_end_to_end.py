@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from interhand_mm.apis.eval_preds import evaluate_predictions
+from interhand_mm.apis.eval_preds import calibrate_handedness, evaluate_predictions
 from interhand_mm.apis.test import run_test
 from interhand_mm.apis.train import train
 from interhand_mm.engine.checkpoint import read_checkpoint
 from interhand_mm.errors import AnnotationError, BackgroundError, CheckpointError
+from interhand_mm.registry import DATASETS
 from interhand_mm.utils.config import DataOptions, load_config
+from interhand_mm.utils.predictions import load_predictions, save_predictions
 from tests.conftest import ROOT
 from tests.tiny import write_photographs, write_set
 
@@ -112,6 +115,27 @@ def test_metrics_file_and_saved_predictions_agree(data, trained, tmp_path):
     again = evaluate_predictions(config("internet", data, tmp_path), str(dump))
     for name, value in report["metrics"].items():
         assert again["metrics"][name] == pytest.approx(value, rel=1e-6), name
+
+
+def test_a_calibrated_checkpoint_differs_in_its_temperature_alone(data, trained, tmp_path):
+    cfg, mine = config("internet", data, tmp_path), tmp_path / "mine.pth"
+    shutil.copyfile(trained, mine)
+    run_test(cfg, str(mine), out=str(tmp_path / "metrics.json"), dump=str(tmp_path / "preds.npz"))
+    arrays = load_predictions(tmp_path / "preds.npz")
+    truth = DATASETS.build({**cfg.test_dataloader.dataset, "pipeline": []})
+    hands = np.stack([truth.get_data_info(i)["hand_type"].reshape(2) for i in range(6)])
+    # Right in nine of twelve hands and sure of all: the temperature whose confidence is 9/12 is ln(.9/.1) / ln(3).
+    arrays["hand_prob"] = np.where(hands > 0, 0.9, 0.1).astype(np.float32)
+    arrays["hand_prob"][:3, 0] = 1 - arrays["hand_prob"][:3, 0]
+    save_predictions(tmp_path / "preds.npz", arrays)
+    fit = calibrate_handedness(cfg, str(tmp_path / "preds.npz"), mine)
+    assert fit["temperature"] == pytest.approx(np.log(9) / np.log(3), abs=0.01)
+    assert fit["cross_entropy"] == pytest.approx(-0.75 * np.log(0.9) - 0.25 * np.log(0.1), abs=1e-4)
+    assert fit["cross_entropy_calibrated"] == pytest.approx(-0.75 * np.log(0.75) - 0.25 * np.log(0.25), abs=1e-4)
+    before, after = read_checkpoint(trained), read_checkpoint(mine)
+    assert after["meta"].pop("handedness_temperature") == fit["temperature"]
+    assert after["meta"] == before["meta"]
+    assert all(torch.equal(value, before["state_dict"][name]) for name, value in after["state_dict"].items())
 
 
 def test_background_config_prints_the_ratio(data, trained, tmp_path):

@@ -1,6 +1,7 @@
 """Compute the metrics from saved predictions, without a network.
 
 python tools/eval_preds.py configs/internet.py preds.npz --data-root DIR --out metrics.json
+python tools/eval_preds.py configs/internet.py preds_val.npz --data-root DIR --split val --calibrate epoch_20.pth
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ def parse_args() -> argparse.Namespace:
     add_config_options(parser)
     parser.add_argument("predictions", help="the file of tools/test.py --dump")
     parser.add_argument("--out", metavar="FILE", help="metrics.json")
+    parser.add_argument(
+        "--calibrate", metavar="CHECKPOINT", help="write its handedness temperature into it"
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.eval_preds import evaluate_predictions
+    from interhand_mm.apis.eval_preds import calibrate_handedness, evaluate_predictions
     from interhand_mm.apis.report import metrics_table
     from interhand_mm.utils.provenance import write_json
 
@@ -28,6 +32,12 @@ def main() -> None:
     print(metrics_table(report))
     if args.out:
         write_json(args.out, report)
+    if args.calibrate:
+        fit = calibrate_handedness(config_of(args), args.predictions, args.calibrate)
+        print(
+            f"handedness of {args.calibrate}: temperature {fit['temperature']:.3f}, cross entropy "
+            f"{fit['cross_entropy']:.4f} -> {fit['cross_entropy_calibrated']:.4f}"
+        )
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 from mmengine.config import Config
 
@@ -72,13 +75,29 @@ def config_of(args: argparse.Namespace) -> Config:
     return cfg
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: what a scheduler sends before it kills. Ends a tool as Ctrl-C does, its files closed."""
+
+
 def run(main: Callable[[], None]) -> None:
-    """Run a tool: errors made on purpose end it with their message and exit code 2, Ctrl-C with 130, no traceback."""
+    """Run a tool and end it without a traceback: exit code 2 for errors made on purpose, 130 Ctrl-C, 143 SIGTERM."""
+    owner = os.getpid()
+
+    def terminate(number: int, _: FrameType | None) -> None:
+        if os.getpid() == owner:
+            raise Terminated
+        # A forked worker has this handler too; it has no files to close.
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         main()
     except InterHandError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("stopped; what was finished is kept", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(143 if isinstance(stop, Terminated) else 130)
+    finally:
+        signal.signal(signal.SIGTERM, before)

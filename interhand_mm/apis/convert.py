@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any
-
-import torch
-
 from ..engine import convert as names
-from ..engine.checkpoint import read_checkpoint
+from ..engine.checkpoint import read_checkpoint, write_checkpoint
 from ..engine.convert_hdr import from_hdr, to_hdr
 from ..utils.config import load_config
 from .launch import build_model
@@ -35,7 +29,7 @@ def convert(src: str, dst: str, source: str | None, target: str | None, config: 
         wanted = build_model(load_config(config)).state_dict()
         read = {"official": names.from_official, "mmpose": names.from_mmpose}[source or "official"]
         converted = read(checkpoint, wanted)
-    save_checkpoint(dst, converted)
+    write_checkpoint(dst, converted)
     return len(converted.get("state_dict", converted.get("network", {})))
 
 
@@ -60,16 +54,5 @@ def convert_hdr(src: str, dst: str, back: bool = False, discriminator: str | Non
         others = [read_checkpoint(discriminator)] if discriminator else []
         files = {dst: from_hdr(checkpoint, *others)}
     for path, converted in files.items():
-        save_checkpoint(path, converted)
+        write_checkpoint(path, converted)
     return sum(len(converted["state_dict"]) for converted in files.values())
-
-
-def save_checkpoint(path: str, checkpoint: dict[str, Any]) -> None:
-    """Write a checkpoint atomically."""
-    temporary = Path(f"{path}.{os.getpid()}.tmp")
-    temporary.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        torch.save(checkpoint, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
+from ..engine.checkpoint import read_checkpoint, write_checkpoint
 from ..errors import EvaluationError
 from ..evaluation.metrics.base import SCALARS, TRUTH
 from ..registry import DATASETS, METRICS
 from ..utils.predictions import load_predictions
 from ..utils.provenance import provenance
+from .inference.handedness import calibrate, cross_entropy
 from .report import metrics_report
 from .test import ORIGINAL, collect
 
@@ -26,14 +29,7 @@ def evaluate_predictions(cfg: Config, predictions: str) -> dict[str, Any]:
     Raises:
         EvaluationError: The file's samples are not the set's, in its order.
     """
-    init_default_scope(cfg.default_scope)
-    arrays = load_predictions(predictions)
-    dataset = DATASETS.build({**cfg.test_dataloader.dataset, "pipeline": []})
-    if len(dataset) != len(arrays["ann_id"]):
-        raise EvaluationError(
-            f"{predictions}: samples", got=len(arrays["ann_id"]), want=len(dataset),
-            mend="give the --data-root, --split and --annot-subset that the predictions were made with",
-        )  # fmt: skip
+    dataset, arrays = _read(cfg, predictions)
     metrics = [METRICS.build(metric) for metric in cfg.test_evaluator]
     for start in tqdm(range(0, len(dataset), _CHUNK), desc="evaluating", disable=len(dataset) < 10 * _CHUNK):
         batch = [_sample(dataset, arrays, i) for i in range(start, min(start + _CHUNK, len(dataset)))]
@@ -45,6 +41,51 @@ def evaluate_predictions(cfg: Config, predictions: str) -> dict[str, Any]:
     report = collect(numbers, metrics)
     origin = provenance(config=str(cfg.filename), predictions=str(predictions))
     return metrics_report({ORIGINAL: report}, dataset, origin)
+
+
+def calibrate_handedness(cfg: Config, predictions: str, checkpoint: str | Path) -> dict[str, float]:
+    """Fit the temperature of the hands' probabilities and write it into the checkpoint, for the inferencer.
+
+    Args:
+        cfg: Of a set that the checkpoint was not trained on; the validation set, if the test set is to stay unseen.
+        predictions: preds.npz of that set.
+        checkpoint: This project's file, rewritten at once or not at all.
+
+    Returns:
+        temperature, and cross_entropy and cross_entropy_calibrated: nats a hand, before and after.
+
+    Raises:
+        EvaluationError: The samples are not the set's, or none says which hands it shows.
+        CheckpointError: The file is not a checkpoint.
+    """
+    dataset, arrays = _read(cfg, predictions)
+    truth = [_sample(dataset, arrays, i) for i in range(len(dataset))]
+    known = np.array([bool(sample["hand_type_valid"]) for sample in truth])
+    if not known.any():
+        raise EvaluationError("handedness", got="no sample says which hands it shows", want="one or more")
+    hand_type = np.stack([np.asarray(sample["gt_instances"]["hand_type"]).reshape(2) for sample in truth])[known]
+    hand_prob = arrays["hand_prob"][known]
+    temperature = calibrate(hand_prob, hand_type)
+    weights = read_checkpoint(checkpoint)
+    weights["meta"] = {**(weights.get("meta") or {}), "handedness_temperature": temperature}
+    write_checkpoint(checkpoint, weights)
+    return {
+        "temperature": temperature,
+        "cross_entropy": cross_entropy(hand_prob, hand_type, 1.0),
+        "cross_entropy_calibrated": cross_entropy(hand_prob, hand_type, temperature),
+    }
+
+
+def _read(cfg: Config, predictions: str) -> tuple[Any, dict[str, np.ndarray]]:
+    init_default_scope(cfg.default_scope)
+    arrays = load_predictions(predictions)
+    dataset = DATASETS.build({**cfg.test_dataloader.dataset, "pipeline": []})
+    if len(dataset) != len(arrays["ann_id"]):
+        raise EvaluationError(
+            f"{predictions}: samples", got=len(arrays["ann_id"]), want=len(dataset),
+            mend="give the --data-root, --split and --annot-subset that the predictions were made with",
+        )  # fmt: skip
+    return dataset, arrays
 
 
 def _sample(dataset: Any, arrays: dict[str, np.ndarray], i: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import types
@@ -276,6 +277,26 @@ def test_exit_codes(capsys):
         assert stop.value.code == code
     cli.run(lambda: None)
     assert "InputError: no such file" in capsys.readouterr().err
+
+
+def test_a_terminated_demo_keeps_what_was_done(tmp_path, made):
+    """SIGTERM is what a scheduler sends: the files are finished as after Ctrl-C, and the exit code says why."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    class Sends(Clip):
+        def __iter__(self):
+            for i, frame in enumerate(super().__iter__()):
+                if i == 5:
+                    signal.raise_signal(signal.SIGTERM)
+                yield frame
+
+    with pytest.raises(SystemExit) as stop:
+        cli.run(lambda: run_demo(made, Sends(), tmp_path))
+    assert stop.value.code == 143
+    content = read_json(tmp_path / "clip.json")
+    assert (content["num_frames"], content["complete"]) == (3, False)
+    assert not list(tmp_path.glob(".part*"))
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize("script", ["topdown_demo", "webcam_demo"])

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from interhand_mm.apis.convert import convert, save_checkpoint
+from interhand_mm.apis.convert import convert
 from interhand_mm.apis.launch import build_model
-from interhand_mm.engine.checkpoint import check_fits, read_checkpoint
+from interhand_mm.engine.checkpoint import check_fits, read_checkpoint, write_checkpoint
 from interhand_mm.engine.convert import from_official
 from interhand_mm.errors import CheckpointError
 from interhand_mm.utils.config import load_config
@@ -175,5 +175,5 @@ def test_cut_short_and_missing(official, tmp_path):
 
 def test_saving_leaves_nothing_behind_on_failure(tmp_path):
     with pytest.raises(Exception):  # noqa: B017, PT011  (whatever pickling a lambda raises)
-        save_checkpoint(str(tmp_path / "x.pth"), {"f": lambda: 0})
+        write_checkpoint(str(tmp_path / "x.pth"), {"f": lambda: 0})
     assert not list(tmp_path.glob("x.pth*"))

@@ -21,7 +21,7 @@ def at_temperature(hand_prob: np.ndarray, temperature: float) -> np.ndarray:
 def calibrate(hand_prob: np.ndarray, hand_type: np.ndarray) -> float:
     """Temperature scaling (Guo et al., ICML 2017): the temperature with the lowest cross entropy.
 
-    Put it into a checkpoint's meta as "handedness_temperature" and inference uses it.
+    `tools/eval_preds.py --calibrate` writes it into a checkpoint's meta as "handedness_temperature"; inference uses it.
 
     Args:
         hand_prob: (N, 2) probabilities of right and left, of samples the network was not trained on.
@@ -31,11 +31,16 @@ def calibrate(hand_prob: np.ndarray, hand_type: np.ndarray) -> float:
         The temperature; above 1 where the network is too sure of itself. Between 0.05 and 20.
     """
 
-    def cross_entropy(log_temperature: float) -> float:
-        prob = np.clip(at_temperature(hand_prob, np.exp(log_temperature)), _EPSILON, 1 - _EPSILON)
-        return float(-np.where(hand_type > 0, np.log(prob), np.log(1 - prob)).mean())
+    def loss(log_temperature: float) -> float:
+        return cross_entropy(hand_prob, hand_type, float(np.exp(log_temperature)))
 
-    return float(np.exp(minimize_scalar(cross_entropy, bounds=np.log((0.05, 20.0)), method="bounded").x))
+    return float(np.exp(minimize_scalar(loss, bounds=np.log((0.05, 20.0)), method="bounded").x))
+
+
+def cross_entropy(hand_prob: np.ndarray, hand_type: np.ndarray, temperature: float) -> float:
+    """Mean cross entropy a hand, nats, of probabilities brought to a temperature; shapes as in `calibrate`."""
+    prob = np.clip(at_temperature(hand_prob, temperature), _EPSILON, 1 - _EPSILON)
+    return float(-np.where(hand_type > 0, np.log(prob), np.log(1 - prob)).mean())
 
 
 def decide_presence(hand_prob: np.ndarray, num_hands: int | None) -> tuple[Presence, Presence]:
