@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -119,6 +120,28 @@ def test_detector_and_demo_are_on_the_page(finished):
         assert picture.with_suffix(".html").is_file()
         assert json.loads(picture.with_suffix(".json").read_text())["complete"] is True
     assert any(demo["command"] in line for line in said)
+
+
+def test_heads_are_compared_at_equal_time_and_join_the_page(finished):
+    settings, _ = finished
+    short = replace(settings, overrides=("train_dataloader.batch_size=8",))
+    said: list[str] = []
+    try:
+        run_stages(short, "heads", said.append)
+        run_stages(settings, "report", said.append)
+        rows = json.loads((settings.out / "heads.json").read_text())["rows"]
+        page = (settings.out / "report.html").read_text()
+        for row, head in zip(rows, ("marginal", "volume"), strict=True):
+            numbers = json.loads((settings.out / "heads" / head / "metrics.json").read_text())["metrics"]
+            assert row["all"] == numbers["MPJPE/all"]
+            assert f"{numbers['MPJPE/all']:.2f}" in page
+            assert row["samples"] % settings.num == 0
+        assert rows[0]["samples"] >= rows[1]["samples"] > 0  # marginals are the faster ones
+        said.clear()
+        run_stages(short, "heads", said.append)
+        assert said == ["heads: are compared"]
+    finally:
+        (settings.out / "heads.json").unlink(missing_ok=True)
 
 
 def test_subjects_and_photographs_are_disjoint(finished):

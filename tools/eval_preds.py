@@ -16,9 +16,7 @@ def parse_args() -> argparse.Namespace:
     add_config_options(parser)
     parser.add_argument("predictions", help="the file of tools/test.py --dump")
     parser.add_argument("--out", metavar="FILE", help="metrics.json")
-    parser.add_argument(
-        "--calibrate", metavar="CHECKPOINT", help="write its handedness temperature into it"
-    )
+    parser.add_argument("--calibrate", metavar="CHECKPOINT", help="write its handedness temperature into it")
     return parser.parse_args()
 
 

@@ -2,6 +2,7 @@
 
     python tools/quickstart.py                  # all stages; again: only what is missing
     python tools/quickstart.py train --minutes 20
+    python tools/quickstart.py heads            # besides: marginals and a volume for equally long
     python tools/quickstart.py report
 
 Everything it says is read from the metrics.json and preds.npz that the runs wrote; the page is OUT/report.html.
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from interhand_mm.apis.cli import add_config_options, config_of, run
 
-STAGES = ("data", "train", "test", "detector", "demo", "report", "all")
+STAGES = ("data", "train", "test", "detector", "demo", "report", "all", "heads")
 
 
 def probe(arguments: list[str]) -> None:

@@ -46,6 +46,7 @@ def write_report(settings: Settings, say: Callable[[str], None]) -> None:
         "synthesis": read_json(settings.data / "report.json"),
         "detector": read_json(settings.folder("detector") / "metrics.json"),  # None where the stage did not run
         "demo": read_json(settings.out / "demo" / "demo.json"),
+        "heads": read_json(settings.out / "heads.json"),  # likewise
         "provenance": provenance(seed=settings.seed),
     }
     write_json(settings.out / "report.json", content)
@@ -126,6 +127,16 @@ picture: <code>{escape(content["demo"]["command"])} --input PICTURE --out-dir OU
 {pictures}"""
 
 
+def _heads(content: dict[str, Any]) -> str:
+    """The comparison of heads, where its stage ran."""
+    if content["heads"] is None:
+        return ""
+    columns = {"head": "head", "seconds": "seconds", "samples": "samples", **{c: c for c in COLUMNS}}
+    return f"""<h2>Marginals or a volume, at equal time</h2>
+<p>The same backbone and data without photographs, from random weights, a core each at once; original test set.</p>
+{html_table(columns, content["heads"]["rows"])}"""
+
+
 def page(settings: Settings, content: dict[str, Any], metrics: dict[str, Any], jpeg: bytes) -> str:
     """The page, self-contained."""
     charts = "".join(chart_of(settings, list(MODELS), LABELS, name, title) for name, title in _CURVES.items())
@@ -148,6 +159,7 @@ photographs (augmented). MPJPE and MRRPE in mm, wrists and boxes given; all data
 <p>{escape(LABELS["marginal_bgaug"])}, augmented set; errors are means over a sample's joints.</p>
 <img alt="predictions" src="data:image/jpeg;base64,{picture}">
 {_wild(content)}
+{_heads(content)}
 <h2>Where this comes from</h2>{_about(settings, content, metrics)}
 </body></html>
 """

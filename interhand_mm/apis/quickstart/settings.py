@@ -20,7 +20,8 @@ PLAIN, BGAUG = "marginal", "marginal_bgaug"
 MODELS = {PLAIN: "without backgrounds", BGAUG: "with backgrounds"}
 START = "start"  # the part of their training that both share
 _MOST_PROCESSES = 4  # batch normalisation needs some samples in each
-STAGES = ("data", "train", "test", "detector", "demo", "report")
+STAGES = ("data", "train", "test", "detector", "demo", "report")  # of "all"
+EXTRAS = ("heads",)  # only by name
 
 
 class QuickstartError(InterHandError):

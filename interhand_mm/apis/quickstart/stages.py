@@ -9,7 +9,7 @@ from .settings import STAGES, Settings
 
 
 def run_stages(settings: Settings, stage: str, say: Callable[[str], None]) -> None:
-    """Run one stage, or "all"."""
+    """Run one stage of `STAGES` or `EXTRAS`, or "all" of the former."""
     for name in STAGES if stage == "all" else (stage,):
         if name == "data":
             make_data(settings, say)
@@ -29,6 +29,10 @@ def run_stages(settings: Settings, stage: str, say: Callable[[str], None]) -> No
             from .wild import run_demo_stage
 
             run_demo_stage(settings, say)
+        elif name == "heads":
+            from .heads import compare_heads
+
+            compare_heads(settings, say)
         else:
             from .page import write_report
 

@@ -72,7 +72,7 @@ def _train(
         for name in ("trained.json", "metrics.json"):
             (settings.folder(model) / name).unlink(missing_ok=True)
     say(f"train: {' and '.join(models)}, {epochs} epochs of {settings.num} images, {wanted['amp']}")
-    took = run_all(commands, logs, _Progress(logs, say), together() if models == [START] else 1)
+    took = run_all(commands, logs, Progress(logs, say), together() if models == [START] else 1)
     for model in models:
         write_json(
             settings.folder(model) / "trained.json",
@@ -162,7 +162,7 @@ def probe(cfg: Any, amp: str) -> dict[str, float]:
 _LINE = re.compile(r"Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\].*?eta: (\S+).*?\bloss: ([\d.naif]+)")
 
 
-class _Progress:
+class Progress:
     """Shows, some seconds apart, where every running training is, read from its log."""
 
     def __init__(self, logs: dict[str, Path], say: Callable[[str], None], every: float = 20.0) -> None:
@@ -170,6 +170,7 @@ class _Progress:
         self.shown = dict.fromkeys(logs, time.monotonic())
 
     def __call__(self, name: str) -> None:
+        """`run_all`'s tick."""
         if time.monotonic() - self.shown[name] < self.every:
             return
         self.shown[name] = time.monotonic()
