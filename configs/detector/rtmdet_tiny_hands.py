@@ -1,4 +1,4 @@
-# RTMDet-tiny, one class "hand", 320 px, random initial weights. Not yet trained to its end; see README.md.
+# RTMDet-tiny, one class "hand", 192 px, random initial weights.
 # Better from a COCO checkpoint of the same network, where you have the file:
 #   --load-from rtmdet_tiny_coco.pth --cfg-options model.bbox_head.exp_on_reg=False
 _base_ = ["../_base_/detection.py"]
@@ -60,7 +60,7 @@ model = dict(
 )
 
 train_dataloader = dict(batch_size=8)
-train_cfg = dict(by_epoch=True, max_epochs=4)
+train_cfg = dict(by_epoch=True, max_epochs=12)
 optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.05),

@@ -1,4 +1,4 @@
-# A small hand detector: the quick start's pose backbone (half-width ResNet-18) under RTMDet's head, 256 px.
+# A small hand detector: the quick start's pose backbone (half-width ResNet-18) under RTMDet's head, 192 px.
 # Starts from the pose network's weights, where you have them: --load-from work_dirs/quickstart/.../epoch_10.pth
 _base_ = ["../_base_/detection.py"]
 
@@ -43,24 +43,8 @@ model = dict(
         nms_pre=1000, min_bbox_size=0, score_thr=0.001, nms=dict(type="nms", iou_threshold=0.65), max_per_img=100
     ),
 )
-input_size = (256, 256)
-train_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="LoadAnnotations", with_bbox=True),
-    dict(type="RandomResize", scale=input_size, ratio_range=(0.8, 1.0), keep_ratio=True, clip_object_border=False),
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="Pad", size=input_size, pad_val=dict(img=(114, 114, 114))),
-    dict(type="PackDetInputs"),
-]
-test_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="Resize", scale=input_size, keep_ratio=True, clip_object_border=False),
-    dict(type="Pad", size=input_size, pad_val=dict(img=(114, 114, 114))),
-    dict(type="LoadAnnotations", with_bbox=True),
-    dict(type="PackDetInputs", meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "instances")),
-]
-train_dataloader = dict(batch_size=8, num_workers=0, persistent_workers=False, dataset=dict(pipeline=train_pipeline))
-test_dataloader = dict(num_workers=0, dataset=dict(pipeline=test_pipeline))
+train_dataloader = dict(batch_size=16, num_workers=0, persistent_workers=False)
+test_dataloader = dict(num_workers=0)
 train_cfg = dict(by_epoch=True, max_epochs=4)
 optim_wrapper = dict(
     type="OptimWrapper",

@@ -30,7 +30,7 @@ DETECTOR = "detector"
 _SCENES_A_TEST = 10
 _SIDE_PX = 320  # of a scene: the set's frames are half of InterHand2.6M's, and scenes go with them
 _PICTURES = 6  # of the demo
-_BATCH = 8  # of the config
+_BATCH = 16  # of the config
 
 
 def detector_config() -> str:
