@@ -45,7 +45,7 @@ model = dict(
 )
 train_dataloader = dict(batch_size=16, num_workers=0, persistent_workers=False)
 test_dataloader = dict(num_workers=0)
-train_cfg = dict(by_epoch=True, max_epochs=4)
+train_cfg = dict(by_epoch=True, max_epochs=6)
 optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.02),
