@@ -1,7 +1,7 @@
 # mmpose's ResNet-50 and HeatmapHead (SimpleBaselines) in the U-Net's place: same data, crops, schedule and metrics.
 # Any of mmpose's 2D heads goes in like this: its codec as `codec`, the same codec as the packer's `encoder`,
 # and its loss named with its scope (mmpose's defaults have none).
-_base_ = ["unet_freihand_all.py"]
+_base_ = ["unet_freihand.py"]
 
 codec = dict(_delete_=True, type="mmpose.MSRAHeatmap", input_size=(256, 256), heatmap_size=(64, 64), sigma=2.0)
 model = dict(
@@ -30,4 +30,5 @@ train_pipeline = [
     dict(type="ChannelJitter", low=0.8, high=1.2),
     dict(type="PackHand2DInputs", encoder=codec),  # mmpose's heads read dense targets
 ]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(dataset=dict(versions=("gs", "hom", "sample", "auto"), pipeline=train_pipeline))
+train_cfg = dict(max_epochs=100)

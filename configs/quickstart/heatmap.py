@@ -1,5 +1,5 @@
 # mmpose's ResNet and HeatmapHead in the U-Net's place, on the data of unet_all.py: what the U-Net is compared with.
-_base_ = ["unet_all.py"]
+_base_ = ["unet.py"]
 
 codec = dict(heatmap_size=(16, 16), sigma=1.0)
 model = dict(

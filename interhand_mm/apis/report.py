@@ -58,8 +58,6 @@ def _cell(value: float | None, digits: int = 2) -> str:
 def metrics_table(report: dict[str, Any], width: int = 110) -> str:
     """Print a report as text: a row a set and protocol, and the variants' ratios below."""
     protocol = report["protocol"]
-    if "MPJPE/all" not in report["metrics"]:
-        return _text(_plain_table(report), width)
     title = f"mm; box: {protocol['box']}, depth: {protocol['depth']}"
     if boxes := report["counts"].get("boxes"):
         title += f"\nover the {boxes['found']} of {boxes['annotations']} annotations whose hands were found "
@@ -88,22 +86,6 @@ def metrics_table(report: dict[str, Any], width: int = 110) -> str:
             _cell(ratios.get("MRRPE"), 3),
             _cell(ratios.get("HandednessAccuracy"), 3),
         )
-    return _text(table, width)
-
-
-def _plain_table(report: dict[str, Any]) -> Table:
-    """A row a set, a column a number, of metrics that have no protocols."""
-    table = Table(title=f"box: {report['protocol']['box']}", title_justify="left")
-    table.add_column("set")
-    for name in report["metrics"]:
-        table.add_column(name, justify="right")
-    sets = {"original": report["metrics"], **{n: v["metrics"] for n, v in report["variants"].items()}}
-    for name, metrics in sets.items():
-        table.add_row(name, *(_cell(metrics.get(key), 4) for key in report["metrics"]))
-    return table
-
-
-def _text(table: Table, width: int) -> str:
     text = io.StringIO()
     Console(file=text, width=width).print(table)
     return text.getvalue()
