@@ -249,9 +249,7 @@ def test_green_screen_is_green_uneven_and_the_same_for_everyone(tiny, tmp_path):
     photographs = dict(
         type="RandomBackgroundReplace", prob=1.0, mask="file", backgrounds=str(write_photographs(tmp_path / "p"))
     )
-    dataset.pipeline.transforms.append(
-        __import__("interhand_mm.registry", fromlist=["x"]).TRANSFORMS.build(photographs)
-    )
+    dataset.pipeline.transforms.append(TRANSFORMS.build(photographs))
     over = dataset[0]
     behind = over["img"][over["background_alpha"] == 255].astype(int)
     assert (behind[:, 1] > behind[:, [0, 2]].max(1) + 15).mean() < 0.9
