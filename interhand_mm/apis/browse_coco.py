@@ -12,10 +12,10 @@ import numpy as np
 
 from ..errors import ConfigError
 from ..utils.images import read_image
-from ..visualization.overlay import contact_sheet, draw_label
+from ..visualization.overlay import contact_sheet
 from ..visualization.text import draw_text
 
-_TILE_PX = (480, 320)  # width, height at most
+_TILE_PX, _TITLE_PX = (480, 300), 26  # width and height at most of a picture, and the strip above it
 _COLORS = ((60, 200, 255), (255, 170, 60), (120, 220, 90), (210, 110, 240))  # BGR, a category each
 _IGNORED = (150, 150, 150)
 
@@ -59,7 +59,8 @@ def _tile(picture: np.ndarray, hands: list[dict[str, Any]], names: dict[int, str
         x, y, w, h = np.rint(np.array(hand["bbox"]) * scale).astype(int).tolist()
         cv2.rectangle(drawn, (x, y), (x + w - 1, y + h - 1), color, 2)
         if len(names) > 1:
-            draw_text(drawn, names[hand["category_id"]], max(x, 0), max(y - 18, 20), 12, color)
-    tile = np.zeros((_TILE_PX[1], _TILE_PX[0], 3), np.uint8)
-    tile[: drawn.shape[0], : drawn.shape[1]] = drawn
-    return draw_label(tile, f"{title} · {len(hands)} hands")
+            draw_text(drawn, names[hand["category_id"]], max(x, 0), max(y - 20, 0), 12, color)
+    tile = np.zeros((_TITLE_PX + _TILE_PX[1], _TILE_PX[0], 3), np.uint8)
+    tile[_TITLE_PX:][: drawn.shape[0], : drawn.shape[1]] = drawn
+    draw_text(tile, f"{title} · {len(hands)} hands", 0, 0, 15)
+    return tile

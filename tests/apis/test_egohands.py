@@ -253,7 +253,7 @@ def test_tool_browse_one_epoch_and_ap(tmp_path):
         return cfg
 
     sheet = browse(config(), "train", num=4, seed=0)
-    assert sheet.shape == (2 * 326 + 6, 3 * 486 + 6, 3)
+    assert sheet.shape == (2 * 332 + 6, 3 * 486 + 6, 3)
     assert sheet.std() > 20
     runner = train(config())
     assert runner.iter == 2
