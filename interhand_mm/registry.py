@@ -7,7 +7,7 @@ Importing it is cheap: the modules under `locations` load when a config first as
 from __future__ import annotations
 
 import mmengine.registry as mmengine
-import mmpose.registry  # noqa: F401  (makes the scope 'mmpose' known to the root registries)
+import mmpose.registry  # also makes the scope 'mmpose' known to the root registries
 from mmengine.registry import Registry
 
 _SCOPE = "interhand_mm"
@@ -44,5 +44,6 @@ _EMPTY = [
         mmengine.STRATEGIES,
         mmengine.VISBACKENDS,
         mmengine.WEIGHT_INITIALIZERS,
+        mmpose.registry.KEYPOINT_CODECS,
     )
 ]

@@ -1,6 +1,7 @@
 # Faster R-CNN, ResNet-50 FPN, for EgoHands: 10 epochs of SGD from a COCO checkpoint (--load-from), one class "hand".
-# EgoHands' own four: --cfg-options model.roi_head.bbox_head.num_classes=4 and in each data set
-# metainfo.classes="('myleft','myright','yourleft','yourright')". Files: see README.md beside this file.
+# Data: tools/prepare_egohands.py. EgoHands' own four classes: --cfg-options model.roi_head.bbox_head.num_classes=4 and
+# in each data set metainfo.classes="('myleft','myright','yourleft','yourright')" and
+# ann_file=annotations/coco/sides_{train,test}.json.
 _base_ = ["../_base_/detection.py"]
 
 data_root = "data/EgoHands"
@@ -79,8 +80,8 @@ test_pipeline = [
     dict(type="LoadAnnotations", with_bbox=True),
     dict(type="PackDetInputs", meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "instances")),
 ]
-train_dataloader = dict(batch_size=2, num_workers=2, dataset=dict(pipeline=train_pipeline))
-test_dataloader = dict(batch_size=1, num_workers=2, dataset=dict(pipeline=test_pipeline))
+train_dataloader = dict(batch_size=2, num_workers=2, dataset=dict(data_prefix=dict(img=""), pipeline=train_pipeline))
+test_dataloader = dict(batch_size=1, num_workers=2, dataset=dict(data_prefix=dict(img=""), pipeline=test_pipeline))
 
 train_cfg = dict(by_epoch=True, max_epochs=10)
 # 0.02 is for 8 GPUs of 2 images; this is for one. With more: --cfg-options auto_scale_lr.enable=True

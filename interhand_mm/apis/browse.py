@@ -13,9 +13,12 @@ from mmengine.registry import init_default_scope
 from ..errors import ConfigError
 from ..registry import DATASETS
 from ..structures.camera import apply_affine, compose_affine, invert_affine
+from ..utils.config import is_detector
 from ..utils.images import read_image
 from ..visualization.amodal import amodal_tile
 from ..visualization.overlay import contact_sheet, draw_hands, draw_label
+from .browse_coco import browse_coco
+from .detection import check_coco
 
 LOADERS = {"train": "train_dataloader", "val": "val_dataloader", "test": "test_dataloader"}
 STAGES = ("before", "after", "both")
@@ -32,7 +35,7 @@ def browse(
     columns: int | None = None,
     stage: str = "both",
 ) -> np.ndarray:
-    """Draw a contact sheet of samples as they come out of the pipeline.
+    """Draw a contact sheet of samples as they come out of the pipeline; of a detector's data, see `browse_coco`.
 
     A sample is up to three squares: *before*, the frame with its annotated joints and the crop's outline;
     *after*, the crop with the joints that count as targets, and the same crop bare, as the network sees it, with
@@ -52,10 +55,13 @@ def browse(
     Returns:
         (H, W, 3) uint8 BGR.
     """
-    init_default_scope(cfg.get("default_scope", "interhand_mm"))
     loader = cfg[LOADERS[phase]]
     if loader is None:
         raise ConfigError(f"this config has no {LOADERS[phase]}", mend="--phase with another set")
+    if is_detector(cfg):
+        check_coco(cfg)
+        return browse_coco(loader["dataset"], num, columns or 3)
+    init_default_scope(cfg.get("default_scope", "interhand_mm"))
     if variant is not None:
         from .test import with_variant
 

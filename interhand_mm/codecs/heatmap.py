@@ -11,6 +11,12 @@ from torch import Tensor
 PEAK = 255.0  # height of InterNet's targets (datasets.md 2.3)
 
 
+def gaussian_axis(positions: Tensor, length: int, sigma: float) -> Tensor:
+    """``exp(-(i - position)^2 / (2 sigma^2))`` for i = 0 .. length - 1: positions (...) to (..., length)."""
+    grid = torch.arange(length, dtype=positions.dtype, device=positions.device)
+    return torch.exp((grid - positions[..., None]).square() / (-2 * sigma * sigma))
+
+
 def gaussian_axes(bins: Tensor, size: tuple[int, int, int], sigma: float) -> tuple[Tensor, Tensor, Tensor]:
     """The three factors whose outer product, times `PEAK`, is the target Gaussian.
 
@@ -24,11 +30,8 @@ def gaussian_axes(bins: Tensor, size: tuple[int, int, int], sigma: float) -> tup
     Returns:
         (..., W), (..., H) and (..., D), in the dtype of `bins`.
     """
-    axes = []
-    for axis, length in enumerate(size):
-        grid = torch.arange(length, dtype=bins.dtype, device=bins.device)
-        axes.append(torch.exp((grid - bins[..., axis, None]).square() / (-2 * sigma * sigma)))
-    return axes[0], axes[1], axes[2]
+    x, y, z = (gaussian_axis(bins[..., axis], length, sigma) for axis, length in enumerate(size))
+    return x, y, z
 
 
 def gaussian_volume(bins: Tensor, size: tuple[int, int, int], sigma: float) -> Tensor:

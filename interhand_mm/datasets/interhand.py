@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from ..registry import DATASETS
 from ..structures.camera import camera_to_pixel, square_bbox, world_to_camera
 from ..structures.joints import LEFT_WRIST, OWN_WRIST, RIGHT_WRIST, WRISTS
 from .base import HandDataset
+from .blocklist import read_blocklist
 from .boxes import read_boxes
 from .index import (
+    HAND_TYPES,
     HandIndex,
     ProblemKind,
     find_annotations,
@@ -41,6 +44,9 @@ class InterHandDataset(HandDataset):
         rootnet_file: RootNet's output; None looks in `rootnet_output/`.
         fps: 5 or 30, to choose RootNet's file.
         ann_ids_file: Text file with one annotation id a line: only those samples (the H subset, say).
+        hand_types: Of "right", "left" and "interacting": only those samples.
+        blocklist: File of `tools/prepare_interhand26m.py`, "<split>/<file name>" a line: those images are left out and
+            counted in the log.
         cache_dir: Where to keep the index in place of beside the annotations.
         mask_root: Folder with a foreground mask (.png) for each image, same relative path.
         boxes: File of `tools/detect.py`: crop by detected boxes. Annotations that nothing detected are no samples;
@@ -57,6 +63,8 @@ class InterHandDataset(HandDataset):
         rootnet_file: str | None = None,
         fps: int = 5,
         ann_ids_file: str | None = None,
+        hand_types: Sequence[str] | None = None,
+        blocklist: str | None = None,
         cache_dir: str | None = None,
         mask_root: str | None = None,
         boxes: str | None = None,
@@ -75,6 +83,10 @@ class InterHandDataset(HandDataset):
             self.rootnet = open_rootnet(path, cache_dir)
         # None means every row of the index; an array is held only where some are left out.
         self._rows: np.ndarray | None = self._listed_rows(ann_ids_file) if ann_ids_file else None
+        if hand_types is not None:
+            self._keep_hand_types(hand_types)
+        if blocklist is not None:
+            self._leave_out_blocked(blocklist)
         self._bad_joints: dict[int, int] = {}
         self._apply_strictness()
         self.coverage: dict[str, int] = {}
@@ -112,6 +124,23 @@ class InterHandDataset(HandDataset):
                 mend="use the list of this release, split and frame rate",
             )
         return rows
+
+    def _keep_hand_types(self, names: Sequence[str]) -> None:
+        if not names or not set(names) <= set(HAND_TYPES):
+            raise ConfigError("InterHandDataset: hand_types", got=names, want=f"of {', '.join(HAND_TYPES)}")
+        kept = np.isin(self._all_rows(self.index.hand_type), [HAND_TYPES[name] for name in names])
+        self._rows = self._all_rows(np.arange(len(self.index)))[kept]
+
+    def _leave_out_blocked(self, path: str) -> None:
+        blocked = read_blocklist(path, self.split)
+        rows = self._all_rows(np.arange(len(self.index)))
+        kept = np.array([self.index.file_name(row) not in blocked for row in rows.tolist()], bool)
+        self._rows = rows[kept]
+        print_log(
+            f"split '{self.split}' under {self.root}: {int((~kept).sum())} of {len(rows)} samples left out by {path}",
+            "current",
+            logging.WARNING,
+        )
 
     def _apply_strictness(self) -> None:
         """Raise at, or leave out and count, what the index found wrong with the annotations."""

@@ -1,5 +1,6 @@
 """Networks. Importing this imports `mmpose.models` (and with it mmdet), so only the registry does."""
 
+from .backbones.unet import UNet
 from .estimator import InterHandEstimator
 from .hdr import (
     AmodalMaskHead,
@@ -11,13 +12,16 @@ from .hdr import (
     PatchDiscriminator,
     SingleHandPose,
 )
+from .heads.heatmap_2d import DiceHeatmapLoss, HandHeatmapHead
 from .heads.internet_head import InterNetHead
 from .heads.marginal_head import InterHandMarginalHead, MarginalLoss
 from .losses import GaussianHeatmapLoss, HandednessLoss, RootDepthLoss
 
 __all__ = [
     "AmodalMaskHead",
+    "DiceHeatmapLoss",
     "GaussianHeatmapLoss",
+    "HandHeatmapHead",
     "HandInpaintor",
     "HandSegmentor",
     "HandednessLoss",
@@ -31,4 +35,5 @@ __all__ = [
     "PatchDiscriminator",
     "RootDepthLoss",
     "SingleHandPose",
+    "UNet",
 ]

@@ -33,7 +33,7 @@ import numpy as np
 
 from ..errors import DataContractError
 from .camera import camera_to_pixel
-from .joints import NUM_JOINTS
+from .joints import NUM_HAND_JOINTS, NUM_JOINTS
 
 _DATASET_SHAPES: dict[str, tuple[int, ...]] = {
     "bbox": (4,),
@@ -64,6 +64,27 @@ _PROJECTION_TOLERANCE_PX = 0.05
 def checks_enabled() -> bool:
     """True where the environment asks for contract checks (`INTERHAND_CHECKS=1`)."""
     return os.environ.get("INTERHAND_CHECKS", "0") == "1"
+
+
+def only_hand(hand_type: np.ndarray, where: str) -> slice:
+    """Slots of the one hand that a sample shows.
+
+    Args:
+        hand_type: (2,) 0 or 1: right, left.
+        where: The sample's name, for the message.
+
+    Raises:
+        DataContractError: It shows two hands, or none.
+    """
+    right, left = (bool(value > 0) for value in hand_type)
+    if right == left:
+        raise DataContractError(
+            f"{where}: hands",
+            got="two" if right else "none",
+            want="one",
+            mend="for 2D networks leave interacting hands out: dataset.hand_types=('right', 'left')",
+        )
+    return slice(0, NUM_HAND_JOINTS) if right else slice(NUM_HAND_JOINTS, NUM_JOINTS)
 
 
 def check_sample(sample: Mapping[str, Any], station: str, where: str) -> None:

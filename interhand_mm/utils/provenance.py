@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ..errors import OutputError
+
 PACKAGES = (
     *("torch", "numpy", "opencv-python-headless", "msgspec", "pycocotools", "xtcocotools"),
     *("mmengine", "mmcv", "mmdet", "mmpose", "interhand_mm"),
@@ -72,11 +74,26 @@ def provenance(**more: Any) -> dict[str, Any]:
 
 def write_json(path: str | Path, content: Any) -> None:
     """Write JSON so that a reader sees the old file or the whole new one. NaN becomes null."""
+    write_text(path, json.dumps(_no_nan(content), indent=2) + "\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file so that a reader sees the old one or the whole new one.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_no_nan(content), indent=2)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, text)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}", got=error.strerror) from error
+
+
+def _replace(path: Path, text: str) -> None:
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, suffix=".tmp", delete=False) as file:
-        file.write(text + "\n")
+        file.write(text)
     os.chmod(file.name, 0o644)
     os.replace(file.name, path)
 

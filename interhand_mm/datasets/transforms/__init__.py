@@ -3,6 +3,7 @@
 from .amodal import JointColorJitter, LoadAIH, MirrorHands, PackAmodalInputs
 from .background import RandomBackgroundReplace
 from .hand import ChannelJitter, EncodeHand, HandCrop, HandCropAugment
+from .hand_2d import GreenScreen, PackHand2DInputs
 from .load import LoadHandImage
 from .occlusion import SynthesizeInteraction
 from .pack import PackHandInputs
@@ -10,6 +11,7 @@ from .pack import PackHandInputs
 __all__ = [
     "ChannelJitter",
     "EncodeHand",
+    "GreenScreen",
     "HandCrop",
     "HandCropAugment",
     "JointColorJitter",
@@ -17,6 +19,7 @@ __all__ = [
     "LoadHandImage",
     "MirrorHands",
     "PackAmodalInputs",
+    "PackHand2DInputs",
     "PackHandInputs",
     "RandomBackgroundReplace",
     "SynthesizeInteraction",

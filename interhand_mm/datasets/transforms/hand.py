@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ...codecs import InterHand3DCodec
+from ...codecs import InterHand3DCodec, build_codec
 from ...registry import CODECS, TRANSFORMS
 from ...structures.camera import apply_affine, compose_affine, crop_affine, mirror_affine
-from ...structures.contract import check_sample, checks_enabled
+from ...structures.contract import check_sample, checks_enabled, only_hand
 from ...structures.joints import FLIP_INDICES
 
 
@@ -103,6 +103,7 @@ class HandCropAugment(BaseTransform):
         rotation_deg: One standard deviation.
         rotation_prob: Share of samples that are turned.
         flip_prob: Share of samples that are mirrored.
+        as_right: Mirror a left hand, and it alone, for networks that know right hands only (2D, FreiHAND).
     """
 
     def __init__(
@@ -113,16 +114,21 @@ class HandCropAugment(BaseTransform):
         rotation_deg: float = 45.0,
         rotation_prob: float = 0.6,
         flip_prob: float = 0.5,
+        as_right: bool = False,
     ) -> None:
-        codec: InterHand3DCodec = CODECS.build(encoder)
-        self.size = codec.input_size
+        width, height = build_codec(encoder).input_size
+        self.size, self.as_right = (width, height), as_right
         self.ranges = dict(
             shift=shift, scale=scale, rotation_deg=rotation_deg, rotation_prob=rotation_prob, flip_prob=flip_prob
         )
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """See `crop_sample`."""
-        crop_sample(results, draw_augment(results["rng"], **self.ranges), self.size)
+        augment = draw_augment(results["rng"], **self.ranges)
+        if self.as_right:
+            left = only_hand(results["hand_type"][0], results["img_path"]).start > 0
+            augment = augment._replace(flip=left)
+        crop_sample(results, augment, self.size)
         if checks_enabled():
             check_sample(results, "crop", type(self).__name__)
         return results
@@ -132,8 +138,9 @@ class HandCropAugment(BaseTransform):
 class HandCrop(HandCropAugment):
     """Cut the hands out as annotated, for validation and test."""
 
-    def __init__(self, encoder: dict[str, Any]) -> None:
-        super().__init__(encoder, shift=0.0, scale=0.0, rotation_deg=0.0, rotation_prob=0.0, flip_prob=0.0)
+    def __init__(self, encoder: dict[str, Any], as_right: bool = False) -> None:
+        still = dict(shift=0.0, scale=0.0, rotation_deg=0.0, rotation_prob=0.0, flip_prob=0.0)
+        super().__init__(encoder, **still, as_right=as_right)
 
 
 @TRANSFORMS.register_module()

@@ -3,6 +3,7 @@
 from .amodal import AmodalIoU, HandEPE, RestorationScore
 from .dump import DumpPredictions
 from .hand_metrics import MPJPE, MRRPE, HandednessAccuracy
+from .keypoints_2d import Keypoints2D
 
 __all__ = [
     "MPJPE",
@@ -11,5 +12,6 @@ __all__ = [
     "DumpPredictions",
     "HandEPE",
     "HandednessAccuracy",
+    "Keypoints2D",
     "RestorationScore",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 
+from ...errors import EvaluationError
 from ...registry import METRICS
 from ...utils.predictions import save_predictions
 
@@ -30,6 +31,8 @@ class DumpPredictions(BaseMetric):
         """Keep one batch's predictions (about 1 KB a sample)."""
         for sample in data_samples:
             predicted = sample["pred_instances"]
+            if "bins" not in predicted:
+                raise EvaluationError("DumpPredictions: a network without bins", want="one of 42 joints in 3D")
             self.results.append(
                 {
                     "sample_idx": sample["sample_idx"],

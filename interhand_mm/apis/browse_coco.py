@@ -1,0 +1,66 @@
+"""Looking at a detector's data: boxes, outlines and categories of a COCO file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..errors import ConfigError
+from ..utils.images import read_image
+from ..visualization.overlay import contact_sheet
+from ..visualization.text import draw_text
+
+_TILE_PX, _TITLE_PX = (480, 300), 26  # width and height at most of a picture, and the strip above it
+_COLORS = ((60, 200, 255), (255, 170, 60), (120, 220, 90), (210, 110, 240))  # BGR, a category each
+_IGNORED = (150, 150, 150)
+
+
+def browse_coco(dataset: Mapping[str, Any], num: int, columns: int = 3) -> np.ndarray:
+    """Draw pictures of a data set's config with their boxes; grey ones (`iscrowd`) do not count.
+
+    Args:
+        dataset: data_root, ann_file and data_prefix of a `CocoDataset`.
+        num: Pictures, spread evenly over the file.
+        columns: Pictures a row.
+
+    Returns:
+        (H, W, 3) uint8 BGR.
+    """
+    root = Path(dataset["data_root"])
+    content = json.loads((root / dataset["ann_file"]).read_bytes())
+    images = content["images"]
+    if not images:
+        raise ConfigError(f"{root / dataset['ann_file']} lists no pictures", mend="--phase with another set")
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    of_image: dict[int, list[dict[str, Any]]] = {}
+    for annotation in content["annotations"]:
+        of_image.setdefault(annotation["image_id"], []).append(annotation)
+    tiles = []
+    for row in np.linspace(0, len(images), min(num, len(images)), endpoint=False).astype(int):
+        image = images[row]
+        picture = read_image(root / dataset["data_prefix"]["img"] / image["file_name"])
+        tiles.append(_tile(picture, of_image.get(image["id"], []), names, Path(image["file_name"]).parent.name))
+    return contact_sheet(tiles, columns, gap=6)
+
+
+def _tile(picture: np.ndarray, hands: list[dict[str, Any]], names: dict[int, str], title: str) -> np.ndarray:
+    scale = min(_TILE_PX[0] / picture.shape[1], _TILE_PX[1] / picture.shape[0])
+    drawn = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else 1)
+    for hand in hands:
+        color = _IGNORED if hand.get("iscrowd") else _COLORS[(hand["category_id"] - 1) % len(_COLORS)]
+        for outline in hand.get("segmentation") or []:
+            points = np.rint(np.reshape(outline, (-1, 2)) * scale).astype(np.int32)
+            cv2.polylines(drawn, [points], True, color, 1, cv2.LINE_AA)
+        x, y, w, h = np.rint(np.array(hand["bbox"]) * scale).astype(int).tolist()
+        cv2.rectangle(drawn, (x, y), (x + w - 1, y + h - 1), color, 2)
+        if len(names) > 1:
+            draw_text(drawn, names[hand["category_id"]], max(x, 0), max(y - 20, 0), 12, color)
+    tile = np.zeros((_TITLE_PX + _TILE_PX[1], _TILE_PX[0], 3), np.uint8)
+    tile[_TITLE_PX:][: drawn.shape[0], : drawn.shape[1]] = drawn
+    draw_text(tile, f"{title} · {len(hands)} hands", 0, 0, 15)
+    return tile

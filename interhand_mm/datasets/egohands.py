@@ -1,0 +1,178 @@
+"""EgoHands' Matlab annotation (datasets.md 6): videos, labelled frames, polygons of up to four hands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import AnnotationError
+
+HANDS = ("myleft", "myright", "yourleft", "yourright")  # "my" is who wears the camera
+FRAMES = "_LABELLED_SAMPLES"
+_MEND = "unpack the data set again; metadata.mat and polygons.mat are Matlab 5 files"
+
+
+class Frame(NamedTuple):
+    """`file_name` relative to the root; polygons by hand, (N, 2) float64 x, y px, 1-based as in Matlab."""
+
+    file_name: str
+    polygons: dict[str, np.ndarray]
+
+
+class Video(NamedTuple):
+    """One viewer's side of a session; `partner` is the video of the other side, which may be absent."""
+
+    name: str
+    partner: str
+    frames: list[Frame]
+
+
+def read_egohands(root: str | Path) -> list[Video]:
+    """Read `metadata.mat`, or without it every video's `polygons.mat`.
+
+    Returns:
+        Videos in the file's order; without it by name.
+
+    Raises:
+        AnnotationError: A folder or file is missing, is not Matlab 5, or lacks a field; frames and polygons are of
+            unequal number; a polygon is not N x 2 finite numbers. Messages name file and entry.
+    """
+    root = Path(root)
+    if not (root / FRAMES).is_dir():
+        raise AnnotationError(
+            f"no folder {FRAMES} in {root}", mend="name the folder that holds _LABELLED_SAMPLES and metadata.mat"
+        )
+    metadata = root / "metadata.mat"
+    videos = list(_from_metadata(metadata) if metadata.is_file() else _from_folders(root))
+    if not videos:
+        raise AnnotationError(f"no videos in {metadata if metadata.is_file() else root / FRAMES}", mend=_MEND)
+    names = [video.name for video in videos]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise AnnotationError(f"{metadata}: a video stands twice", got=sorted(repeated))
+    for video in videos:
+        if not (root / FRAMES / video.name).is_dir():
+            raise AnnotationError(f"{metadata}: no folder {FRAMES}/{video.name}", mend=_MEND)
+    return videos
+
+
+def _from_metadata(path: Path) -> Iterator[Video]:
+    for i, record in enumerate(_structs(_load(path, "video"), ("video_id", "labelled_frames"), f"{path}: video")):
+        entry = f"{path}: video({i + 1})"
+        name = _text(record["video_id"], f"{entry}.video_id")
+        partner = _partner(name)
+        if "partner_video_id" in (record.dtype.names or ()):
+            partner = _text(record["partner_video_id"], f"{entry}.partner_video_id")
+        labelled = f"{entry}.labelled_frames"
+        frames = []
+        for j, frame in enumerate(_structs(record["labelled_frames"], ("frame_num", *HANDS), labelled)):
+            number = np.asarray(frame["frame_num"]).ravel()
+            if number.size != 1 or number.dtype.kind not in "fiu" or number[0] % 1 != 0:  # NaN too
+                raise AnnotationError(f"{labelled}({j + 1}).frame_num", got=number.tolist(), want="one whole number")
+            file_name = f"{FRAMES}/{name}/frame_{int(number[0]):04d}.jpg"
+            frames.append(Frame(file_name, _polygons(frame, f"{labelled}({j + 1})")))
+        yield Video(name, partner, frames)
+
+
+def _from_folders(root: Path) -> Iterator[Video]:
+    for folder in sorted(path for path in (root / FRAMES).iterdir() if path.is_dir()):
+        path = folder / "polygons.mat"
+        records = _structs(_load(path, "polygons"), HANDS, f"{path}: polygons")
+        images = sorted(folder.glob("frame_*.jpg"))
+        if len(images) != len(records):
+            raise AnnotationError(
+                f"{path}: entries", got=f"{len(records)}, but {len(images)} pictures frame_*.jpg", want="one each"
+            )
+        frames = [
+            Frame(f"{FRAMES}/{folder.name}/{image.name}", _polygons(record, f"{path}: polygons({j + 1})"))
+            for j, (image, record) in enumerate(zip(images, records, strict=True))
+        ]
+        yield Video(folder.name, _partner(folder.name), frames)
+
+
+def _partner(name: str) -> str:
+    """ACTIVITY_LOCATION_VIEWER_PARTNER seen from the other side."""
+    *place, viewer, partner = name.split("_")
+    return "_".join([*place, partner, viewer])
+
+
+def _load(path: Path, variable: str) -> np.ndarray:
+    from scipy.io import loadmat  # late: a quarter of a second
+
+    try:
+        content = loadmat(path)
+    except NotImplementedError as error:  # scipy's way of saying that it is HDF5
+        raise AnnotationError(
+            f"{path} is a Matlab 7.3 file", want="Matlab 5", mend="in Matlab: load it and save it with -v7"
+        ) from error
+    except OSError as error:
+        raise AnnotationError(f"{path} cannot be read", got=error.strerror or error, mend=_MEND) from error
+    except Exception as error:  # scipy raises whatever its parser stumbles over
+        raise AnnotationError(
+            f"not a Matlab file: {path}", got=f"{type(error).__name__}: {error}", mend=_MEND
+        ) from error
+    if variable not in content:
+        found = sorted(key for key in content if not key.startswith("__"))
+        raise AnnotationError(f"{path} lacks the variable '{variable}'", got=found, mend=_MEND)
+    return np.asarray(content[variable])
+
+
+def _structs(array: Any, fields: tuple[str, ...], entry: str) -> np.ndarray:
+    """A struct array as a 1-D array of records that have these fields."""
+    names = getattr(array, "dtype", np.dtype(float)).names
+    if names is None:
+        raise AnnotationError(f"{entry} is no struct", got=getattr(array, "dtype", type(array)), mend=_MEND)
+    if absent := set(fields) - set(names):
+        raise AnnotationError(f"{entry} lacks fields", got=list(names), want=sorted(absent), mend=_MEND)
+    return array.ravel()
+
+
+def _text(value: Any, entry: str) -> str:
+    array = np.asarray(value).ravel()
+    if array.size != 1 or array.dtype.kind != "U" or not array[0] or Path(array[0]).name != array[0]:
+        raise AnnotationError(entry, got=array.tolist(), want="a video's name")
+    return str(array[0])
+
+
+def _polygons(record: np.void, entry: str) -> dict[str, np.ndarray]:
+    """The polygons of hands that are there."""
+    found = {}
+    for hand in HANDS:
+        points = np.asarray(record[hand])
+        if points.size == 0:
+            continue
+        if points.dtype.kind not in "fiu" or points.ndim != 2 or points.shape[1] != 2:
+            raise AnnotationError(
+                f"{entry}.{hand}", got=f"{points.dtype} {points.shape}", want="N x 2 numbers, or empty"
+            )
+        if not np.isfinite(points).all():
+            raise AnnotationError(f"{entry}.{hand}: a point is not finite", got=points[~np.isfinite(points).all(1)][0])
+        found[hand] = points.astype(np.float64)
+    return found
+
+
+def polygon_area(points: np.ndarray) -> float:
+    """Area of a polygon (N, 2), px^2, by the shoelace formula; 0 for fewer than three points."""
+    if len(points) < 3:
+        return 0.0
+    x, y = (points - points.mean(0)).T
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
+
+
+def polygon_box(points: np.ndarray, size: tuple[int, int]) -> list[float] | None:
+    """Box of a 1-based polygon as the data set's own helper makes it: corners rounded and clamped to the picture.
+
+    Args:
+        points: (N, 2) x, y px, 1-based.
+        size: (width, height) px.
+
+    Returns:
+        [x, y, w, h] px, 0-based, both end pixels counted; None where the polygon lies outside the picture.
+    """
+    low, high = np.floor(points.min(0) + 0.5), np.floor(points.max(0) + 0.5)  # Matlab rounds .5 up
+    if (high < 1).any() or (low > size).any():
+        return None
+    low, high = np.clip(low, 1, size), np.clip(high, 1, size)
+    return [float(value) for value in (*(low - 1), *(high - low + 1))]

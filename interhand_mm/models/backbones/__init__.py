@@ -1,0 +1,1 @@
+"""Backbones that mmpose does not have."""

@@ -1,0 +1,31 @@
+r"""List COCO's photographs without people, for --backgrounds: training from train2017, test from val2017.
+
+python tools/prepare_coco_backgrounds.py data/coco
+python tools/train.py configs/internet_bgaug.py \
+    --backgrounds data/coco/backgrounds_train.txt data/coco/backgrounds_val.txt
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from interhand_mm.apis.cli import run
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data_root", help="the folder with annotations/, train2017/ and val2017/")
+    parser.add_argument("--out", metavar="DIR", help="where the lists go [the data root]")
+    parser.add_argument("--min-side", type=int, default=334, metavar="PX", help="of the shorter side [334]")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    from interhand_mm.apis.coco_backgrounds import prepare_coco_backgrounds
+
+    print("\n".join(prepare_coco_backgrounds(args.data_root, args.out, args.min_side)))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,31 @@
+"""Write EgoHands' Matlab annotation as COCO files, one class (hand_*.json) and four (sides_*.json), split by video.
+
+python tools/prepare_egohands.py data/EgoHands
+python tools/prepare_egohands.py data/EgoHands --split-file data/EgoHands/getMetaBy.m
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from interhand_mm.apis.cli import run
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data_root", help="the folder with _LABELLED_SAMPLES and metadata.mat")
+    parser.add_argument("--out", metavar="DIR", help="where annotations/coco goes [the data root]")
+    parser.add_argument("--split-file", metavar="FILE", help="JSON of train, val and test, or getMetaBy.m")
+    parser.add_argument("--seed", type=int, default=0, help="of the split without a file [0]")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    from interhand_mm.apis.egohands import prepare_egohands
+
+    print("\n".join(prepare_egohands(args.data_root, args.out, args.split_file, args.seed)))
+
+
+if __name__ == "__main__":
+    run(main)
