@@ -20,6 +20,7 @@ def _child(name: str, parent: Registry, *locations: str) -> Registry:
 MODELS = _child("model", mmengine.MODELS, "models")
 DATASETS = _child("dataset", mmengine.DATASETS, "datasets")
 TRANSFORMS = _child("transform", mmengine.TRANSFORMS, "datasets.transforms")
+DATA_SAMPLERS = _child("data sampler", mmengine.DATA_SAMPLERS, "datasets")
 METRICS = _child("metric", mmengine.METRICS, "evaluation.metrics")
 HOOKS = _child("hook", mmengine.HOOKS, "engine")
 VISUALIZERS = _child("visualizer", mmengine.VISUALIZERS, "visualization.visualizer")
@@ -31,7 +32,6 @@ CODECS = _child("codec", mmengine.TASK_UTILS, "codecs")
 _EMPTY = [
     _child(parent.name, parent)
     for parent in (
-        mmengine.DATA_SAMPLERS,
         mmengine.EVALUATOR,
         mmengine.FUNCTIONS,
         mmengine.LOG_PROCESSORS,

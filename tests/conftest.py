@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.tiny_sets import Hand, render
+
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT.parent / "shared" / "data" / "interhand26m_sample"
 
@@ -38,3 +40,9 @@ def sample_root(tmp_path: Path) -> Path:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(source)
     return root
+
+
+@pytest.fixture(scope="session")
+def rendered_hands(tmp_path_factory: pytest.TempPathFactory) -> list[Hand]:
+    """Four rendered single hands, for the miniatures of `tests.tiny_sets`."""
+    return render(tmp_path_factory.mktemp("rendered") / "set")

@@ -1,6 +1,7 @@
 """Convert checkpoints to ours, and back: InterNet's official snapshots and mmpose files, HDR's four files.
 
 python tools/convert_checkpoint.py official snapshot_20.pth.tar internet.pth
+python tools/convert_checkpoint.py official-rhd snapshot_49.pth.tar internet_rhd.pth
 python tools/convert_checkpoint.py mmpose internet_res50_interhand3d.pth internet.pth
 python tools/convert_checkpoint.py --to official internet.pth snapshot_20.pth.tar
 python tools/convert_checkpoint.py hdr iter_237500.pth segmentor.pth
@@ -13,7 +14,7 @@ import argparse
 
 from interhand_mm.apis.cli import run
 
-FAMILIES = ("official", "mmpose", "hdr")
+FAMILIES = ("official", "official-rhd", "official-stb", "mmpose", "hdr")
 
 
 def parse_args() -> argparse.Namespace:

@@ -13,8 +13,8 @@ from mmengine.registry import init_default_scope
 from ..errors import ConfigError
 from ..registry import DATASETS
 from ..structures.camera import apply_affine, compose_affine, invert_affine
-from ..utils.config import is_detector
-from ..utils.images import read_image
+from ..utils.config import is_detector, map_pipelines
+from ..utils.images import read_mask
 from ..visualization.amodal import amodal_tile
 from ..visualization.overlay import contact_sheet, draw_hands, draw_label
 from .browse_coco import browse_coco
@@ -68,7 +68,8 @@ def browse(
         if variant not in cfg.test_variants:
             raise ConfigError(f"no test variant '{variant}'", want=f"one of {list(cfg.test_variants)}")
         loader = with_variant(loader, cfg.test_variants[variant])
-    dataset = DATASETS.build(_unpacked(loader["dataset"]))
+    unpacked = map_pipelines(loader["dataset"], lambda p: [step for step in p if not step["type"].startswith("Pack")])
+    dataset = DATASETS.build(unpacked)
     sets = getattr(dataset, "datasets", [dataset])  # of a ConcatDataset
     for part in sets:
         part.set_seed(seed)
@@ -85,13 +86,6 @@ def browse(
         tiles.append(np.hstack(parts + ([_with_joints(sample), _as_fed(sample)] if stage != "before" else [])))
     amodal = tiles[0].shape[1] > 5 * _TILE_PX
     return contact_sheet(tiles, columns or (1 if amodal else {"before": 6, "after": 3, "both": 2}[stage]), gap=6)
-
-
-def _unpacked(cfg: dict[str, Any]) -> dict[str, Any]:
-    """A data set's config, or each of a ConcatDataset's, without the last step."""
-    if "datasets" in cfg:
-        return {**cfg, "datasets": [_unpacked(part) for part in cfg["datasets"]]}
-    return {**cfg, "pipeline": [step for step in cfg["pipeline"] if not step["type"].startswith("Pack")]}
 
 
 def _amodal(sample: dict[str, Any]) -> np.ndarray:
@@ -143,8 +137,8 @@ def _as_fed(sample: dict[str, Any]) -> np.ndarray:
         mask = sample["background_alpha"] < 128
         told.append(Path(sample["background_path"]).name)
     elif "mask_path" in sample:
-        stored = read_image(sample["mask_path"], cv2.IMREAD_GRAYSCALE)
-        mask = cv2.warpAffine((stored > 0).astype(np.uint8), sample["warp"], sample["img"].shape[1::-1]) > 0
+        stored = read_mask(sample["mask_path"])
+        mask = cv2.warpAffine(stored.astype(np.uint8), sample["warp"], sample["img"].shape[1::-1]) > 0
     if mask is not None:
         size = (_TILE_PX, _TILE_PX)
         outline, _ = cv2.findContours(

@@ -11,7 +11,7 @@ from types import FrameType
 
 from mmengine.config import Config
 
-from ..errors import InterHandError
+from ..errors import ConfigError, InterHandError
 from ..utils.config import DataOptions, load_config
 from .launch import LAUNCHERS
 
@@ -21,7 +21,9 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="a file of configs/")
     parser.add_argument("--work-dir", help="where logs and checkpoints go [work_dirs/NAME]")
     data = parser.add_argument_group("where the data is")
-    data.add_argument("--data-root", metavar="DIR", help="folder with images/ and annotations/")
+    data.add_argument(
+        "--data-root", metavar="DIR", action="append", help="folder of the data set; of a mix, TYPE=DIR for each set"
+    )
     data.add_argument("--split", choices=("val", "test"), help="what is tested")
     data.add_argument("--annot-subset", choices=("all", "human_annot", "machine_annot"), help="of the older layout")
     data.add_argument("--depth-source", choices=("gt", "rootnet"), help="boxes and wrist depths of val and test")
@@ -61,7 +63,7 @@ def add_inference_options(parser: argparse.ArgumentParser) -> None:
 def config_of(args: argparse.Namespace) -> Config:
     """Load the config that a command line describes."""
     data = DataOptions(
-        data_root=args.data_root,
+        data_root=_data_root(args.data_root),
         split=args.split,
         annot_subset=args.annot_subset,
         depth_source=args.depth_source,
@@ -73,6 +75,16 @@ def config_of(args: argparse.Namespace) -> Config:
     if args.work_dir:
         cfg.work_dir = args.work_dir
     return cfg
+
+
+def _data_root(given: list[str] | None) -> str | dict[str, str] | None:
+    """One folder, or type -> folder where the options are TYPE=DIR with a data set's type."""
+    named = [text.partition("=") for text in given or ()]
+    if given and all(sign and name.endswith("Dataset") for name, sign, _ in named):
+        return {name: folder for name, _, folder in named}
+    if given and len(given) > 1:
+        raise ConfigError("--data-root", got=" ".join(given), want="one folder, or TYPE=DIR for each set of a mix")
+    return given[0] if given else None
 
 
 class Terminated(KeyboardInterrupt):

@@ -15,7 +15,7 @@ def convert(src: str, dst: str, source: str | None, target: str | None, config: 
     Args:
         src: File to read.
         dst: File to write.
-        source: Family of `src` ("official" or "mmpose"); None when it is ours.
+        source: Family of `src` ("mmpose" or one of `names.ORDERS`); None when it is ours.
         target: Family of `dst`; None when it shall be ours.
         config: Config of the model that gives names and shapes.
 
@@ -24,11 +24,13 @@ def convert(src: str, dst: str, source: str | None, target: str | None, config: 
     """
     checkpoint = read_checkpoint(src)
     if target is not None:
-        converted = {"official": names.to_official, "mmpose": names.to_mmpose}[target](checkpoint)
+        converted = names.to_mmpose(checkpoint) if target == "mmpose" else names.to_official(checkpoint, target)
     else:
         wanted = build_model(load_config(config)).state_dict()
-        read = {"official": names.from_official, "mmpose": names.from_mmpose}[source or "official"]
-        converted = read(checkpoint, wanted)
+        if source == "mmpose":
+            converted = names.from_mmpose(checkpoint, wanted)
+        else:
+            converted = names.from_official(checkpoint, wanted, source or "official")
     write_checkpoint(dst, converted)
     return len(converted.get("state_dict", converted.get("network", {})))
 

@@ -14,6 +14,7 @@ from ..engine.checkpoint import read_checkpoint, write_checkpoint
 from ..errors import EvaluationError
 from ..evaluation.metrics.base import SCALARS, TRUTH
 from ..registry import DATASETS, METRICS
+from ..utils.config import map_pipelines
 from ..utils.predictions import load_predictions
 from ..utils.provenance import provenance
 from .inference.handedness import calibrate, cross_entropy
@@ -79,7 +80,7 @@ def calibrate_handedness(cfg: Config, predictions: str, checkpoint: str | Path) 
 def _read(cfg: Config, predictions: str) -> tuple[Any, dict[str, np.ndarray]]:
     init_default_scope(cfg.default_scope)
     arrays = load_predictions(predictions)
-    dataset = DATASETS.build({**cfg.test_dataloader.dataset, "pipeline": []})
+    dataset = DATASETS.build(map_pipelines(cfg.test_dataloader.dataset, lambda _: []))
     if len(dataset) != len(arrays["ann_id"]):
         raise EvaluationError(
             f"{predictions}: samples", got=len(arrays["ann_id"]), want=len(dataset),
@@ -95,5 +96,5 @@ def _sample(dataset: Any, arrays: dict[str, np.ndarray], i: int) -> dict[str, An
             f"row {i} of the predictions", got=f"annotation {arrays['ann_id'][i]}", want=f"annotation {truth['ann_id']}"
         )
     predicted = {name: arrays[name][i : i + 1] for name in ("keypoints", "rel_root_depth", "hand_prob")}
-    sample = {name: truth[name] for name in SCALARS}
+    sample = {name: truth[name] for name in (*SCALARS, "dataset_name", "sample_idx", "bone_mm") if name in truth}
     return {**sample, "gt_instances": {name: truth[name] for name in TRUTH}, "pred_instances": predicted}

@@ -56,18 +56,52 @@ def _cell(value: float | None, digits: int = 2) -> str:
 
 
 def metrics_table(report: dict[str, Any], width: int = 110) -> str:
-    """Print a report as text: a row a set and protocol, and the variants' ratios below."""
+    """Print a report as text: poses of two hands, and below them every other number."""
     protocol = report["protocol"]
     title = f"mm; box: {protocol['box']}, depth: {protocol['depth']}"
     if boxes := report["counts"].get("boxes"):
         title += f"\nover the {boxes['found']} of {boxes['annotations']} annotations whose hands were found "
         title += f"(recall {report['metrics']['BoxRecall']:.4f}); {boxes['missed']} missed are not in the errors"
+    text = io.StringIO()
+    console = Console(file=text, width=width)
+    sets = {"original": report, **report["variants"]}
+    blocks = {f"{name} {part}": block for name, r in sets.items() for part, block in r.get("sets", {}).items()}
+    poses = {name: block["metrics"] for name, block in (blocks or sets).items() if "MPJPE/all" in block["metrics"]}
+    if poses:
+        console.print(_pose_table(title, poses, {} if blocks else report["ratios"]))
+    others = {name: _others(block["metrics"]) for name, block in (blocks or sets).items()}
+    if any(others.values()):
+        console.print(_plain_table("" if poses else title, {name: rows for name, rows in others.items() if rows}))
+    return text.getvalue()
+
+
+def _others(metrics: dict[str, float]) -> dict[str, float]:
+    """What the table of poses does not show."""
+    shown = ("MPJPE/", "MPJPE_micro/", "MPJPE_no_wrist/")
+    told = ("MRRPE", "HandednessAccuracy") if "MPJPE/all" in metrics else ()
+    return {k: v for k, v in metrics.items() if not k.startswith(shown) and k not in (*told, "BoxRecall")}
+
+
+def _plain_table(title: str, sets: dict[str, dict[str, float]]) -> Table:
+    """A row a set and metric."""
+    table = Table(title=title or None, title_justify="left")
+    for column in ("set", "metric"):
+        table.add_column(column)
+    table.add_column("value", justify="right")
+    for name, metrics in sets.items():
+        for row, (metric, value) in enumerate(metrics.items()):
+            share = metric.startswith(("AUC", "PCK", "Handedness"))
+            table.add_row("" if row else name, metric, _cell(value, 4 if share else 2))
+    return table
+
+
+def _pose_table(title: str, sets: dict[str, dict[str, float]], of_variants: dict[str, dict[str, float]]) -> Table:
+    """A row a set and protocol, and the variants' ratios below."""
     table = Table(title=title, title_justify="left")
     table.add_column("set")
     table.add_column("protocol")
     for column in (*(f"MPJPE {group}" for group in GROUPS), "MRRPE", "handedness"):
         table.add_column(column, justify="right")
-    sets = {"original": report["metrics"], **{n: v["metrics"] for n, v in report["variants"].items()}}
     for name, metrics in sets.items():
         for label, prefix in (("official", "MPJPE"), ("micro", "MPJPE_micro"), ("no_wrist", "MPJPE_no_wrist")):
             shared = label == "official"
@@ -78,7 +112,7 @@ def metrics_table(report: dict[str, Any], width: int = 110) -> str:
                 _cell(metrics.get("MRRPE")) if shared else "",
                 _cell(metrics.get("HandednessAccuracy"), 4) if shared else "",
             )
-    for name, ratios in report["ratios"].items():
+    for name, ratios in of_variants.items():
         table.add_row(
             f"{name}/original",
             "official",
@@ -86,6 +120,4 @@ def metrics_table(report: dict[str, Any], width: int = 110) -> str:
             _cell(ratios.get("MRRPE"), 3),
             _cell(ratios.get("HandednessAccuracy"), 3),
         )
-    text = io.StringIO()
-    Console(file=text, width=width).print(table)
-    return text.getvalue()
+    return table

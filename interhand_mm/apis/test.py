@@ -14,7 +14,7 @@ from mmengine.runner.loops import TestLoop
 
 from ..engine.checkpoint import check_fits, read_checkpoint, sha256
 from ..errors import ConfigError
-from ..utils.config import is_detector
+from ..utils.config import is_detector, map_pipelines
 from ..utils.provenance import provenance, write_json
 from .detection import run_detector_test
 from .launch import bare_model, build_runner
@@ -78,10 +78,13 @@ def _dump_path(dump: str | None, name: str) -> str | None:
 
 def with_variant(loader: Any, transforms: list[dict[str, Any]]) -> Any:
     """Return a copy of a dataloader's config with `transforms` put right after the crop."""
+
+    def insert(pipeline: list[Any]) -> list[Any]:
+        crop = next(i for i, step in enumerate(pipeline) if step["type"] in ("HandCrop", "HandCropAugment"))
+        return [*pipeline[: crop + 1], *copy.deepcopy(transforms), *pipeline[crop + 1 :]]
+
     loader = copy.deepcopy(loader)
-    pipeline = loader["dataset"]["pipeline"]
-    crop = next(i for i, step in enumerate(pipeline) if step["type"] in ("HandCrop", "HandCropAugment"))
-    loader["dataset"]["pipeline"] = [*pipeline[: crop + 1], *copy.deepcopy(transforms), *pipeline[crop + 1 :]]
+    loader["dataset"] = map_pipelines(loader["dataset"], insert)
     return loader
 
 
@@ -96,10 +99,19 @@ def _run(runner: Runner, cfg: Config, loader: Any, dump: str | None) -> dict[str
 
 
 def collect(numbers: dict[str, float], metrics: list[Any]) -> dict[str, Any]:
-    """Join an evaluator's numbers with its metrics' details."""
+    """Join an evaluator's numbers with its metrics' details.
+
+    Returns:
+        metrics, per_joint and counts; where metrics have a prefix, as those of one set of a mix, `sets` with the same
+        of each prefix, and its numbers also among all `metrics` under their full names.
+    """
     report: dict[str, Any] = {"metrics": dict(numbers), "per_joint": {}, "counts": {}}
     for metric in metrics:
-        details = getattr(metric, "details", {})
-        report["per_joint"].update(details.get("per_joint", {}))
-        report["counts"].update(details.get("counts", {}))
+        details, block, prefix = getattr(metric, "details", {}), report, getattr(metric, "prefix", None)
+        if prefix:
+            own = {k.removeprefix(f"{prefix}/"): v for k, v in numbers.items() if k.startswith(f"{prefix}/")}
+            empty = {"metrics": own, "per_joint": {}, "counts": {}}
+            block = report.setdefault("sets", {}).setdefault(prefix, empty)
+        block["per_joint"].update(details.get("per_joint", {}))
+        block["counts"].update(details.get("counts", {}))
     return report

@@ -77,6 +77,7 @@ class InterHand3DCodec:
         hand_type: np.ndarray,
         rel_root_depth: float,
         rel_root_valid: float = 1.0,
+        depth_valid: float = 1.0,
     ) -> dict[str, np.ndarray]:
         """Turn one sample into training targets (datasets.md 2.2, steps 9 to 11).
 
@@ -89,6 +90,7 @@ class InterHand3DCodec:
             hand_type: (2,) 0 or 1, right and left.
             rel_root_depth: mm, z(left wrist) - z(right wrist).
             rel_root_valid: 0 or 1, annotated at all.
+            depth_valid: 0 or 1; without depths the depth range excludes no joint.
 
         Returns:
             bins (42, 3), bin_weights (42,), root_bin () and root_weight (), float32.
@@ -104,7 +106,8 @@ class InterHand3DCodec:
             and 0 <= root_bin < self.root_bins
         )
         bins = self.to_bins(points_crop.astype(np.float64))
-        weights = weights * ((bins[:, 2] >= 0) & (bins[:, 2] < self.heatmap_size[2]))
+        if depth_valid:
+            weights = weights * ((bins[:, 2] >= 0) & (bins[:, 2] < self.heatmap_size[2]))
         return {
             "bins": bins.astype(np.float32).reshape(NUM_JOINTS, 3),
             "bin_weights": weights.astype(np.float32),

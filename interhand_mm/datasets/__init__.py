@@ -1,6 +1,18 @@
 """Registered data sets."""
 
 from .aih import AIHDataset
+from .freihand import FreiHANDDataset
 from .interhand import InterHandDataset
+from .mixed import MixedHandDataset, SetSampler
+from .rhd import RHDDataset
+from .stb import STBDataset
 
-__all__ = ["AIHDataset", "InterHandDataset"]
+__all__ = [
+    "AIHDataset",
+    "FreiHANDDataset",
+    "InterHandDataset",
+    "MixedHandDataset",
+    "RHDDataset",
+    "STBDataset",
+    "SetSampler",
+]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AnnotationError
-from ..utils.object_npy import read_object_npy
+from ..utils.plain_pickle import read_object_npy
 
 NO_HAND = -1000  # index of a recipe that its authors gave up
 SIDES = ("right", "left")

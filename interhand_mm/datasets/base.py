@@ -36,6 +36,7 @@ class HandDataset(BaseDataset):
     """
 
     METAINFO = pose_metainfo()
+    first_idx = 0  # of `sample_idx`; `MixedHandDataset` sets it
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class HandDataset(BaseDataset):
         idx = range(len(self))[idx]
         sample = self.load_item(idx)
         seed, epoch = self._seed_epoch.tolist()
-        sample.update(sample_idx=idx, skipped="", rng=np.random.default_rng([seed, epoch, idx]))
+        sample.update(sample_idx=self.first_idx + idx, skipped="", rng=np.random.default_rng([seed, epoch, idx]))
         if checks_enabled():
             self.check(sample)
         return sample

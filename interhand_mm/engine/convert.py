@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..errors import CheckpointError
+from ..structures.joints import FROM_RHD, FROM_STB
 from .checkpoint import check_shapes
 
 # Official prefix (after dropping DataParallel's "module.") -> ours. No transposes, no reordering.
@@ -19,6 +21,9 @@ _OFFICIAL_TO_OURS = (
     ("pose_net.root_fc.", "head.root_head.fc."),
     ("pose_net.hand_fc.", "head.hand_type_head.fc."),
 )
+# Official models of RHD and STB: left hand in branch 1, and the set's own joint order (internet_checkpoints.md 1.2).
+ORDERS = {"official": None, "official-rhd": FROM_RHD, "official-stb": FROM_STB}
+_BRANCHES = ("head.right_hand_head.", "head.left_hand_head.")
 _OURS_TO_OFFICIAL = tuple((ours, official) for official, ours in _OFFICIAL_TO_OURS)
 OFFICIAL_NORMALISATION = {"mean": [0.0, 0.0, 0.0], "std": [255.0, 255.0, 255.0]}
 MMPOSE_NORMALISATION = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
@@ -40,12 +45,31 @@ def _rename(state: State, table: tuple[tuple[str, str], ...]) -> State:
     return renamed
 
 
-def from_official(checkpoint: dict[str, Any], wanted: State) -> dict[str, Any]:
+def _exchanged(state: State) -> State:
+    """The state with its two branches' names exchanged."""
+    right, left = _BRANCHES
+    return {
+        right + n[len(left) :] if n.startswith(left) else left + n[len(right) :] if n.startswith(right) else n: tensor
+        for n, tensor in state.items()
+    }
+
+
+def _reordered(state: State, order: np.ndarray) -> State:
+    """The state with the joints' blocks of output channels gathered: ``new = old[order]``, joint-major."""
+    gather = torch.from_numpy(order)
+    return {
+        name: tensor.unflatten(0, (len(gather), -1))[gather].flatten(0, 1) if ".final_layer." in name else tensor
+        for name, tensor in state.items()
+    }
+
+
+def from_official(checkpoint: dict[str, Any], wanted: State, family: str = "official") -> dict[str, Any]:
     """Turn an official snapshot (key "network", names with "module.") into our file.
 
     Args:
         checkpoint: As `read_checkpoint` gives it.
         wanted: State dict of our model, for its names and shapes.
+        family: Of `ORDERS`: what the snapshot was trained on; nothing in the file tells.
 
     Returns:
         {"state_dict", "meta"}; meta keeps the epoch and the input normalisation the weights expect.
@@ -60,16 +84,27 @@ def from_official(checkpoint: dict[str, Any], wanted: State) -> dict[str, Any]:
             mend="for an mmpose file: tools/convert_checkpoint.py mmpose SRC DST",
         )  # fmt: skip
     state = _rename({name.removeprefix("module."): tensor for name, tensor in network.items()}, _OFFICIAL_TO_OURS)
-    meta = {"source": "official", "epoch": checkpoint.get("epoch"), "normalisation": OFFICIAL_NORMALISATION}
-    return {"state_dict": _checked(state, wanted), "meta": meta}
+    state, order = _checked(state, wanted), ORDERS[family]
+    if order is not None:
+        state = _reordered(_exchanged(state), order)
+    meta = {"source": family, "epoch": checkpoint.get("epoch"), "normalisation": OFFICIAL_NORMALISATION}
+    return {"state_dict": {name: state[name] for name in wanted}, "meta": meta}
 
 
-def to_official(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """Turn our file into one that the official loader takes: "network" with "module." and an epoch."""
+def to_official(checkpoint: dict[str, Any], family: str = "official") -> dict[str, Any]:
+    """Turn our file into one that the official loader takes: "network" with "module." and an epoch.
+
+    Args:
+        checkpoint: This project's file.
+        family: Of `ORDERS`: the set whose official code shall load it.
+    """
     state = checkpoint.get("state_dict")
     if not isinstance(state, dict):
         raise CheckpointError("not a file of this project: no 'state_dict'", got=sorted(map(str, checkpoint))[:8])
     own = {name: tensor for name, tensor in state.items() if not name.startswith("data_preprocessor.")}
+    order = ORDERS[family]
+    if order is not None:
+        own = _exchanged(_reordered(own, np.argsort(order)))
     network = {f"module.{name}": tensor for name, tensor in _rename(own, _OURS_TO_OFFICIAL).items()}
     return {"epoch": (checkpoint.get("meta") or {}).get("epoch") or 0, "network": network}
 

@@ -82,17 +82,47 @@ def gaussian_mse(volume: Tensor, bins: Tensor, weights: Tensor, sigma: float) ->
     return _GaussianMSE.apply(volume, bins, weights, sigma)
 
 
+def projected_mse(volume: Tensor, bins: Tensor, weights: Tensor, sigma: float) -> Tensor:
+    """Heatmap loss of joints without a depth: the volume's largest value along depth against the Gaussian in x and y.
+
+    That is what a target volume with its depth unknown has in common with every one that it could be. The sum is
+    divided by the volume's size, as `gaussian_mse` does, so the two add up to one loss of a mixed batch.
+
+    Args:
+        volume: (B, K, D, H, W).
+        bins: (B, K, 3); z is not read.
+        weights: (B, K).
+        sigma: Of the Gaussian, bins.
+
+    Returns:
+        () float32.
+    """
+    height, width = volume.shape[-2:]
+    x, y, _ = gaussian_axes(bins.float(), (width, height, 1), sigma)
+    target = PEAK * y.unsqueeze(-1) * x.unsqueeze(-2)
+    squares = (volume.float().amax(dim=-3) - target).square().sum(dim=(-2, -1))
+    return (squares * weights).sum() / volume.numel()
+
+
 @MODELS.register_module()
 class GaussianHeatmapLoss(BaseModule):
-    """`gaussian_mse` times a weight, as a config component."""
+    """`gaussian_mse` times a weight, as a config component; `projected_mse` for samples without depth."""
 
     def __init__(self, loss_weight: float = 1.0) -> None:
         super().__init__()
         self.loss_weight = loss_weight
 
-    def forward(self, volume: Tensor, bins: Tensor, weights: Tensor, sigma: float) -> Tensor:
-        """See `gaussian_mse`."""
-        return self.loss_weight * gaussian_mse(volume, bins, weights, sigma)
+    def forward(
+        self, volume: Tensor, bins: Tensor, weights: Tensor, sigma: float, depth_valid: Tensor | None = None
+    ) -> Tensor:
+        """See `gaussian_mse`; `depth_valid` (B,) is 0 where z is not known, None where it always is."""
+        if depth_valid is None:
+            return self.loss_weight * gaussian_mse(volume, bins, weights, sigma)
+        flat = depth_valid == 0
+        whole = gaussian_mse(volume, bins, weights * depth_valid[:, None], sigma)
+        # Summed over the flat samples, divided by the whole batch's size.
+        part = projected_mse(volume[flat], bins[flat], weights[flat], sigma) * (volume[flat].numel() / volume.numel())
+        return self.loss_weight * (whole + part)
 
 
 @MODELS.register_module()

@@ -18,6 +18,9 @@ focal               (2,)          px
 principal_pt        (2,)          px
 =================== ============= =========================================================================
 
+`depth_valid` (), 0 or 1, may be there: 0 where d is not to be learned, because a set has joints in the image alone
+(`keypoints_cam` is then any point that projects there) or withholds it. Without it d is learned.
+
 After a flip all of them describe the mirrored image, so at every station the projection of `keypoints_cam`
 is `keypoints[..., :2]`. After the crop, `affine` (2, 3) maps full-image to crop pixels and `img` is the crop.
 After encoding, `bins` (42, 3), `bin_weights` (42,), `root_bin` () and `root_weight` () are the targets.
@@ -103,8 +106,8 @@ def check_sample(sample: Mapping[str, Any], station: str, where: str) -> None:
             raise DataContractError(f"after {where}: '{key}'", got=f"shape {value.shape}", want=f"shape {shape}")
         if not np.isfinite(value).all():
             raise DataContractError(f"after {where}: '{key}' is not finite", got=value)
-    for key in _BINARY_KEYS:
-        if not np.isin(sample[key], (0, 1)).all():
+    for key in (*_BINARY_KEYS, "depth_valid"):
+        if not np.isin(sample.get(key, 1), (0, 1)).all():
             raise DataContractError(f"after {where}: '{key}'", got=sample[key], want="0 or 1")
     _check_projection(sample, where)
     if station != "dataset" and sample["img"].dtype != np.uint8:

@@ -6,7 +6,7 @@ import ast
 import copy
 import difflib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ class DataOptions:
     """Where the data is, as every tool takes it on its command line; None leaves the config's value.
 
     Attributes:
-        data_root: Folder of the data set, written into every data set of the config.
+        data_root: Folder of the data set, written into every data set of the config; of a config that mixes sets,
+            type of data set -> folder.
         split: Split that is tested ("val" or "test").
         annot_subset: See `InterHandDataset`.
         depth_source: For validation and test: "gt" or "rootnet".
@@ -34,7 +35,7 @@ class DataOptions:
         boxes: File of `tools/detect.py`: the test set is cropped by detected boxes.
     """
 
-    data_root: str | None = None
+    data_root: str | dict[str, str] | None = None
     split: str | None = None
     annot_subset: str | None = None
     depth_source: str | None = None
@@ -170,10 +171,7 @@ def _set_everywhere(cfg: Config, value: Any, key: str, under: tuple[str, ...], d
 def _apply_data_options(cfg: Config, data: DataOptions) -> None:
     if is_detector(cfg):
         _refuse_for_detector(data)
-    if data.data_root is not None:
-        cfg.data_root = data.data_root
-    if cfg.get("data_root") is not None:
-        _set_everywhere(cfg, cfg.data_root, "data_root", ("",))
+    _apply_data_root(cfg, data.data_root)
     places = {"split": ("test_",), "boxes": ("test_",), "depth_source": _TESTED, "annot_subset": ("",), "strict": ("",)}
     for key, under in places.items():
         if (value := getattr(data, key)) is not None:
@@ -181,6 +179,35 @@ def _apply_data_options(cfg: Config, data: DataOptions) -> None:
     if data.backgrounds:
         _set_everywhere(cfg, data.backgrounds[-1], "backgrounds", _TESTED, datasets=False)
         _set_everywhere(cfg, data.backgrounds[0], "backgrounds", ("train_",), datasets=False)
+
+
+def _apply_data_root(cfg: Config, given: str | dict[str, str] | None) -> None:
+    """Write the one folder into every data set, or of a mix each type's own folder into its sets."""
+    mixed = isinstance(cfg.get("data_root"), dict)
+    if given is not None and mixed != isinstance(given, dict):
+        types = list(cfg.data_root) if mixed else []
+        want = " ".join(f"--data-root {name}=DIR" for name in types) if mixed else "--data-root DIR"
+        raise ConfigError("--data-root of this config", got=given, want=want)
+    if isinstance(given, dict):
+        unknown = [name for name in given if name not in cfg.data_root]
+        if unknown:
+            raise ConfigError(f"--data-root {unknown[0]}=...", want=f"one of {', '.join(cfg.data_root)}")
+        cfg.data_root.update(given)
+    elif given is not None:
+        cfg.data_root = given
+    if not mixed and cfg.get("data_root") is not None:
+        _set_everywhere(cfg, cfg.data_root, "data_root", ("",))
+    for name, folder in cfg.data_root.items() if mixed else ():
+        for _, node in walk_dicts(cfg._cfg_dict):
+            if node.get("type") == name and "data_root" in node:
+                node["data_root"] = folder
+
+
+def map_pipelines(dataset: Any, change: Callable[[list[Any]], list[Any]]) -> Any:
+    """Copy of a data set's config with `change` applied to its pipeline, or to each one of a mix."""
+    if "datasets" in dataset:
+        return {**dataset, "datasets": [map_pipelines(part, change) for part in dataset["datasets"]]}
+    return {**dataset, "pipeline": change(list(dataset["pipeline"]))}
 
 
 def _refuse_for_detector(data: DataOptions) -> None:

@@ -48,6 +48,16 @@ def read_image(path: str | Path, flags: int = cv2.IMREAD_COLOR | cv2.IMREAD_IGNO
     return image
 
 
+def read_mask(path: str | Path) -> np.ndarray:
+    """Read a foreground mask, (H, W) bool: labels above 0, or in a JPEG, which blurs, the brighter half of the range.
+
+    Raises:
+        ImageError: See `read_image`.
+    """
+    stored = read_image(path, cv2.IMREAD_GRAYSCALE)
+    return np.asarray(stored > (127 if Path(path).suffix.lower() in (".jpg", ".jpeg") else 0))
+
+
 def write_image(path: str | Path, image: np.ndarray) -> None:
     """Write (H, W, 3) uint8 BGR in the format of the path's ending.
 

@@ -22,7 +22,7 @@ from interhand_mm.datasets.transforms.occlusion import SynthesizeInteraction, mo
 from interhand_mm.engine.hooks import SampleSeedHook
 from interhand_mm.errors import AnnotationError, ConfigError, DataContractError, ImageError
 from interhand_mm.structures.amodal import edit_masks, of_target
-from interhand_mm.utils.object_npy import UnsafeFileError
+from interhand_mm.utils.plain_pickle import UnsafeFileError
 from tests.conftest import ROOT
 from tests.tiny_aih import STEMS, hand_mask, recipe, write_aih_render, write_aih_syn
 

@@ -9,9 +9,11 @@ import torch
 from interhand_mm.apis.convert import convert
 from interhand_mm.apis.launch import build_model
 from interhand_mm.engine.checkpoint import check_fits, read_checkpoint, write_checkpoint
-from interhand_mm.engine.convert import from_official
+from interhand_mm.engine.convert import from_official, to_official
 from interhand_mm.errors import CheckpointError
+from interhand_mm.structures.joints import HAND_JOINT_NAMES
 from interhand_mm.utils.config import load_config
+from tests.tiny_sets import RHD_NAMES, STB_NAMES
 
 CONFIG = str(Path(__file__).parents[2] / "configs/internet.py")
 
@@ -86,6 +88,28 @@ def test_official_round_trip(official, model, tmp_path):
     assert returned["epoch"] == 20
     assert set(returned["network"]) == set(state)
     assert all(torch.equal(returned["network"][name], state[name]) for name in state)
+
+
+@pytest.mark.parametrize(("family", "names"), [("official-rhd", RHD_NAMES), ("official-stb", STB_NAMES)])
+def test_official_models_of_other_sets_have_other_branches_and_joints(official, model, family, names):
+    state = official[1]
+    converted = from_official({"network": state}, model.state_dict(), family)
+    ours = converted["state_dict"]
+    assert converted["meta"]["source"] == family
+    for side, branch in (("right", 2), ("left", 1)):  # theirs: left hand first
+        layer = f"head.{side}_hand_head.final_layer"
+        for part in ("weight", "bias"):
+            theirs = state[f"module.pose_net.joint_conv_{branch}.0.{part}"]
+            for joint, name in enumerate(HAND_JOINT_NAMES):
+                block = 64 * names.index(name)
+                assert torch.equal(ours[f"{layer}.{part}"][64 * joint : 64 * joint + 64], theirs[block : block + 64])
+        deconv = state[f"module.pose_net.joint_deconv_{branch}.3.weight"]
+        assert torch.equal(ours[f"head.{side}_hand_head.deconv_layers.3.weight"], deconv)
+    for shared in ("root_head", "hand_type_head"):  # right, left in all of them
+        plain = from_official({"network": state}, model.state_dict())["state_dict"]
+        assert torch.equal(ours[f"head.{shared}.fc.2.weight"], plain[f"head.{shared}.fc.2.weight"])
+    back = to_official(converted, family)["network"]
+    assert all(torch.equal(back[name], state[name]) for name in state)
 
 
 @pytest.mark.parametrize("prefix", ["head.", "keypoint_head."])

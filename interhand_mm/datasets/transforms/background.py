@@ -14,7 +14,7 @@ from mmcv.transforms import BaseTransform
 from ...errors import BackgroundError, ConfigError
 from ...registry import TRANSFORMS
 from ...structures.camera import apply_affine, compose_affine
-from ...utils.images import read_image
+from ...utils.images import read_mask
 from ..backgrounds import BackgroundPool
 from .matte import hand_matte, threshold_background
 
@@ -87,12 +87,16 @@ class RandomBackgroundReplace(BaseTransform):
         if self.mask == "threshold":
             return cv2.warpAffine(threshold_background(full, self.low, self.high), warp, size)
         if self.mask == "file":
-            stored = read_image(results["mask_path"], cv2.IMREAD_GRAYSCALE)
+            if "mask_path" not in results:
+                raise BackgroundError(
+                    f"sample {results['sample_id']} has no stored mask", mend="RandomBackgroundReplace(mask='matte')"
+                )
+            stored = read_mask(results["mask_path"])
             if stored.shape != full.shape[:2]:
                 raise BackgroundError(
                     f"mask {results['mask_path']}: (height, width)", got=stored.shape, want=full.shape[:2]
                 )
-            foreground = np.where(stored > 0, 0, 255).astype(np.uint8)
+            foreground = np.where(stored, 0, 255).astype(np.uint8)
             return cv2.warpAffine(foreground, warp, size)
         foreground = hand_matte(results["img"], *_crop_joints(results))
         inside = cv2.warpAffine(np.full(full.shape[:2], 255, np.uint8), warp, size, flags=cv2.INTER_NEAREST)

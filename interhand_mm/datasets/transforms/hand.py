@@ -176,6 +176,7 @@ class EncodeHand(BaseTransform):
                 results["hand_type"][0],
                 float(results["rel_root_depth"]),
                 float(results["rel_root_valid"]),
+                float(results.get("depth_valid", 1)),
             )
         )
         if checks_enabled():

@@ -15,6 +15,7 @@ from ...registry import TRANSFORMS
 _META = (
     "img_path", "ann_id", "sample_idx", "dataset_name", "skipped", "background_retries", "flipped", "affine",
     "image_size", "hand_type_valid", "rel_root_valid", "abs_depth", "focal", "principal_pt",
+    "depth_valid", "bone_mm",
 )  # fmt: skip
 
 

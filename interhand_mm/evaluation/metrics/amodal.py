@@ -76,13 +76,13 @@ class RestorationScore(RunningMetric):
     Args:
         dilation_px: Of the edited region when composing (1 is none).
         edited: "pred", the region that the network edited, `pred_edited` (H, W), or "truth", from the true masks.
-        prefix: See `RunningMetric`.
+        **kwargs: See `RunningMetric`.
     """
 
-    def __init__(self, dilation_px: int = 1, edited: str = "truth", prefix: str | None = None) -> None:
+    def __init__(self, dilation_px: int = 1, edited: str = "truth", **kwargs: Any) -> None:
         if edited not in ("truth", "pred"):
             raise EvaluationError("RestorationScore: edited", got=edited, want="truth or pred")
-        super().__init__(prefix=prefix)
+        super().__init__(**kwargs)
         self.dilation_px, self.edited = dilation_px, edited
 
     def stack(self, data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:

@@ -40,12 +40,15 @@ class RunningMetric(BaseMetric):
 
     Args:
         prefix: Put before every number's name, for two test sets in one run.
+        dataset: Evaluate the samples of this `dataset_name` alone, of a loader that mixes several sets; it is also
+            the prefix where none is given. None takes all.
     """
 
     default_prefix = None
 
-    def __init__(self, prefix: str | None = None) -> None:
-        super().__init__(prefix=prefix)
+    def __init__(self, prefix: str | None = None, dataset: str | None = None) -> None:
+        super().__init__(prefix=prefix or dataset)
+        self.dataset = dataset
         self._sums: np.ndarray | None = None
         self._seen = 0
         self.details: dict[str, Any] = {}  # per-joint means and counts of the last evaluation
@@ -64,9 +67,12 @@ class RunningMetric(BaseMetric):
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Add one batch."""
-        sums = np.asarray(self.batch_sums(self.stack(data_samples)), np.float64)
-        self._sums = sums if self._sums is None else self._sums + sums
         self._seen += len(data_samples)
+        own = [s for s in data_samples if self.dataset in (None, s.get("dataset_name"))]
+        if not own:
+            return
+        sums = np.asarray(self.batch_sums(self.stack(own)), np.float64)
+        self._sums = sums if self._sums is None else self._sums + sums
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Add up over processes and finish.
@@ -92,6 +98,11 @@ class RunningMetric(BaseMetric):
                 got=seen_total,
                 want=size,
                 mend="set round_up=False in the sampler of this dataloader, so that none is repeated",
+            )
+        if not len(sums):
+            raise EvaluationError(
+                f"{type(self).__name__}: none of {size} samples is of data set '{self.dataset}'",
+                mend="name it as the data set's METAINFO does, or leave `dataset` out",
             )
         numbers, self.details = self.finish(sums)
         return {f"{self.prefix}/{name}" if self.prefix else name: value for name, value in numbers.items()}

@@ -28,8 +28,13 @@ class HandHead(BaseModule):
         self.loss_handedness = MODELS.build(loss_handedness or dict(type="HandednessLoss"))
 
     @abstractmethod
-    def keypoint_losses(self, outputs: Any, bins: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        """Losses of the keypoints alone; outputs as `forward` gives them."""
+    def keypoint_losses(
+        self, outputs: Any, bins: Tensor, weights: Tensor, depth_valid: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Losses of the keypoints alone; outputs as `forward` gives them.
+
+        `depth_valid` (B,) is 0 for samples whose x and y bins alone are known; None where there is none such.
+        """
 
     @abstractmethod
     def decode_keypoints(self, outputs: Any) -> tuple[Tensor, Tensor]:
@@ -43,7 +48,8 @@ class HandHead(BaseModule):
         """All losses of a batch; reads `gt_instance_labels` alone."""
         keypoints, root_bin, logits = self.forward(feats)
         labels = stack_labels(data_samples, logits.device)
-        losses = self.keypoint_losses(keypoints, labels["bins"], labels["bin_weights"])
+        known = depth_known(data_samples, logits.device)
+        losses = self.keypoint_losses(keypoints, labels["bins"], labels["bin_weights"], known)
         losses["loss_root_depth"] = self.loss_root_depth(root_bin, labels["root_bin"], labels["root_weight"])
         losses["loss_handedness"] = self.loss_handedness(logits, labels["hand_type"], labels["hand_type_valid"])
         return losses
@@ -97,3 +103,9 @@ def stack_labels(data_samples: list, device: torch.device) -> dict[str, Tensor]:
     """Stack the samples' `gt_instance_labels` into (B, ...) tensors on `device`."""
     columns = {name: [sample.gt_instance_labels.get(name) for sample in data_samples] for name in _LABELS}
     return {name: torch.cat(values).to(device, non_blocking=True) for name, values in columns.items()}
+
+
+def depth_known(data_samples: list, device: torch.device) -> Tensor | None:
+    """`depth_valid` (B,) of the samples, or None where every depth is to be learned; asks nothing of a GPU."""
+    valid = [float(sample.metainfo.get("depth_valid", 1)) for sample in data_samples]
+    return None if min(valid) > 0 else torch.tensor(valid, device=device)

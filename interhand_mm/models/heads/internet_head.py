@@ -107,9 +107,11 @@ class InterNetHead(HandHead):
         vector = feature.mean(dim=(2, 3))
         return heatmaps, soft_argmax(self.root_head(vector)), self.hand_type_head(vector)
 
-    def keypoint_losses(self, outputs: Tensor, bins: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    def keypoint_losses(
+        self, outputs: Tensor, bins: Tensor, weights: Tensor, depth_valid: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Heatmap loss of (B, 42, D, H, W) against (B, 42, 3) bins with (B, 42) weights."""
-        return {"loss_keypoint": self.loss_keypoint(outputs, bins, weights, self.codec.sigma)}
+        return {"loss_keypoint": self.loss_keypoint(outputs, bins, weights, self.codec.sigma, depth_valid)}
 
     def decode_keypoints(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Heatmaps to bins (B, 42, 3) and scores (B, 42), peaks divided by the target's height."""

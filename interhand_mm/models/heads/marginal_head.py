@@ -176,15 +176,21 @@ class MarginalLoss(BaseModule):
         super().__init__()
         self.loss_weight, self.expectation_weight, self.cell_weight = loss_weight, expectation_weight, cell_weight
 
-    def forward(self, marginals: Marginals, bins: Tensor, weights: Tensor, sigma: float) -> dict[str, Tensor]:
-        """Losses of logits (see `Marginals`) against (B, 42, 3) bins with (B, 42) weights."""
+    def forward(
+        self, marginals: Marginals, bins: Tensor, weights: Tensor, sigma: float, depth_valid: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Losses of logits (see `Marginals`) against (B, 42, 3) bins with (B, 42) weights.
+
+        Samples whose `depth_valid` (B,) is 0 add nothing to the depth's marginal; None where there are none.
+        """
         *marginals, cells = marginals
         width, height, depth = (logits.shape[-1] for logits in marginals)
         targets = soft_targets(bins.float(), (width, height, depth), sigma)
         entropy, distance = torch.zeros_like(weights), torch.zeros_like(weights)
         for axis, (logits, target) in enumerate(zip(marginals, targets, strict=True)):
-            entropy = entropy - (target * logits.float().log_softmax(dim=-1)).sum(dim=-1) / 3
-            distance = distance + (soft_argmax(logits) - bins[..., axis]).abs() / 3
+            part = 1 / 3 if axis < 2 or depth_valid is None else depth_valid[:, None] / 3
+            entropy = entropy - (target * logits.float().log_softmax(dim=-1)).sum(dim=-1) * part
+            distance = distance + (soft_argmax(logits) - bins[..., axis]).abs() * part
         # Unlike InterNet's mean over all 42: single-hand batches would learn at half the rate.
         count = weights.sum().clamp_min(1.0)
         return {
@@ -264,9 +270,11 @@ class InterHandMarginalHead(HandHead):
         vector = stages[-1].mean(dim=(2, 3))
         return (x + columns, y + rows, z, cells), soft_argmax(self.root_head(vector)), self.hand_type_head(vector)
 
-    def keypoint_losses(self, outputs: Marginals, bins: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    def keypoint_losses(
+        self, outputs: Marginals, bins: Tensor, weights: Tensor, depth_valid: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """See `MarginalLoss`."""
-        return self.loss_keypoint(outputs, bins, weights, self.codec.sigma)
+        return self.loss_keypoint(outputs, bins, weights, self.codec.sigma, depth_valid)
 
     def decode_keypoints(self, outputs: Marginals) -> tuple[Tensor, Tensor]:
         """Expected bins (B, 42, 3); scores (B, 42), the geometric mean of the three highest probabilities."""

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..structures.camera import pixel_to_camera
-from ..structures.joints import LEFT_WRIST, NOT_WRIST, NUM_HAND_JOINTS, OWN_WRIST, RIGHT_WRIST
+from ...structures.camera import pixel_to_camera
+from ...structures.joints import LEFT_WRIST, NOT_WRIST, NUM_HAND_JOINTS, OWN_WRIST, RIGHT_WRIST
 
 PROTOCOLS = ("official", "micro", "no_wrist")
 GROUPS = ("single", "interacting")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from interhand_mm.errors import AnnotationError
-from interhand_mm.utils.object_npy import UnsafeFileError, read_object_npy
+from interhand_mm.utils.plain_pickle import UnsafeFileError, read_object_npy
 
 RECORD = {"side": "right", "row": 3, "rate": np.float32(0.5), "gain": np.array([1.0, 2.0, 3.0]), "l": [[0.1, 2], None]}
 

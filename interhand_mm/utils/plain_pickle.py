@@ -1,4 +1,4 @@
-"""Reading pickled `.npy` files of plain records without running anything they say.
+"""Reading pickles of plain records, bare or inside an `.npy` file, without running anything they say.
 
 A pickle is a program. Here it may build dicts, lists, tuples, strings, numbers and numpy's arrays and scalars, and
 numpy's own part is decoded by the three small classes below, from bytes; every other name it asks for ends the
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,16 @@ class _Array:
                 raise ValueError(f"object array of shape {shape} with {len(content)} entries")
             self.value = content if shape else content[0]
         else:
-            self.value = np.frombuffer(content, kind).reshape(shape, order="F" if fortran else "C")
+            self.value = np.frombuffer(_bytes(content), kind).reshape(shape, order="F" if fortran else "C")
 
 
-def _scalar(dtype: _DType, content: bytes) -> Any:
-    return np.frombuffer(content, dtype.numpy())[0].item()
+def _bytes(content: bytes | str) -> bytes:
+    """Undo what reading Python 2's byte strings as text did."""
+    return content.encode("latin-1") if isinstance(content, str) else content
+
+
+def _scalar(dtype: _DType, content: bytes | str) -> Any:
+    return np.frombuffer(_bytes(content), dtype.numpy())[0].item()
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -120,15 +126,39 @@ def read_object_npy(path: str | Path) -> Any:
         UnsafeFileError: The file asks for a function or class beyond those; nothing of it was run.
         AnnotationError: It cannot be read, is cut short, or is no such file.
     """
-    path = Path(path)
+    return _read(Path(path), _skip_npy_header)
+
+
+def read_pickle(path: str | Path) -> Any:
+    """Read a pickle of plain records, also one that Python 2 wrote.
+
+    Args:
+        path: A file as `pickle.dump` writes it.
+
+    Returns:
+        Dicts, lists (also for tuples), strings, numbers and, for numeric arrays, read-only ndarrays.
+
+    Raises:
+        UnsafeFileError: The file asks for a function or class beyond those; nothing of it was run.
+        AnnotationError: It cannot be read, is cut short, or is no pickle.
+    """
+    return _read(Path(path), lambda stream: None)
+
+
+def _skip_npy_header(stream: io.BytesIO) -> None:
+    version = np.lib.format.read_magic(stream)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    _shape, _fortran, dtype = read_header(stream)
+    if dtype != np.dtype(object):
+        raise ValueError(f"array of {dtype}, not of objects")
+
+
+def _read(path: Path, skip_header: Callable[[io.BytesIO], None]) -> Any:
     try:
         stream = io.BytesIO(path.read_bytes())
-        version = np.lib.format.read_magic(stream)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        _shape, _fortran, dtype = read_header(stream)
-        if dtype != np.dtype(object):
-            raise ValueError(f"array of {dtype}, not of objects")
-        return _plain(_Unpickler(stream).load())
+        skip_header(stream)
+        # latin-1 maps Python 2's bytes to text and back without loss; it changes nothing in later pickles.
+        return _plain(_Unpickler(stream, encoding="latin-1").load())
     except _Refused as error:
         raise UnsafeFileError(
             f"{path} asks for {error} while it is read; nothing of it was run",
@@ -139,7 +169,7 @@ def read_object_npy(path: str | Path) -> Any:
         raise AnnotationError(f"cannot be read: {path}", got=error.strerror) from error
     except Exception as error:  # a broken pickle raises almost anything
         raise AnnotationError(
-            f"not a whole .npy file of records: {path}",
+            f"not a whole {path.suffix} file of records: {path}",
             got=f"{type(error).__name__}: {error}",
             mend="fetch it again from its authors",
         ) from error

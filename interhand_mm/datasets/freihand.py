@@ -1,0 +1,195 @@
+"""FreiHAND v2 (datasets.md 5) as published: JSON lists, four versions of every training image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from msgspec import Meta
+
+from ..errors import AnnotationError, ConfigError
+from ..registry import DATASETS
+from ..structures.camera import square_bbox
+from ..structures.joints import FROM_FREIHAND, NUM_HAND_JOINTS
+from .json_stream import MEND_FILE, read_records
+from .single_hand import RIGHT, SingleHandDataset, SingleHands, named_metainfo, tight_boxes
+
+VERSIONS = ("gs", "hom", "sample", "auto")  # green screen, and three ways to replace it
+SPLITS = ("train", "val", "trainval", "test")
+SIZE = 224
+_PUBLISHED = {"training": 32_560, "evaluation": 3_960}
+_UNKNOWN_MM = 700.0  # depth written for a wrist that is not annotated: about the set's mean; nothing is measured by it
+
+_Row = Annotated[list[float | None], Meta(min_length=3, max_length=3)]
+_LISTS: dict[str, Any] = {
+    "K": Annotated[list[_Row], Meta(min_length=3, max_length=3)],
+    "xyz": Annotated[list[_Row], Meta(min_length=NUM_HAND_JOINTS, max_length=NUM_HAND_JOINTS)],
+    "scale": float | Annotated[list[float], Meta(min_length=1, max_length=1)],
+}
+_SHAPES = {"K": (3, 3), "xyz": (NUM_HAND_JOINTS, 3), "scale": ()}
+
+
+@DATASETS.register_module()
+class FreiHANDDataset(SingleHandDataset):
+    """Real right hands, 224 x 224 px, MANO-fitted joints; four versions of the background of each training image.
+
+    Annotation i belongs to the images i, n + i, 2n + i and 3n + i of n = 32,560. The splits "train" and "val" divide
+    the annotations, never the images, so that no version of a validation image is trained on: "val" is the last
+    `val_share` of them. "test" is the evaluation set; without its later released truth no joint is visible there.
+
+    Args:
+        data_root: Folder with `training/`, `evaluation/` and the lists `training_K.json` and so on.
+        split: "train", "val", "trainval" or "test".
+        versions: Of the training images, among `VERSIONS`; "val" has the green screen alone unless told otherwise.
+        box: "joints", the square about the annotated joints, or "image", all of the picture, which needs no truth;
+            None takes "image" for "test", else "joints".
+        val_share: Of the annotations.
+        **kwargs: See `SingleHandDataset`.
+
+    Raises:
+        AnnotationError: A list is missing or broken, lists are of unequal length, or a version's images are missing.
+    """
+
+    METAINFO = named_metainfo("freihand")
+
+    def __init__(
+        self,
+        data_root: str,
+        split: str = "train",
+        versions: Sequence[str] | None = None,
+        box: str | None = None,
+        val_share: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
+        versions = tuple(versions or (VERSIONS if split != "val" else VERSIONS[:1]))
+        box = box or ("image" if split == "test" else "joints")
+        allowed = {"split": ((split,), SPLITS), "box": ((box,), ("joints", "image")), "versions": (versions, VERSIONS)}
+        for name, (values, choices) in allowed.items():
+            if not set(values) <= set(choices):
+                raise ConfigError(f"FreiHANDDataset: {name}", got=list(values), want=" or ".join(choices))
+        if not 0 < val_share < 1:
+            raise ConfigError("FreiHANDDataset: val_share", got=val_share, want="between 0 and 1")
+        super().__init__(**kwargs)
+        self.root, self.box = Path(data_root), box
+        part = "evaluation" if split == "test" else "training"
+        lists = read_lists(self.root, part)
+        self.unique = len(lists["K"])
+        first_val = self.unique - max(1, round(val_share * self.unique))
+        rows = {"train": np.arange(first_val), "val": np.arange(first_val, self.unique)}.get(
+            split, np.arange(self.unique)
+        )
+        blocks = [0] if part == "evaluation" else [VERSIONS.index(version) for version in versions]
+        check_versions(self.root / part / "rgb", blocks, self.unique, part == "training")
+        hands = _table(lists, rows, blocks, f"{part}/rgb")
+        source, published = self.root / f"{part}_K.json", _PUBLISHED[part] * len(blocks)
+        kept = self.open(hands, self.root, source, published)
+        scale = lists.get("scale")
+        self._bone_mm = None if scale is None else 1000.0 * np.tile(scale[rows], len(blocks))[kept]
+        masks = self.root / part / "mask"
+        self._masks = masks if masks.is_dir() else None
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """See `SingleHandDataset.protocol`; the box "image" uses no truth."""
+        return {"box": {"joints": "gt", "image": "image"}[self.box], "depth": "gt"}
+
+    def load_item(self, idx: int) -> dict[str, Any]:
+        """Also `bone_mm`, the published bone's length, and `mask_path` of the training images."""
+        sample = super().load_item(idx)
+        if self._bone_mm is not None:
+            sample["bone_mm"] = np.float32(self._bone_mm[idx])
+        if self._masks is not None:
+            sample["mask_path"] = str(self._masks / f"{sample['ann_id'] % self.unique:08d}.jpg")
+        return sample
+
+    def box_and_depth(self, idx: int, wrist_mm: float) -> tuple[np.ndarray, np.ndarray]:
+        """See `SingleHandDataset.box_and_depth`."""
+        if self.box == "image":
+            return np.array([0.0, 0.0, SIZE, SIZE]), np.full(2, wrist_mm)
+        return square_bbox(self.hands.bbox[idx]), np.full(2, wrist_mm)
+
+
+def read_lists(root: Path, part: str) -> dict[str, np.ndarray]:
+    """Read `<part>_K.json`, `_xyz.json` and, where it is there, `_scale.json`.
+
+    Args:
+        root: The data set's folder.
+        part: "training" or "evaluation"; of the latter the xyz may be missing.
+
+    Returns:
+        K (n, 3, 3) px, xyz (n, 21, 3) metres in FreiHAND's order, NaN where missing, and scale (n,) metres.
+
+    Raises:
+        AnnotationError: See `FreiHANDDataset`; the file and the entry are named.
+    """
+    lists: dict[str, np.ndarray] = {}
+    for name, type_ in _LISTS.items():
+        path = root / f"{part}_{name}.json"
+        if not path.is_file() and (name == "scale" or (name, part) == ("xyz", "evaluation")):
+            continue
+        records = [record for _, block in read_records(path, {"": type_}) for record in block]
+        if name == "scale":
+            records = [record[0] if isinstance(record, list) else record for record in records]
+        lists[name] = np.array(records, np.float64).reshape(-1, *_SHAPES[name])
+        broken = np.flatnonzero(~np.isfinite(lists[name]).reshape(len(records), -1).all(1))
+        if len(broken):
+            raise AnnotationError(f"{path}: entry {broken[0]} holds what is not a number", mend=MEND_FILE)
+    count = len(lists["K"])
+    for name, values in lists.items():
+        if len(values) != count:
+            raise AnnotationError(
+                f"{root / f'{part}_{name}.json'}: entries", got=len(values),
+                want=f"{count}, as in {part}_K.json", mend=MEND_FILE,
+            )  # fmt: skip
+    skewed = np.flatnonzero((lists["K"][:, 0, 1] != 0) | (lists["K"][:, 2] != (0, 0, 1)).any(1))
+    if len(skewed):
+        first = int(skewed[0])
+        raise AnnotationError(
+            f"{root / f'{part}_K.json'}: entry {first}", got=lists["K"][first].tolist(),
+            want="[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]",
+        )  # fmt: skip
+    if part == "training" and "xyz" not in lists:
+        raise AnnotationError(f"{root / 'training_xyz.json'} is missing")
+    lists.setdefault("xyz", np.full((count, NUM_HAND_JOINTS, 3), np.nan))
+    return lists
+
+
+def check_versions(folder: Path, blocks: Sequence[int], unique: int, versioned: bool) -> None:
+    """Raise unless the first and last image of each block of versions is there."""
+    for block in blocks:
+        for number in (block * unique, (block + 1) * unique - 1):
+            path = folder / f"{number:08d}.jpg"
+            if not path.is_file():
+                name = f"version '{VERSIONS[block]}'" if versioned else "the evaluation set"
+                raise AnnotationError(
+                    f"FreiHAND's images of {name} are not there: {path}",
+                    want=f"images {block * unique} to {(block + 1) * unique - 1}",
+                    mend="unpack FreiHAND_pub_v2.zip again"
+                    + (", or choose others with versions=('gs',)" if versioned else ""),
+                )
+
+
+def _table(lists: dict[str, np.ndarray], rows: np.ndarray, blocks: Sequence[int], folder: str) -> SingleHands:
+    intrinsics, joints = lists["K"][rows], 1000.0 * lists["xyz"][rows][:, FROM_FREIHAND]
+    visible = np.isfinite(joints).all(-1)
+    unknown = ~visible.any(1)
+    joints[unknown] = (0.0, 0.0, _UNKNOWN_MM)
+    focal, principal_pt = intrinsics[:, [0, 1], [0, 1]], intrinsics[:, :2, 2]
+    unique = len(lists["K"])
+    ids = np.concatenate([block * unique + rows for block in blocks])
+    one = SingleHands(
+        ann_id=rows,
+        image=rows,
+        image_size=np.full((len(rows), 2), SIZE, np.int32),
+        side=np.full(len(rows), RIGHT, np.uint8),
+        joints_cam=joints.astype(np.float32),
+        visible=visible,
+        focal=focal,
+        principal_pt=principal_pt,
+        bbox=np.zeros((len(rows), 4)),
+    )
+    boxes = np.where(unknown[:, None], np.array([0.0, 0.0, SIZE, SIZE]), tight_boxes(one.pixels, visible))
+    hands = one._replace(bbox=boxes).take(np.tile(np.arange(len(rows)), len(blocks)))
+    return hands._replace(ann_id=ids, image=np.array([f"{folder}/{i:08d}.jpg" for i in ids], np.str_))

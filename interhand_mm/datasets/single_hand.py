@@ -1,0 +1,237 @@
+"""Parent of the sets that annotate one hand a sample: RHD, STB, FreiHAND. Their joints come in the camera's frame."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from mmengine.logging import print_log
+
+from ..errors import AnnotationError
+from ..structures.camera import BBOX_ENLARGE, camera_to_pixel, square_bbox
+from ..structures.joints import NUM_HAND_JOINTS, NUM_JOINTS, RIGHT_WRIST, pose_metainfo
+from .base import HandDataset
+
+RIGHT, LEFT = 0, 1
+# Where annotated pixels and the projected joints are further apart, one of them belongs to another image.
+_PROJECTION_TOLERANCE_PX = 3.0
+
+
+class SingleHands(NamedTuple):
+    """One annotated hand a row, in this project's joint order and units.
+
+    Attributes:
+        ann_id: (N,) int64.
+        image: (N,) str, paths below the folder of images.
+        image_size: (N, 2) int, width and height px.
+        side: (N,) `RIGHT` or `LEFT`.
+        joints_cam: (N, 21, 3) mm, camera frame, order of `HAND_JOINT_NAMES`.
+        visible: (N, 21) bool.
+        focal: (N, 2) px.
+        principal_pt: (N, 2) px.
+        bbox: (N, 4) px, x1 y1 x2 y2: the tight box, enlarged by `BBOX_ENLARGE`.
+    """
+
+    ann_id: np.ndarray
+    image: np.ndarray
+    image_size: np.ndarray
+    side: np.ndarray
+    joints_cam: np.ndarray
+    visible: np.ndarray
+    focal: np.ndarray
+    principal_pt: np.ndarray
+    bbox: np.ndarray
+
+    def take(self, rows: np.ndarray) -> SingleHands:
+        """Return these rows (indices, or a mask)."""
+        return SingleHands(*(column[rows] for column in self))
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """(N, 21, 2) float64 px, the joints projected."""
+        return camera_to_pixel(self.joints_cam.astype(np.float64), self.focal[:, None], self.principal_pt[:, None])
+
+
+def join(tables: list[SingleHands]) -> SingleHands:
+    """Put tables one after another."""
+    return SingleHands(*(np.concatenate(columns) for columns in zip(*tables, strict=True)))
+
+
+def tight_boxes(pixels: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Box of the visible joints, enlarged as InterHand2.6M's are.
+
+    Args:
+        pixels: (N, 21, 2) px.
+        visible: (N, 21) bool.
+
+    Returns:
+        (N, 4) float64 x1 y1 x2 y2; without area where fewer than two joints are visible.
+    """
+    shown = visible[..., None] & np.isfinite(pixels)
+    low = np.where(shown, pixels, np.inf).min(axis=1)
+    high = np.where(shown, pixels, -np.inf).max(axis=1)
+    low, high = np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
+    middle, half = (low + high) / 2, (high - low) / 2 * BBOX_ENLARGE
+    return np.concatenate([middle - half, middle + half], axis=1)
+
+
+def find_faults(hands: SingleHands, pixels: np.ndarray | None = None) -> dict[int, str]:
+    """What is wrong with rows of a table: row -> text.
+
+    Args:
+        hands: The table.
+        pixels: (N, 21, 2) px as annotated, where a set gives them beside the joints in space.
+    """
+    shown = hands.visible
+    joints = hands.joints_cam
+    lost = shown & ~np.isfinite(joints).all(-1)
+    behind = shown & ~lost & (joints[..., 2] <= 0)
+    width, height = (hands.bbox[:, 2:] - hands.bbox[:, :2]).T
+    checks = [
+        (lost.any(1), "a valid joint has no coordinate"),
+        (~np.isfinite(joints[:, RIGHT_WRIST]).all(-1), "the wrist has no coordinate"),
+        (behind.any(1), "a valid joint lies behind the camera"),
+        (~(hands.focal > 0).all(1) | ~np.isfinite(hands.principal_pt).all(1), "the camera has no focal length"),
+        (~((width > 0) & (height > 0) & np.isfinite(width + height)), "the box has no area"),
+    ]
+    if pixels is not None:
+        with np.errstate(invalid="ignore"):
+            apart = np.where(shown, np.linalg.norm(pixels - hands.pixels, axis=-1), 0.0).max(axis=1)
+        checks.append((apart > _PROJECTION_TOLERANCE_PX, "joints in space do not project to the joints in the image"))
+    found: dict[int, str] = {}
+    for mask, text in checks:
+        for row in np.flatnonzero(mask).tolist():
+            found.setdefault(row, text)
+    return found
+
+
+class SingleHandDataset(HandDataset):
+    """A set read into a `SingleHands` table; a child fills it and calls `open`.
+
+    Absolute and relative root depth of the other hand are not supervised, its joints are not visible.
+
+    Args:
+        depth: False withholds the joints' depths from the losses: only u and v are learned. For sets whose joints
+            are another anatomy than the one that depths are learned from.
+        **kwargs: See `HandDataset`; `strict` also governs faults of the annotations.
+    """
+
+    hands: SingleHands
+    image_root: Path
+
+    def __init__(self, depth: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.depth = depth
+        self.rootnet: Any = None
+
+    def open(
+        self, hands: SingleHands, image_root: Path, source: Path, published: int, pixels: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Take a table, leave out (or raise at) what is wrong with it, and say how much there is.
+
+        Args:
+            hands: The table.
+            image_root: What its paths are below.
+            source: File that the table was read from, for messages.
+            published: Samples of the split as published.
+            pixels: See `find_faults`.
+
+        Returns:
+            (M,) rows of `hands` that were kept, for columns beside it.
+
+        Raises:
+            AnnotationError: Nothing is there, or with ``strict='error'`` a row is faulty.
+        """
+        if not len(hands.ann_id):
+            raise AnnotationError(f"{source}: no samples")
+        faults = find_faults(hands, pixels)
+        rows = np.setdiff1d(np.arange(len(hands.ann_id)), list(faults))
+        if faults:
+            first = next(iter(sorted(faults)))
+            told = f"annotation {hands.ann_id[first]} ({hands.image[first]}): {faults[first]}"
+            if self.strict == "error":
+                raise AnnotationError(
+                    f"{source}: {len(faults)} of {len(hands.ann_id)} annotations are faulty; the first: {told}",
+                    mend="mend the file, or set strict='skip' to leave those samples out (they are counted)",
+                )
+            print_log(f"{source}: {len(faults)} samples left out; the first: {told}", "current", logging.WARNING)
+        self.hands, self.image_root = hands.take(rows), image_root
+        right = int((self.hands.side == RIGHT).sum())
+        print_log(
+            f"{source}: {len(rows)} samples ({published} published), {right} right and {len(rows) - right} left hands",
+            "current",
+        )
+        return rows
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """Where boxes and absolute depths come from, for the head of every table."""
+        source = "gt" if self.rootnet is None else "rootnet"
+        return {"box": source, "depth": source}
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.hands.ann_id)
+
+    def load_item(self, idx: int) -> dict[str, Any]:
+        """Return sample `idx`; keys and units as in `structures/contract.py`, station "dataset"."""
+        hands = self.hands
+        side, name = int(hands.side[idx]), str(hands.image[idx])
+        own = slice(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS)
+        joints = hands.joints_cam[idx].astype(np.float64)
+        # The absent hand's joints, and unknown ones, are at the wrist: finite, and never visible.
+        wrist = joints[RIGHT_WRIST]
+        cam = np.tile(wrist, (NUM_JOINTS, 1))
+        cam[own] = np.where(np.isfinite(joints), joints, wrist)
+        visible = np.zeros(NUM_JOINTS, np.float32)
+        visible[own] = hands.visible[idx]
+        hand_type = np.zeros((1, 2), np.float32)
+        hand_type[0, side] = 1
+        uv = camera_to_pixel(cam, hands.focal[idx], hands.principal_pt[idx])
+        bbox, abs_depth = self.box_and_depth(idx, wrist[2])
+        return {
+            "img_path": str(self.image_root / name),
+            "sample_id": f"{self._metainfo['dataset_name']}/{name}",
+            "ann_id": int(hands.ann_id[idx]),
+            "dataset_name": self._metainfo["dataset_name"],
+            "image_size": tuple(hands.image_size[idx].tolist()),
+            "bbox": bbox.astype(np.float32),
+            "keypoints": np.concatenate([uv, cam[:, 2:] - wrist[2]], axis=1)[None].astype(np.float32),
+            "keypoints_visible": visible[None],
+            "keypoints_cam": cam[None].astype(np.float32),
+            "depth_valid": np.float32(self.depth),
+            "hand_type": hand_type,
+            "hand_type_valid": np.float32(1),
+            "rel_root_depth": np.float32(0),
+            "rel_root_valid": np.float32(0),
+            "abs_depth": np.asarray(abs_depth, np.float32),
+            "focal": hands.focal[idx].astype(np.float32),
+            "principal_pt": hands.principal_pt[idx].astype(np.float32),
+        }
+
+    def box_and_depth(self, idx: int, wrist_mm: float) -> tuple[np.ndarray, np.ndarray]:
+        """The square to crop (4,) xyxy px and the wrists' absolute depths (2,) mm, the absent hand's as the other's."""
+        if self.rootnet is None:
+            return square_bbox(self.hands.bbox[idx]), np.full(2, wrist_mm)
+        row = int(self._rootnet_rows[idx])
+        x, y, w, h = self.rootnet.bbox[row].astype(np.float64)
+        return np.array([x, y, x + w, y + h]), np.asarray(self.rootnet.abs_depth[row])
+
+    def use_rootnet(self, path: Path, cache_dir: str | None = None) -> None:
+        """Take boxes, as they are, and wrist depths from RootNet's output."""
+        from .index import open_rootnet
+
+        self.rootnet = open_rootnet(path, cache_dir)
+        self._rootnet_rows = self.rootnet.lookup(self.hands.ann_id)
+
+
+def named_metainfo(dataset_name: str) -> dict[str, Any]:
+    """Metainfo of the one joint convention under a set's own name."""
+    return {**pose_metainfo(), "dataset_name": dataset_name}
+
+
+def first_existing(candidates: list[Path]) -> Path | None:
+    """The first path that is there."""
+    return next((path for path in candidates if path.exists()), None)

@@ -1,0 +1,198 @@
+"""STB, the Stereo Hand Pose Tracking Benchmark (datasets.md 4.1, 4.4): as InterNet parsed it, or as published."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..errors import AnnotationError, ConfigError
+from ..registry import DATASETS
+from ..structures.camera import camera_to_pixel
+from ..structures.joints import FROM_STB, NUM_HAND_JOINTS, RIGHT_WRIST
+from .parsed import read_parsed, skeleton_order
+from .single_hand import LEFT, SingleHandDataset, SingleHands, first_existing, join, named_metainfo, tight_boxes
+
+TEST_SEQUENCES = ("B1Counting", "B1Random")
+_SIZE = (640, 480)
+_FRAMES = 1500
+_PUBLISHED = {"train": 10 * _FRAMES, "test": 2 * _FRAMES}  # a view
+_RING_BASE = 15  # in HAND_JOINT_NAMES
+
+# view -> focal px, principal point px, whose labels
+_BUMBLEBEE = ((822.79041, 822.79041), (318.47345, 250.31296), "BB")
+VIEWS = {
+    "BB_left": _BUMBLEBEE,
+    "BB_right": _BUMBLEBEE,
+    "SK_color": ((607.92271, 607.88192), (314.78337, 236.42484), "SK"),
+}
+_BASELINE_MM = 120.054
+_COLOR_TO_DEPTH = (np.array([0.00531, -0.01196, 0.00301]), np.array([-24.0381, -0.4563, -1.2326]))  # Rodrigues, mm
+
+
+@DATASETS.register_module()
+class STBDataset(SingleHandDataset):
+    """Real left hands before a stereo and a depth camera, 640 x 480 px, twelve sequences; two of them are the test.
+
+    Args:
+        data_root: The parsed form: folder with `data/STB_{train,test}.json` (or those in itself). The original
+            release: folder with `labels/*.mat` and `images/`. The parsed form wins where both are.
+        split: "train" or "test".
+        views: Of the original release, among `VIEWS`: by default the stereo pair, on which the sets' numbers are
+            usually reported.
+        root: What stands for the wrist in the original release: "palm", the annotated palm centre, to which
+            published errors are relative; or "wrist", Zimmermann & Brox's estimate ``2 palm - base of ring finger``,
+            for mixing with sets that annotate wrists.
+        depth_source: "gt" or, for the parsed form, "rootnet": RootNet's boxes and depths of the test split.
+        rootnet_file: RootNet's output; None looks in `rootnet_output/`.
+        cache_dir: Of RootNet's columns; None keeps them beside the file.
+        **kwargs: See `SingleHandDataset`.
+
+    Raises:
+        AnnotationError: Neither form is there, or a file is broken, not the data set's or of MATLAB 7.3.
+    """
+
+    METAINFO = named_metainfo("stb")
+
+    def __init__(
+        self,
+        data_root: str,
+        split: str = "train",
+        views: Sequence[str] = ("BB_left", "BB_right"),
+        root: str = "palm",
+        depth_source: str = "gt",
+        rootnet_file: str | None = None,
+        cache_dir: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        allowed = {"split": (split, tuple(_PUBLISHED)), "root": (root, ("palm", "wrist"))}
+        allowed["depth_source"] = (depth_source, ("gt", "rootnet"))
+        for name, (value, choices) in allowed.items():
+            if value not in choices:
+                raise ConfigError(f"STBDataset: {name}", got=value, want=" or ".join(choices))
+        if not views or not set(views) <= set(VIEWS):
+            raise ConfigError("STBDataset: views", got=list(views), want=f"some of {', '.join(VIEWS)}")
+        super().__init__(**kwargs)
+        folder = Path(data_root)
+        parsed = first_existing([place / f"STB_{split}.json" for place in (folder / "data", folder)])
+        if parsed is not None:
+            if root != "palm":
+                raise ConfigError("STBDataset: root", got=root, want="palm: the parsed form has joint 0 as it is")
+            hands, pixels = read_parsed(parsed, skeleton_order(parsed.with_name("skeleton.txt"), FROM_STB))
+            self.open(hands, parsed.parent / "images", parsed, _PUBLISHED[split], pixels)
+        else:
+            hands = read_original(folder / "labels", split, views, root)
+            self.open(hands, folder / "images", folder / "labels", _PUBLISHED[split] * len(views))
+        if depth_source == "rootnet":
+            if parsed is None:
+                raise ConfigError("STBDataset: depth_source 'rootnet' needs the parsed form", got=str(folder))
+            default = folder / "rootnet_output" / "rootnet_stb_output.json"
+            self.use_rootnet(Path(rootnet_file) if rootnet_file else default, cache_dir)
+
+
+def read_original(folder: Path, split: str, views: Sequence[str], root: str) -> SingleHands:
+    """Read the labels of a split's sequences.
+
+    Args:
+        folder: `labels/`.
+        split: "train" or "test".
+        views: Among `VIEWS`.
+        root: "palm" or "wrist"; see `STBDataset`.
+
+    Returns:
+        Sequence after sequence, view after view, frame after frame.
+
+    Raises:
+        AnnotationError: No labels, one of a sequence's is missing, or it cannot be read.
+    """
+    found = sorted({path.stem.rpartition("_")[0] for path in folder.glob("*_*.mat")})
+    wanted = [name for name in found if (name in TEST_SEQUENCES) == (split == "test")]
+    if not wanted:
+        raise AnnotationError(
+            f"no labels of STB's split '{split}' in {folder}",
+            got=f"sequences {found}" if found else "no .mat file",
+            want="B1Counting_BB.mat and so on, or the parsed data/STB_{train,test}.json",
+            mend="see docs/datasets/stb.md",
+        )
+    return join(
+        [_sequence(folder, name, found.index(name), view, root) for name in wanted for view in VIEWS if view in views]
+    )
+
+
+def _sequence(folder: Path, name: str, number: int, view: str, root: str) -> SingleHands:
+    focal, principal_pt, camera = VIEWS[view]
+    joints = read_labels(folder / f"{name}_{camera}.mat")[:, FROM_STB]
+    if root == "wrist":
+        joints[:, RIGHT_WRIST] = 2 * joints[:, RIGHT_WRIST] - joints[:, _RING_BASE]
+    joints = in_view(joints, view)
+    frames, count = np.arange(len(joints)), len(joints)
+    visible = np.ones((count, NUM_HAND_JOINTS), bool)
+    pixels = camera_to_pixel(joints, np.array(focal), np.array(principal_pt))
+    return SingleHands(
+        # The same number for a frame and view whatever else is read.
+        ann_id=(number * 100_000 + frames) * len(VIEWS) + list(VIEWS).index(view),
+        image=np.array([f"{name}/{view}_{i}.png" for i in frames], np.str_),
+        image_size=np.tile(np.array(_SIZE, np.int32), (count, 1)),
+        side=np.full(count, LEFT, np.uint8),
+        joints_cam=joints.astype(np.float32),
+        visible=visible,
+        focal=np.tile(np.array(focal), (count, 1)),
+        principal_pt=np.tile(np.array(principal_pt), (count, 1)),
+        bbox=tight_boxes(pixels, visible),
+    )
+
+
+def in_view(joints: np.ndarray, view: str) -> np.ndarray:
+    """Move joints (..., 3) mm from their labels' frame into a view's.
+
+    The right camera of the pair stands the baseline to the right of the left one, in whose frame the labels are.
+    The RealSense's labels are in its depth camera's frame; the published motion is read as documented, from colour
+    to depth, ``X_depth = R X_color + T``, and undone.
+    """
+    if view == "BB_right":
+        return joints - np.array([_BASELINE_MM, 0.0, 0.0])
+    if view == "SK_color":
+        rotation, translation = cv2.Rodrigues(_COLOR_TO_DEPTH[0])[0], _COLOR_TO_DEPTH[1]
+        return (joints - translation) @ rotation
+    return joints
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Read one sequence's `handPara`.
+
+    Returns:
+        (frames, 21, 3) float64 mm in STB's joint order.
+
+    Raises:
+        AnnotationError: Missing, not a MATLAB file of version 5 to 7, or without a (3, 21, frames) `handPara`.
+    """
+    from scipy.io import loadmat, whosmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        content = loadmat(path, variable_names=["handPara"])
+        if "handPara" not in content:
+            names = [name for name, *_ in whosmat(path)]
+            raise AnnotationError(f"{path}: no variable 'handPara'", got=names, mend="fetch STB's labels again")
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise AnnotationError(f"cannot be read: {path}", got=error.strerror) from error
+    except NotImplementedError as error:
+        raise AnnotationError(
+            f"{path} is a MATLAB 7.3 file (HDF5)", want="version 5 to 7, as STB is published",
+            mend=f"in MATLAB: load, then save('{path.name}', 'handPara', '-v7')",
+        ) from error  # fmt: skip
+    except (MatReadError, OSError, ValueError, TypeError, EOFError, IndexError, MemoryError, zlib.error) as error:
+        raise AnnotationError(
+            f"not a whole MATLAB file: {path}", got=f"{type(error).__name__}: {error}", mend="fetch it again"
+        ) from error
+    values = content["handPara"]
+    numbers = isinstance(values, np.ndarray) and values.dtype.kind in "fiu"
+    if not numbers or values.ndim != 3 or values.shape[:2] != (3, NUM_HAND_JOINTS):
+        raise AnnotationError(
+            f"{path}: 'handPara'", got=getattr(values, "shape", type(values)), want=f"(3, {NUM_HAND_JOINTS}, frames)"
+        )
+    return values.transpose(2, 1, 0).astype(np.float64)

@@ -1,0 +1,156 @@
+"""FreiHAND's own evaluation and the file its server takes (datasets.md 5)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.dist import all_gather_object, is_main_process
+from mmengine.evaluator import BaseMetric
+
+from ...errors import ConfigError, EvaluationError, OutputError
+from ...registry import METRICS
+from ...structures.camera import pixel_to_camera
+from ...structures.joints import NUM_HAND_JOINTS, TO_OPENPOSE
+from ..functional import single_hand as S
+from .base import RunningMetric, stack_batch
+
+SCALE_BONE = (11, 10)  # base and next joint of the middle finger: the bone whose length FreiHAND gives as "scale"
+NUM_VERTICES = 778
+KINDS = ("abs", "PA")
+_DEPTHS = ("gt", "scale")
+
+
+def absolute_joints_mm(batch: dict[str, np.ndarray], depth: str) -> np.ndarray:
+    """Predicted joints of the annotated hand in the camera's frame.
+
+    Args:
+        batch: From `stack_batch`, with `bone_mm` (B,) where `depth` is "scale".
+        depth: "gt", the wrist's annotated depth, or "scale", the depth at which the published bone has its length.
+
+    Returns:
+        (B, 21, 3) float64 mm.
+    """
+    side = batch["hand_type"].argmax(-1)
+    points = S.own_hand(batch["pred_keypoints"], side).astype(np.float64)
+    if depth == "gt":
+        wrist = batch["abs_depth"][np.arange(len(side)), side].astype(np.float64)
+    else:
+        wrist = S.root_depth_of_bone(points, batch["focal"], batch["principal_pt"], SCALE_BONE, batch["bone_mm"])
+    points[..., 2] += wrist[:, None]
+    return pixel_to_camera(points, batch["focal"][:, None], batch["principal_pt"][:, None])
+
+
+def _check_depth(depth: str, owner: str) -> str:
+    if depth not in _DEPTHS:
+        raise ConfigError(f"{owner}: depth", got=depth, want=" or ".join(_DEPTHS))
+    return depth
+
+
+def _stack(data_samples: Sequence[dict[str, Any]], depth: str) -> dict[str, np.ndarray]:
+    batch = stack_batch(data_samples)
+    if depth == "scale":
+        lacking = next((s for s in data_samples if "bone_mm" not in s), None)
+        if lacking is not None:
+            raise EvaluationError(
+                f"sample {lacking.get('sample_idx')} has no known bone length",
+                want="FreiHANDDataset with training_scale.json or evaluation_scale.json",
+                mend="depth='gt'",
+            )
+        batch["bone_mm"] = np.array([s["bone_mm"] for s in data_samples], np.float64)
+    return batch
+
+
+@METRICS.register_module()
+class FreiHANDScore(RunningMetric):
+    """Keypoint error and area under the PCK curve, in the camera's frame and after Procrustes alignment.
+
+    "EPE_abs" and "EPE_PA" are the mean over 21 joints of each one's mean, in mm (the official script prints cm);
+    "AUC_abs" and "AUC_PA" have its 100 thresholds from 0 to 50 mm. Alignment needs all 21 joints of a sample.
+
+    Args:
+        depth: Of the wrist in "abs": "scale", from the published bone length, or "gt".
+        **kwargs: See `RunningMetric`.
+    """
+
+    def __init__(self, depth: str = "scale", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.depth = _check_depth(depth, "FreiHANDScore")
+
+    def stack(self, data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+        """Also `bone_mm` (B,)."""
+        return _stack(data_samples, self.depth)
+
+    def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+        """For each kind errors (21,), counts (21,) and hits (T, 21), flattened."""
+        side = batch["hand_type"].argmax(-1)
+        visible = S.own_hand(batch["keypoints_visible"], side) > 0
+        truth = S.own_hand(batch["keypoints_cam"], side).astype(np.float64)
+        joints = absolute_joints_mm(batch, self.depth)
+        whole = visible & visible.all(axis=1, keepdims=True)
+        sums = []
+        for placed, counted in ((joints, visible), (S.procrustes_aligned(joints, truth), whole)):
+            errors = np.linalg.norm(placed - truth, axis=-1)
+            hits = S.count_hits(errors, counted, S.FREIHAND_MM)
+            sums += [np.where(counted, errors, 0.0).sum(0), counted.sum(0), hits.ravel()]
+        return np.concatenate(sums)
+
+    def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
+        """Means in mm and areas between 0 and 1; NaN without truth."""
+        numbers, counts = {}, {}
+        for kind, table in zip(KINDS, sums.reshape(2, len(S.FREIHAND_MM) + 2, NUM_HAND_JOINTS), strict=True):
+            seen = table[1] > 0
+            numbers[f"EPE_{kind}"] = float((table[0, seen] / table[1, seen]).mean()) if seen.any() else float("nan")
+            numbers[f"AUC_{kind}"] = S.area_under(S.pck_curve(table[2:], table[1]), S.FREIHAND_MM)
+            counts[f"joints_{kind}"] = int(table[1].sum())
+        return numbers, {"counts": counts}
+
+
+@METRICS.register_module()
+class FreiHANDSubmission(BaseMetric):
+    """Write pred.json as the evaluation server takes it: ``[xyz, verts]``, metres, FreiHAND's joint order.
+
+    No mesh is predicted; its 778 vertices are written as zeros, so the server's mesh scores mean nothing.
+
+    Args:
+        out_file: Where to.
+        depth: Of the wrist; see `FreiHANDScore`. The server's truth is hidden, so "scale" is the honest one.
+    """
+
+    def __init__(self, out_file: str, depth: str = "scale") -> None:
+        super().__init__()
+        self.out_file, self.depth = Path(out_file), _check_depth(depth, "FreiHANDSubmission")
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Keep one batch's joints."""
+        joints = absolute_joints_mm(_stack(data_samples, self.depth), self.depth)[:, TO_OPENPOSE] / 1000.0
+        for sample, xyz in zip(data_samples, joints, strict=True):
+            self.results.append((int(sample["sample_idx"]), xyz.round(6).tolist()))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Gather all processes' samples and write them, each once, in the set's order."""
+        rows = dict(row for part in all_gather_object(self.results) for row in part)
+        self.results.clear()
+        if len(rows) != size:
+            raise EvaluationError("FreiHANDSubmission: samples", got=len(rows), want=size)
+        if is_main_process():
+            mesh = [[0.0, 0.0, 0.0]] * NUM_VERTICES
+            content = [[rows[index] for index in sorted(rows)], [mesh] * size]
+            temporary = self.out_file.with_name(f"{self.out_file.name}.{os.getpid()}.tmp")
+            try:
+                self.out_file.parent.mkdir(parents=True, exist_ok=True)
+                temporary.write_text(json.dumps(content))
+                os.replace(temporary, self.out_file)
+            except OSError as error:
+                raise OutputError(f"cannot write {self.out_file}", got=error.strerror) from error
+            finally:
+                temporary.unlink(missing_ok=True)
+        return {}
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """No number comes of it."""
+        return {}
