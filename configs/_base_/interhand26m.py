@@ -36,6 +36,7 @@ train_dataloader = dict(
         annot_subset="all",
         ann_ids_file=None,
         cache_dir=None,
+        crop_cache=None,
         strict="error",
         pipeline=train_pipeline,
     ),

@@ -72,7 +72,7 @@ class RandomBackgroundReplace(BaseTransform):
         photo, retries, path = self.pool.draw(rng)
         crop = results["img"]
         size = (crop.shape[1], crop.shape[0])
-        behind = warp_photo(photo, results["img_full"].shape[:2], results["warp"], size, rng)
+        behind = warp_photo(photo, results["image_size"][::-1], results["warp"], size, rng)
         alpha = self.background_alpha(results)
         results["img"] = blend(crop, behind, alpha)
         results["background_alpha"] = alpha
@@ -82,20 +82,22 @@ class RandomBackgroundReplace(BaseTransform):
 
     def background_alpha(self, results: dict[str, Any]) -> np.ndarray:
         """How much of the photograph shows at each pixel of the crop, (H, W) uint8; 0 outside the frame."""
-        full, warp = results["img_full"], results["warp"]
+        warp, frame_shape = results["warp"], tuple(results["image_size"][::-1])
         size = (results["img"].shape[1], results["img"].shape[0])
         if self.mask == "threshold":
-            return cv2.warpAffine(threshold_background(full, self.low, self.high), warp, size)
+            return cv2.warpAffine(
+                threshold_background(results["img_full"], self.low, self.high), results["warp_read"], size
+            )
         if self.mask == "file":
             stored = read_image(results["mask_path"], cv2.IMREAD_GRAYSCALE)
-            if stored.shape != full.shape[:2]:
+            if stored.shape != frame_shape:
                 raise BackgroundError(
-                    f"mask {results['mask_path']}: (height, width)", got=stored.shape, want=full.shape[:2]
+                    f"mask {results['mask_path']}: (height, width)", got=stored.shape, want=frame_shape
                 )
             foreground = np.where(stored > 0, 0, 255).astype(np.uint8)
             return cv2.warpAffine(foreground, warp, size)
         foreground = hand_matte(results["img"], *_crop_joints(results))
-        inside = cv2.warpAffine(np.full(full.shape[:2], 255, np.uint8), warp, size, flags=cv2.INTER_NEAREST)
+        inside = cv2.warpAffine(np.full(frame_shape, 255, np.uint8), warp, size, flags=cv2.INTER_NEAREST)
         return cv2.bitwise_and(cv2.bitwise_not(foreground), inside)
 
 
@@ -137,7 +139,16 @@ def warp_photo(
 
 
 def blend(front: np.ndarray, behind: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """``front (1 - alpha) + behind alpha`` in integers, rounded; alpha (H, W) uint8, 255 shows `behind`."""
-    weight = alpha[..., None].astype(np.int16)
-    mixed = front.astype(np.int32) * (255 - weight) + behind.astype(np.int32) * weight
-    return ((mixed + 127) // 255).astype(np.uint8)
+    """``front (1 - alpha) + behind alpha`` in integers, rounded; alpha (H, W) uint8, 255 shows `behind`.
+
+    Everything fits into 16 bits: at most 255 * 255 + 127, and x // 255 is ``(x + 1 + (x >> 8)) >> 8`` below 65535.
+    """
+    weight = cv2.merge([alpha] * 3)
+    mixed = cv2.multiply(front, cv2.bitwise_not(weight), dtype=cv2.CV_16U)
+    mixed += cv2.multiply(behind, weight, dtype=cv2.CV_16U)
+    mixed += 127
+    carry = mixed >> 8
+    mixed += carry
+    mixed += 1
+    mixed >>= 8
+    return mixed.astype(np.uint8)
