@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from interhand_mm.apis.benchmark import infer
 from interhand_mm.apis.benchmark.infer import benchmark_infer
 from interhand_mm.apis.benchmark.loss import benchmark_loss, dense_mse, separable_mse
 from interhand_mm.apis.benchmark.measure import add_ratios, interleaved
@@ -38,7 +39,7 @@ def test_the_losses_compared_are_the_same_loss():
         volume = torch.randn(2, 42, 8, 8, 8, generator=torch.Generator().manual_seed(1)).requires_grad_()
         value = loss(volume, bins, weights, 2.5)
         value.backward()
-        values.append(float(value))
+        values.append(value.item())
         grads.append(volume.grad)
     assert values[1:] == pytest.approx([values[0]] * 2, rel=1e-5)
     assert torch.allclose(grads[0], grads[2], rtol=1e-3, atol=1e-6)
@@ -52,10 +53,12 @@ def test_loss_runs():
     assert result["provenance"]["hardware"]["cores"]
 
 
-def test_step_and_infer_run(tmp_path):
+def test_step_and_infer_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(infer, "_SIDE", 128)
     cfg = load_config(ROOT / "configs/internet.py", SMALL)
     result = benchmark_step(cfg, batch=2, repeat=1)
-    assert len(result["rows"]) == 4
+    assert len(result["rows"]) == 4 + 6
+    assert sum(row.get("share", 0) for row in result["rows"].values()) == pytest.approx(1)
     assert all(row["ms"] > 0 for row in result["rows"].values())
     picture = next((write_set(tmp_path / "tiny", num=1) / "images").rglob("*.jpg"))
     result = benchmark_infer(cfg, repeat=1, picture=picture)

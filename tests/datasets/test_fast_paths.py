@@ -21,7 +21,7 @@ from tests.tiny import write_photographs, write_set
 CODEC = dict(type="InterHand3DCodec")
 
 
-def test_blend_in_16_bits_is_the_integer_formula():
+def test_blending_edges_alone_is_the_integer_formula():
     rng = np.random.default_rng(0)
     front, behind = rng.integers(0, 256, (2, 256, 256, 3), dtype=np.uint8)
     alpha = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 256, axis=1)  # every alpha
@@ -29,8 +29,6 @@ def test_blend_in_16_bits_is_the_integer_formula():
     weight = alpha[..., None].astype(np.int64)
     want = (front * (255 - weight) + behind * weight + 127) // 255
     assert np.array_equal(blend(front, behind, alpha), want)
-    every = np.arange(255 * 255 + 128)
-    assert np.array_equal((every + 1 + (every >> 8)) >> 8, every // 255)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 500])

@@ -81,9 +81,11 @@ def plain_float(dataset: Any) -> Callable[[int], Any]:
         rng = sample["rng"]
         image = cv2.imread(sample["img_path"], cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         image = image[:, :, ::-1].astype(np.float32)
+        bbox = sample["bbox"]
         if rng.random() < 0.5:
-            image = image[:, ::-1]
-        affine = crop_affine(sample["bbox"], (256, 256), 1 + 0.25 * rng.uniform(-1, 1), 45 * rng.uniform(-1, 1))
+            image, last = image[:, ::-1], image.shape[1] - 1
+            bbox = np.array([last - bbox[2], bbox[1], last - bbox[0], bbox[3]])
+        affine = crop_affine(bbox, (256, 256), 1 + 0.25 * rng.uniform(-1, 1), 45 * rng.uniform(-1, 1))
         crop = cv2.warpAffine(np.ascontiguousarray(image), affine, (256, 256), flags=cv2.INTER_LINEAR)
         crop = np.clip(crop * rng.uniform(0.8, 1.2, 3), 0, 255)
         return torch.from_numpy(crop.astype(np.float32).transpose(2, 0, 1).copy()) / 255

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import copy
+import time
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
+from ...models.heads.hand_head import stack_labels
 from ...utils.provenance import provenance
 from ..launch import build_model
 from .loss import dense_mse
 from .measure import Task, add_ratios, interleaved, peak_mb
+
+_PARTS = ("normalise", "backbone", "head", "loss and its gradient", "backward", "Adam")
 
 
 class DenseLoss(nn.Module):
@@ -61,6 +66,43 @@ def _step(model: nn.Module, data: dict[str, Any], device: str, amp: bool) -> Tas
     return run
 
 
+def step_parts(model: nn.Module, data: dict[str, Any], repeat: int) -> dict[str, dict[str, float]]:
+    """Where one step's time goes: {part: {"ms", "cpu_ms", "share"}}, medians."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-5)
+    marks: list[list[tuple[float, float]]] = []
+
+    def mark(row: list[tuple[float, float]]) -> None:
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+        row.append((time.perf_counter(), time.process_time()))
+
+    for _ in range(repeat + 1):
+        row: list[tuple[float, float]] = []
+        mark(row)
+        batch = model.data_preprocessor(data, True)
+        mark(row)
+        feats = model.extract_feat(batch["inputs"])
+        mark(row)
+        outputs = model.head(feats)
+        mark(row)
+        labels = stack_labels(batch["data_samples"], outputs[2].device)
+        losses = model.head.keypoint_losses(outputs[0], labels["bins"], labels["bin_weights"])
+        total = sum(losses.values()) + outputs[1].sum() + outputs[2].sum()
+        mark(row)
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        mark(row)
+        optimizer.step()
+        mark(row)
+        marks.append(row)
+    spans = 1000 * np.median(np.diff(np.array(marks[1:]), axis=1), axis=0)  # the first warms up
+    whole = spans[:, 0].sum()
+    return {
+        f"  {part}": {"ms": float(wall), "cpu_ms": float(cpu), "share": float(wall / whole)}
+        for part, (wall, cpu) in zip(_PARTS, spans, strict=True)
+    }
+
+
 def benchmark_step(
     cfg: Config, batch: int = 4, repeat: int = 3, device: str = "cpu", clock: str = "ms"
 ) -> dict[str, Any]:
@@ -74,7 +116,8 @@ def benchmark_step(
         clock: "ms" (wall) or "cpu_ms": what ratios are made of. With one thread CPU time stays right on a busy machine.
 
     Returns:
-        "rows": {name: {"ms", "peak_mb", ...}}, "ratios" and "memory_ratios" against this project's float32 step.
+        "rows": {name: {"ms", "peak_mb", ...}} with the parts of the first after it, "ratios" and "memory_ratios"
+        against this project's float32 step.
         `peak_mb` is above weights, gradients and Adam's moments, which the first, untimed step has made.
     """
     rows: dict[str, dict[str, Any]] = {}
@@ -98,11 +141,12 @@ def benchmark_step(
     for name, task in tasks.items():
         rows[name]["peak_mb"] = peak_mb(task, device)
     first = next(iter(rows))
+    parts = step_parts(copy.deepcopy(plain).to(device).train(), random_batch(cfg, batch), repeat)
     return {
         "benchmark": "step",
         "title": f"training step, batch {batch}, {device}",
         "base": first,
-        "rows": rows,
+        "rows": {first: rows[first], **parts, **rows},
         "ratios": add_ratios(rows, first, clock),
         "memory_ratios": add_ratios(rows, first, "peak_mb"),
         "provenance": provenance(),

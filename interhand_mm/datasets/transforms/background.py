@@ -141,14 +141,11 @@ def warp_photo(
 def blend(front: np.ndarray, behind: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """``front (1 - alpha) + behind alpha`` in integers, rounded; alpha (H, W) uint8, 255 shows `behind`.
 
-    Everything fits into 16 bits: at most 255 * 255 + 127, and x // 255 is ``(x + 1 + (x >> 8)) >> 8`` below 65535.
+    Only the feathered edge is mixed; everywhere else one of the two is copied.
     """
-    weight = cv2.merge([alpha] * 3)
-    mixed = cv2.multiply(front, cv2.bitwise_not(weight), dtype=cv2.CV_16U)
-    mixed += cv2.multiply(behind, weight, dtype=cv2.CV_16U)
-    mixed += 127
-    carry = mixed >> 8
-    mixed += carry
-    mixed += 1
-    mixed >>= 8
-    return mixed.astype(np.uint8)
+    mixed = cv2.copyTo(behind, cv2.compare(alpha, 255, cv2.CMP_EQ), np.ascontiguousarray(front).copy())
+    edge = np.flatnonzero(cv2.inRange(alpha, 1, 254))
+    weight = alpha.reshape(-1)[edge, None].astype(np.int32)
+    own, other = front.reshape(-1, 3)[edge], behind.reshape(-1, 3)[edge]
+    mixed.reshape(-1, 3)[edge] = (own * (255 - weight) + other * weight + 127) // 255
+    return mixed

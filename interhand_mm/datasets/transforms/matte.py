@@ -116,7 +116,7 @@ def _draw_forearm(reach: np.ndarray, wrist: np.ndarray, direction: np.ndarray, s
 
 def _looks_like(ycc: np.ndarray, core: np.ndarray) -> np.ndarray:
     """Pixels whose brightness and chroma lie in the range of the core's; (H, W) uint8, 255 or 0."""
-    skin = ycc[core > 0][::5]
+    skin = ycc.reshape(-1, 3)[np.flatnonzero(core)[::5]]
     low, middle, high = _percentiles(skin, (8, 50, 92))
     spread = np.maximum(np.maximum(high - middle, middle - low) * 1.4, (0.0, 9.0, 9.0))
     lower = np.array([max(_DARK, low[0] * 0.55), *(middle - spread)[1:]])
