@@ -67,3 +67,7 @@ class InputError(InterHandError):
 
 class OutputError(InterHandError):
     """Results cannot be written or shown there."""
+
+
+class ExportError(InterHandError):
+    """An exported model does not give what the network gives."""

@@ -1,23 +1,57 @@
 """Measure this project beside its peers, ratios first.
 
 python tools/benchmark.py index --n 50000 --json index.json
+python tools/benchmark.py pipeline --data-root DIR --backgrounds PHOTOS --crop-cache
+python tools/benchmark.py loss --batch-size 8
+python tools/benchmark.py step configs/internet.py --batch-size 4
+python tools/benchmark.py infer configs/internet.py --exported internet.onnx --picture hand.jpg
+python tools/benchmark.py video POSE_CONFIG POSE_CHECKPOINT --input clip.mp4
 python tools/benchmark.py render --n 400
+
+Rows of one run take turns, so that whatever else the machine does slows all of them; medians count.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
+from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
 from interhand_mm.apis.benchmark.index import PEERS, benchmark_index
+from interhand_mm.apis.cli import run as run_tool
+from interhand_mm.utils.config import load_config
 from interhand_mm.utils.provenance import write_json
 
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 
-def print_index(result: dict[str, Any], console: Console) -> None:
+
+def rows_table(result: dict[str, Any]) -> Table:
+    """Ratio to the base row, then what was measured."""
+    table = Table(title=result["title"])
+    table.add_column("", justify="left")
+    table.add_column(f"times {result['base']}", justify="right")
+    columns = {"ms": "ms", "cpu_ms": "CPU ms", "peak_mb": "peak MB", "share": "share"}
+    columns = {key: text for key, text in columns.items() if any(key in row for row in result["rows"].values())}
+    if "memory_ratios" in result:
+        table.add_column("times its memory", justify="right")
+    for text in columns.values():
+        table.add_column(text, justify="right")
+    for name, row in result["rows"].items():
+        cells = [f"{result[key][name]:.2f}" if name in result[key] else "" for key in _ratio_keys(result)]
+        table.add_row(name, *cells, *(f"{row[key]:.3f}" if key in row else "" for key in columns))
+    return table
+
+
+def _ratio_keys(result: dict[str, Any]) -> list[str]:
+    return [key for key in ("ratios", "memory_ratios") if key in result]
+
+
+def index_table(result: dict[str, Any]) -> Table:
     table = Table(
         title=f"annotation loading, {result['count']:,} annotations, {sum(result['file_mb'].values()):,.0f} MB"
     )
@@ -28,53 +62,133 @@ def print_index(result: dict[str, Any], console: Console) -> None:
         ratio = result["ratios"].get(name, {})
         times = [f"{ratio[key]:.1f}x" if key in ratio else "" for key in ("seconds", "peak_mb")]
         table.add_row(labels.get(name, name), *times, f"{row['seconds']:.3f} s", f"{row['peak_mb']:.1f} MB")
-    console.print(table)
+    return table
 
 
-def print_render(result: dict[str, Any], console: Console) -> None:
+def render_table(result: dict[str, Any]) -> Table:
     table = Table(title=f"synthetic hands, {result['count']:,} images, all in")
     for heading in ("processes", "faster by", "ms an image", "images a second"):
         table.add_column(heading, justify="right")
     for name, run in result["runs"].items():
         ratio = f"{result['ratios'][name]:.2f}x"
         table.add_row(name, ratio, f"{run['ms_per_image']:.1f}", f"{run['images_per_second']:.0f}")
-    console.print(table)
+    return table
 
 
 def index(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
-    return benchmark_index(args.n, tuple(args.peers), args.repeat), print_index
+    return benchmark_index(args.n, tuple(args.peers), args.repeat or 1), index_table
 
 
 def render(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     from interhand_mm.apis.benchmark.render import benchmark_render
 
-    return benchmark_render(args.n, tuple(args.workers), args.repeat), print_render
+    return benchmark_render(args.n, tuple(args.workers), args.repeat or 1), render_table
+
+
+def pipeline(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    from interhand_mm.apis.benchmark.pipeline import benchmark_pipeline
+
+    result = benchmark_pipeline(
+        CONFIGS, args.data_root, args.backgrounds, args.n, args.repeat or 5, crop_cache=args.crop_cache
+    )
+    return result, rows_table
+
+
+def loss(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    from interhand_mm.apis.benchmark.loss import benchmark_loss
+
+    return benchmark_loss(args.batch_size, args.bins, args.repeat or 3, args.device, args.clock), rows_table
+
+
+def step(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    from interhand_mm.apis.benchmark.step import benchmark_step
+
+    cfg = load_config(args.config, args.cfg_options)
+    return benchmark_step(cfg, args.batch_size, args.repeat or 3, args.device, args.clock), rows_table
+
+
+def infer(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    from interhand_mm.apis.benchmark.infer import benchmark_infer
+
+    cfg = load_config(args.config, args.cfg_options)
+    result = benchmark_infer(cfg, args.batch_size, args.repeat or 7, args.exported, args.picture, args.clock)
+    return result, rows_table
+
+
+def video(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    from interhand_mm.apis.benchmark.video import benchmark_video
+
+    options = dict(amp=args.amp, backend=args.backend, batch_size=args.batch_size)
+    if args.detector:
+        from interhand_mm.apis.detector import HandDetector
+
+        options["detector"] = HandDetector(*args.detector)
+    return benchmark_video(args.config, args.checkpoint, args.input, args.n, **options), rows_table
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", type=Path, help="write the figures with their provenance here")
-    common.add_argument("--repeat", type=int, default=1, help="runs of each; the median time counts")
+    common.add_argument("--markdown", action="store_true", help="print the table as Markdown, for a page")
+    common.add_argument("--repeat", type=int, help="runs of each; the median time counts")
+    network = argparse.ArgumentParser(add_help=False)
+    network.add_argument("config", help="a file of configs/")
+    network.add_argument("--cfg-options", nargs="+", default=[], metavar="K=V", help="change config keys")
+    timed = argparse.ArgumentParser(add_help=False)
+    timed.add_argument(
+        "--clock", choices=("ms", "cpu_ms"), default="ms", help="cpu_ms with OMP_NUM_THREADS=1: on a busy machine [ms]"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("index", parents=[common], help="annotation loading: time and peak memory")
-    one.add_argument("--n", type=int, default=50_000, help="annotations in the synthetic set")
-    one.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS, help="none: give the option alone")
-    one.set_defaults(run=index)
-    two = commands.add_parser("render", parents=[common], help="synthetic hands: images a second")
-    two.add_argument("--n", type=int, default=400, help="images a run")
-    two.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="numbers of processes")
-    two.set_defaults(run=render)
+
+    def add(function: Any, text: str, *parents: argparse.ArgumentParser) -> Any:
+        one = commands.add_parser(function.__name__, parents=[common, *parents], help=text)
+        one.set_defaults(run=function)
+        return one.add_argument
+
+    option = add(index, "annotation loading: time and peak memory")
+    option("--n", type=int, default=50_000, help="annotations in the synthetic set")
+    option("--peers", nargs="*", default=list(PEERS), choices=PEERS, help="none: give the option alone")
+    option = add(render, "synthetic hands: images a second")
+    option("--n", type=int, default=400, help="images a run")
+    option("--workers", type=int, nargs="+", default=[1, 2], help="numbers of processes")
+    option = add(pipeline, "training samples: from the JPEG to the tensor")
+    option("--data-root", type=Path, help="set in InterHand2.6M's format [a few rendered frames]")
+    option("--backgrounds", type=Path, metavar="DIR", help="photographs; also time the samples with them")
+    option("--n", type=int, default=40, help="samples a run")
+    option("--crop-cache", action="store_true", help="also time samples from a crop cache")
+    option = add(loss, "heatmap loss: time and peak memory", timed)
+    option("--batch-size", type=int, default=8)
+    option("--bins", type=int, default=64, help="of each axis")
+    option("--device", default="cpu")
+    option = add(step, "a whole training step: time and peak memory", network, timed)
+    option("--batch-size", type=int, default=4)
+    option("--device", default="cpu")
+    option = add(infer, "one image through the network", network, timed)
+    option("--batch-size", type=int, default=1)
+    option("--exported", type=Path, metavar="ONNX", help="also run this by onnxruntime and OpenVINO")
+    option("--picture", type=Path, metavar="FILE", help="also decode and crop this")
+    option = add(video, "the demo on a clip, by stage", network)
+    option("checkpoint", help="its checkpoint, or with --backend the exported file")
+    option("--input", metavar="FILE", help="the clip [one is made]")
+    option("--n", type=int, default=60, help="frames of the clip that is made")
+    option("--detector", nargs=2, metavar=("CONFIG", "CKPT"), help="[the hands' box is given]")
+    option("--amp", choices=("bfloat16", "float16"))
+    option("--backend", choices=("torch", "onnxruntime", "openvino"), default="torch")
+    option("--batch-size", type=int, default=16, help="crops at once")
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    result, show = args.run(args)
-    show(result, Console())
+    result, as_table = args.run(args)
+    table = as_table(result)
+    if args.markdown:
+        table.box, table.title = MARKDOWN, None
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
     if args.json:
         write_json(args.json, result)
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -18,17 +18,22 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--load-from", metavar="CKPT", help="start from these weights")
     parser.add_argument("--resume", nargs="?", const="auto", metavar="CKPT", help="go on; without CKPT from the newest")
     parser.add_argument("--amp", nargs="?", const="bfloat16", choices=("bfloat16", "float16"), help="mixed precision")
+    parser.add_argument(
+        "--crop-cache", metavar="DIR", help="read decoded crops from there; made, size said, on first use"
+    )
     add_launcher(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.train import train  # late, so that --help and wrong options answer at once
+    from interhand_mm.apis.train import train, use_crop_cache  # late, so that --help and wrong options answer at once
 
     cfg = config_of(args)
     if args.load_from:
         cfg.load_from = args.load_from
+    if args.crop_cache:
+        use_crop_cache(cfg, args.crop_cache)
     train(cfg, args.launcher, args.resume, args.amp)
 
 

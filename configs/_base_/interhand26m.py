@@ -38,6 +38,7 @@ train_dataloader = dict(
         hand_types=None,
         blocklist=None,
         cache_dir=None,
+        crop_cache=None,
         strict="error",
         pipeline=train_pipeline,
     ),

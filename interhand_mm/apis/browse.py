@@ -99,8 +99,9 @@ def _amodal(sample: dict[str, Any]) -> np.ndarray:
 def _before(sample: dict[str, Any]) -> np.ndarray:
     """The frame as read, with all annotated joints and the crop's outline."""
     frame, size = sample["img_full"], sample["img"].shape[1::-1]
-    as_read = compose_affine(invert_affine(sample["warp"]), sample["affine"])  # undoes a mirror
-    corners = apply_affine(np.array([[0, 0], [size[0], 0], size, [0, size[1]]], float), invert_affine(sample["warp"]))
+    to_read = invert_affine(sample["warp_read"])
+    as_read = compose_affine(to_read, sample["affine"])  # undoes a mirror
+    corners = apply_affine(np.array([[0, 0], [size[0], 0], size, [0, size[1]]], float), to_read)
     scale = _TILE_PX / max(frame.shape[:2])
     reduced = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     cv2.polylines(reduced, [np.rint(corners * scale).astype(int)], True, _CROP, 1, cv2.LINE_AA)

@@ -45,6 +45,7 @@ def build_inferencer(args: argparse.Namespace) -> InterHandInferencer:
         fov_deg=args.fov,
         depth_mm=_one_or_two(args.depth_mm),
         bbox=bbox,
+        backend=args.backend,
     )
 
 

@@ -40,7 +40,7 @@ class InterHandInferencer:
 
     Args:
         pose_config: A file of configs/.
-        pose_checkpoint: Its checkpoint.
+        pose_checkpoint: Its checkpoint, or for other backends the file of `tools/export_onnx.py`.
         detector: Gives the `Detections` of a list of (H, W, 3) uint8 BGR images, as `HandDetector` does.
         device: Of the pose network, as torch names it.
         amp: None, "bfloat16" or "float16".
@@ -55,6 +55,7 @@ class InterHandInferencer:
         depth_mm: Absolute depth of the wrists where it is known: see `wrist_depths_given`. None solves it from an
             average adult's hand size; `keypoints_mm` is then not metric.
         bbox: (4,) px, x1 y1 x2 y2 in the picture: one box round the hands for every frame, in place of a detector.
+        backend: Of the pose network: "torch", "onnxruntime" or "openvino".
 
     Raises:
         ConfigError, CheckpointError, InputError: An argument, or what it names, cannot be used.
@@ -76,6 +77,7 @@ class InterHandInferencer:
         fov_deg: float | None = None,
         depth_mm: float | tuple[float, float] | None = None,
         bbox: Sequence[float] | None = None,
+        backend: str = "torch",
     ) -> None:
         for name, value in (("batch_size", batch_size), ("detect_every", detect_every)):
             if value < 1:
@@ -88,7 +90,7 @@ class InterHandInferencer:
         self.detect_every = 1 if detector is None else detect_every
         self.smooth, self.mirror, self.depth_mm = smooth, mirror, depth_mm
         self.camera = dict(focal=focal, principal_pt=principal_pt, fov_deg=fov_deg)
-        self.pose = PoseModel(pose_config, pose_checkpoint, device, amp, batch_size)
+        self.pose = PoseModel(pose_config, pose_checkpoint, device, amp, batch_size, backend)
         self.watch = Stopwatch()
 
     def infer(self, source: Any) -> Iterator[FrameResult]:

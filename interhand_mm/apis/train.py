@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from ..datasets.crop_cache import cache_bytes, write_crop_cache
 from ..engine.checkpoint import check_fits, read_checkpoint
 from ..errors import CheckpointError, ConfigError
+from ..registry import DATASETS
 from ..utils.config import is_detector
 from .detection import check_coco, check_start
 from .launch import bare_model, build_runner
@@ -53,6 +58,31 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
             )
     runner.train()
     return runner
+
+
+def use_crop_cache(cfg: Config, folder: str | Path) -> None:
+    """Let the training set read a crop cache; where there is none it is made first, its size said beforehand.
+
+    Args:
+        cfg: From `load_config`; its training set is an `InterHandDataset`.
+        folder: Of the cache.
+
+    Raises:
+        ConfigError: The training set takes none, or the cache was made for other samples.
+        OutputError: The disk has no room.
+    """
+    spec, folder = cfg.train_dataloader.dataset, Path(folder)
+    if "crop_cache" not in spec:
+        raise ConfigError("--crop-cache: the training set takes none", got=spec.type, want="InterHandDataset")
+    init_default_scope(cfg.default_scope)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):  # one process of several makes it
+        if not (folder / "head.json").is_file():
+            dataset = DATASETS.build({**spec, "crop_cache": None})
+            size = cache_bytes(dataset)
+            print_log(f"crop cache of {len(dataset)} samples: {size / 1e9:.2f} GB into {folder}", "current")
+            write_crop_cache(dataset, folder)
+    spec.crop_cache = str(folder)
 
 
 def _change_wrappers(cfg: Config, **changes: Any) -> None:

@@ -17,6 +17,7 @@ from ..structures.joints import LEFT_WRIST, OWN_WRIST, RIGHT_WRIST, WRISTS
 from .base import HandDataset
 from .blocklist import read_blocklist
 from .boxes import read_boxes
+from .crop_cache import CropCache, reach_of
 from .index import (
     HAND_TYPES,
     HandIndex,
@@ -49,6 +50,7 @@ class InterHandDataset(HandDataset):
             counted in the log.
         cache_dir: Where to keep the index in place of beside the annotations.
         mask_root: Folder with a foreground mask (.png) for each image, same relative path.
+        crop_cache: Folder of `write_crop_cache`: pixels come from there and no picture is opened.
         boxes: File of `tools/detect.py`: crop by detected boxes. Annotations that nothing detected are no samples;
             `coverage` counts them.
         **kwargs: See `HandDataset`; `strict` also governs faults of the annotations.
@@ -68,6 +70,7 @@ class InterHandDataset(HandDataset):
         cache_dir: str | None = None,
         mask_root: str | None = None,
         boxes: str | None = None,
+        crop_cache: str | None = None,
         **kwargs: Any,
     ) -> None:
         if depth_source not in ("gt", "rootnet"):
@@ -95,6 +98,9 @@ class InterHandDataset(HandDataset):
             self._keep_detected(str(boxes))
         if self.rootnet is not None:
             self._rootnet_rows = self.rootnet.lookup(self._all_rows(self.index.ann_id))
+        self.crops = None
+        if crop_cache is not None:
+            self.crops = CropCache(crop_cache, np.asarray(self._all_rows(self.index.ann_id)), reach_of(self))
 
     @property
     def protocol(self) -> dict[str, str]:
@@ -215,6 +221,8 @@ class InterHandDataset(HandDataset):
         }
         if self.mask_root is not None:
             sample["mask_path"] = str((self.mask_root / self.split / name).with_suffix(".png"))
+        if self.crops is not None:
+            sample["img"], sample["img_affine"] = self.crops.read(sample["ann_id"])
         return sample
 
     def _camera_joints(self, row: int, camera: int) -> np.ndarray:

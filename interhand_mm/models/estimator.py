@@ -40,13 +40,21 @@ class InterHandEstimator(TopdownPoseEstimator):
 
     def predict(self, inputs: Tensor, data_samples: list) -> list:
         """Predict a batch of normalised crops; see `HandHead.predict` for what is added to the samples."""
-        feats: Any = self.extract_feat(inputs)
-        if self.test_cfg.get("flip_test"):
-            codec = self.head.codec
-            stride = codec.input_size[0] // codec.heatmap_size[0]
-            feats = (feats, self.extract_feat(mirror_inputs(inputs, stride)))
-        instances = self.head.predict(feats, data_samples, test_cfg=self.test_cfg)
+        instances = self.head.predict(self._tested_feats(inputs), data_samples, test_cfg=self.test_cfg)
         return self.add_pred_to_datasample(instances, None, data_samples)
+
+    def infer(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Predictions of normalised crops (B, 3, H, W) as tensors in CROP coordinates; see `HandHead.infer`."""
+        return self.head.infer(self._tested_feats(inputs), self.test_cfg)
+
+    def _tested_feats(self, inputs: Tensor) -> Any:
+        """Features, or with `flip_test` the pair with those of the mirrored crops."""
+        feats = self.extract_feat(inputs)
+        if not self.test_cfg.get("flip_test"):
+            return feats
+        codec = self.head.codec
+        stride = codec.input_size[0] // codec.heatmap_size[0]
+        return feats, self.extract_feat(mirror_inputs(inputs, stride))
 
     def add_pred_to_datasample(
         self, batch_pred_instances: list[InstanceData], batch_pred_fields: list | None, batch_data_samples: list

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import ImageError
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+SHRINKS = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 CHECK_DOWNLOAD = "check the download, or set strict='skip' to leave such samples out (they are counted)"
 
 
@@ -21,15 +22,19 @@ def is_cut_jpeg(data: bytes) -> bool:
     return data.startswith(_JPEG_START) and _JPEG_END not in data[-64:]
 
 
-def read_image(path: str | Path, flags: int = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) -> np.ndarray:
+def read_image(
+    path: str | Path, flags: int = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, shrink: int = 1
+) -> np.ndarray:
     """Read an image file, EXIF orientation ignored.
 
     Args:
         path: Any format that OpenCV reads.
         flags: OpenCV's imread flags.
+        shrink: 1, 2, 4 or 8: decode a JPEG at 1/shrink of its size, in colour. Its decoder leaves out the work, and
+            each pixel is the mean of shrink x shrink. Files of other kinds stay as large as they are.
 
     Returns:
-        (H, W, 3) uint8 BGR with the default flags.
+        (H, W, 3) uint8 BGR with the default flags; (ceil(H / shrink), ceil(W / shrink), 3) of a JPEG.
 
     Raises:
         ImageError: The file is missing, empty, cut short or not an image.
@@ -42,6 +47,8 @@ def read_image(path: str | Path, flags: int = cv2.IMREAD_COLOR | cv2.IMREAD_IGNO
         raise ImageError(
             f"image is cut short: {path}", got=f"{len(data)} bytes without a JPEG end marker", mend=CHECK_DOWNLOAD
         )
+    if shrink > 1 and data.startswith(_JPEG_START):
+        flags = SHRINKS[shrink] | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if image is None:
         raise ImageError(f"not an image: {path}", got=f"{len(data)} bytes", mend=CHECK_DOWNLOAD)

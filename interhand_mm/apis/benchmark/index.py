@@ -7,7 +7,6 @@ resident set after its imports. The files are in the page cache (they were just 
 from __future__ import annotations
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import numpy as np
 
 from ...utils.provenance import provenance
 from .annotations import write_annotations
+from .measure import reset_peak_mb, resident_mb
 
 PEERS = ("mmpose", "pycocotools")
 _SPLIT = "train"
@@ -80,30 +80,11 @@ LOADERS = {"build": _load_build, "reopen": _load_reopen, "mmpose": _load_mmpose,
 def run_loader(name: str, root: Path) -> dict[str, float]:
     """Time one loader in this process; call it in a fresh one."""
     load = LOADERS[name](root)
-    baseline = _reset_peak()
+    baseline = reset_peak_mb()
     start = time.perf_counter()
     count = load()
     seconds = time.perf_counter() - start
-    return {"count": count, "seconds": seconds, "peak_mb": (_status_mb("VmHWM") - baseline)}
-
-
-def _status_mb(key: str) -> float:
-    """Resident set in MB; VmHWM, unlike ru_maxrss, does not start from the parent process's peak."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        scale = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6
-    return next(int(line.split()[1]) for line in lines if line.startswith(key + ":")) * 1024 / 1e6
-
-
-def _reset_peak() -> float:
-    """Return the resident set in MB after letting the peak count start from it, where the system allows."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return _status_mb("VmHWM")
-    return _status_mb("VmRSS")
+    return {"count": count, "seconds": seconds, "peak_mb": (resident_mb("VmHWM") - baseline)}
 
 
 def _in_subprocess(name: str, root: Path) -> dict[str, float]:

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from mmengine.config import Config
-from mmengine.structures import InstanceData
-from mmpose.structures import PoseDataSample
 
 from ...datasets.transforms.hand import Augment, crop_sample
-from ...engine.checkpoint import check_fits, read_checkpoint
-from ...errors import CheckpointError, ConfigError
-from ...structures.camera import square_bbox
+from ...structures.camera import apply_affine, invert_affine, square_bbox
 from ...utils.config import load_config
-from ..launch import build_model
 from .handedness import at_temperature
+from .network import open_network
 from .timing import Stopwatch
 
 CROP_PADDING, WHOLE = 1.25, 1.0  # of a squared box, as in training; of the whole picture
-AMP = {None: None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Pose(NamedTuple):
@@ -36,18 +29,12 @@ class Pose(NamedTuple):
     hand_prob: np.ndarray
 
 
-def pick_device(device: str) -> torch.device:
-    """A torch device that is there.
+class Crop(NamedTuple):
+    """A crop and where it came from."""
 
-    Raises:
-        ConfigError: No such device here.
-    """
-    try:
-        picked = torch.device(device)
-        torch.zeros(1, device=picked)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"device {device}", got=str(error).splitlines()[0], mend="--device cpu") from error
-    return picked
+    image: np.ndarray  # (3, h, w) uint8 BGR
+    affine: np.ndarray  # (2, 3) from full-image to crop pixels
+    bbox: np.ndarray  # (4,) px, the square that was cut
 
 
 class PoseModel:
@@ -55,32 +42,30 @@ class PoseModel:
 
     Args:
         config: A file of configs/, or one that is loaded.
-        checkpoint: This project's file; its meta's "handedness_temperature" calibrates `hand_prob`.
+        checkpoint: This project's file; its meta's "handedness_temperature" calibrates `hand_prob`. With a backend
+            other than "torch" the file of `tools/export_onnx.py`.
         device: As torch names it.
         amp: None, "bfloat16" or "float16".
         batch_size: Crops that go through the network at once.
+        backend: "torch", "onnxruntime" or "openvino".
 
     Raises:
-        ConfigError, CheckpointError: See `load_config`, `read_checkpoint` and `check_fits`.
+        ConfigError, CheckpointError: See `load_config` and `open_network`.
     """
 
     def __init__(
-        self, config: str | Path | Config, checkpoint: str | Path, device: str, amp: str | None, batch_size: int
+        self,
+        config: str | Path | Config,
+        checkpoint: str | Path,
+        device: str,
+        amp: str | None,
+        batch_size: int,
+        backend: str = "torch",
     ) -> None:
-        if amp not in AMP:
-            raise ConfigError("amp", got=amp, want="None, bfloat16 or float16")
         cfg = config if isinstance(config, Config) else load_config(config)
-        self.device, self.amp, self.batch_size = pick_device(device), AMP[amp], batch_size
-        weights = read_checkpoint(checkpoint)
-        self.model = build_model(cfg)
-        check_fits(weights, self.model, checkpoint)
-        self.model.load_state_dict(weights["state_dict"], strict=False)
-        self.model.to(self.device).eval()
-        self.temperature = (weights.get("meta") or {}).get("handedness_temperature", 1.0)
-        if not (isinstance(self.temperature, (int, float)) and self.temperature > 0):
-            raise CheckpointError(f"{checkpoint}: handedness_temperature", got=self.temperature, want="above 0")
+        self.batch_size = batch_size
+        self.network = open_network(cfg, checkpoint, device, amp, backend)
 
-    @torch.no_grad()
     def predict(
         self, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray], paddings: Sequence[float], watch: Stopwatch
     ) -> list[Pose]:
@@ -96,34 +81,31 @@ class PoseModel:
         for start in range(0, len(boxes), self.batch_size):
             part = slice(start, start + self.batch_size)
             with watch.measure("crop"):
-                size = self.model.head.codec.input_size
-                batch = [pack(*each, size) for each in zip(images[part], boxes[part], paddings[part], strict=True)]
+                size = self.network.input_size
+                crops = [cut(*each, size) for each in zip(images[part], boxes[part], paddings[part], strict=True)]
             with watch.measure("pose"):
-                poses += self._forward(batch)
+                poses += self._forward(crops)
         return poses
 
-    def _forward(self, batch: list[dict[str, Any]]) -> list[Pose]:
-        data = self.model.data_preprocessor(
-            {key: [each[key] for each in batch] for key in ("inputs", "data_samples")}, False
-        )
-        with torch.autocast(self.device.type, self.amp) if self.amp else nullcontext():
-            samples = self.model(**data, mode="predict")
+    def _forward(self, crops: list[Crop]) -> list[Pose]:
+        found = self.network(np.stack([crop.image for crop in crops]))
         poses = []
-        for sample in samples:
-            found = sample.pred_instances
+        for i, crop in enumerate(crops):
+            points = found["keypoints"][i].astype(np.float64)
+            points[:, :2] = apply_affine(points[:, :2], invert_affine(crop.affine))
             poses.append(
                 Pose(
-                    found.bboxes[0].astype(np.float64),
-                    found.keypoints[0].astype(np.float64),
-                    np.clip(found.keypoint_scores[0].astype(np.float64), 0, 1),
-                    float(found.rel_root_depth[0]),
-                    at_temperature(found.hand_prob[0], self.temperature),
+                    crop.bbox.astype(np.float64),
+                    points,
+                    np.clip(found["keypoint_scores"][i].astype(np.float64), 0, 1),
+                    float(found["rel_root_depth"][i]),
+                    at_temperature(found["hand_prob"][i], self.network.temperature),
                 )
             )
         return poses
 
 
-def pack(image: np.ndarray, box: np.ndarray, padding: float, size: tuple[int, int]) -> dict[str, Any]:
+def cut(image: np.ndarray, box: np.ndarray, padding: float, size: tuple[int, int]) -> Crop:
     """Cut a crop exactly as the data sets do for testing.
 
     Args:
@@ -131,9 +113,6 @@ def pack(image: np.ndarray, box: np.ndarray, padding: float, size: tuple[int, in
         box: (4,) px, x1 y1 x2 y2, as annotated.
         padding: See `square_bbox`.
         size: (width, height) px of the crop.
-
-    Returns:
-        {"inputs": (3, h, w) uint8 tensor, "data_samples": PoseDataSample with the crop's affine}.
     """
     sample = {
         "img": image,
@@ -141,6 +120,4 @@ def pack(image: np.ndarray, box: np.ndarray, padding: float, size: tuple[int, in
         "bbox": square_bbox(box, padding).astype(np.float32),
     }
     crop_sample(sample, Augment(), size)
-    packed = PoseDataSample(metainfo={"affine": sample["affine"]})
-    packed.gt_instances = InstanceData(bboxes=sample["bbox"][None])
-    return {"inputs": torch.from_numpy(np.ascontiguousarray(sample["img"].transpose(2, 0, 1))), "data_samples": packed}
+    return Crop(sample["img"].transpose(2, 0, 1), sample["affine"], sample["bbox"])

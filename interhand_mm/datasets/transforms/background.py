@@ -72,7 +72,7 @@ class RandomBackgroundReplace(BaseTransform):
         photo, retries, path = self.pool.draw(rng)
         crop = results["img"]
         size = (crop.shape[1], crop.shape[0])
-        behind = warp_photo(photo, results["img_full"].shape[:2], results["warp"], size, rng)
+        behind = warp_photo(photo, results["image_size"][::-1], results["warp"], size, rng)
         alpha = self.background_alpha(results)
         results["img"] = blend(crop, behind, alpha)
         results["background_alpha"] = alpha
@@ -82,24 +82,26 @@ class RandomBackgroundReplace(BaseTransform):
 
     def background_alpha(self, results: dict[str, Any]) -> np.ndarray:
         """How much of the photograph shows at each pixel of the crop, (H, W) uint8; 0 outside the frame."""
-        full, warp = results["img_full"], results["warp"]
+        warp, frame_shape = results["warp"], tuple(results["image_size"][::-1])
         size = (results["img"].shape[1], results["img"].shape[0])
         if self.mask == "threshold":
-            return cv2.warpAffine(threshold_background(full, self.low, self.high), warp, size)
+            return cv2.warpAffine(
+                threshold_background(results["img_full"], self.low, self.high), results["warp_read"], size
+            )
         if self.mask == "file":
             if "mask_path" not in results:
                 raise BackgroundError(
                     f"sample {results['sample_id']} has no stored mask", mend="RandomBackgroundReplace(mask='matte')"
                 )
             stored = read_mask(results["mask_path"])
-            if stored.shape != full.shape[:2]:
+            if stored.shape != frame_shape:
                 raise BackgroundError(
-                    f"mask {results['mask_path']}: (height, width)", got=stored.shape, want=full.shape[:2]
+                    f"mask {results['mask_path']}: (height, width)", got=stored.shape, want=frame_shape
                 )
             foreground = np.where(stored, 0, 255).astype(np.uint8)
             return cv2.warpAffine(foreground, warp, size)
         foreground = hand_matte(results["img"], *_crop_joints(results))
-        inside = cv2.warpAffine(np.full(full.shape[:2], 255, np.uint8), warp, size, flags=cv2.INTER_NEAREST)
+        inside = cv2.warpAffine(np.full(frame_shape, 255, np.uint8), warp, size, flags=cv2.INTER_NEAREST)
         return cv2.bitwise_and(cv2.bitwise_not(foreground), inside)
 
 
@@ -141,7 +143,13 @@ def warp_photo(
 
 
 def blend(front: np.ndarray, behind: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """``front (1 - alpha) + behind alpha`` in integers, rounded; alpha (H, W) uint8, 255 shows `behind`."""
-    weight = alpha[..., None].astype(np.int16)
-    mixed = front.astype(np.int32) * (255 - weight) + behind.astype(np.int32) * weight
-    return ((mixed + 127) // 255).astype(np.uint8)
+    """``front (1 - alpha) + behind alpha`` in integers, rounded; alpha (H, W) uint8, 255 shows `behind`.
+
+    Only the feathered edge is mixed; everywhere else one of the two is copied.
+    """
+    mixed = cv2.copyTo(behind, cv2.compare(alpha, 255, cv2.CMP_EQ), np.ascontiguousarray(front).copy())
+    edge = np.flatnonzero(cv2.inRange(alpha, 1, 254))
+    weight = alpha.reshape(-1)[edge, None].astype(np.int32)
+    own, other = front.reshape(-1, 3)[edge], behind.reshape(-1, 3)[edge]
+    mixed.reshape(-1, 3)[edge] = (own * (255 - weight) + other * weight + 127) // 255
+    return mixed

@@ -75,8 +75,9 @@ def crop_sample(sample: dict[str, Any], augment: Augment, size: tuple[int, int])
         size: (width, height) px of the crop.
 
     Returns:
-        The sample with `img` the crop, `img_full` the image as read, `warp` (2, 3) from pixels as read and
-        `affine` (2, 3) from (mirrored) full-image pixels to crop pixels.
+        The sample with `img` the crop, `img_full` the image as read, `warp` (2, 3) from the frame's pixels,
+        `warp_read` (2, 3) from pixels as read (the same unless `img_affine` says that only a part or a smaller
+        picture was read) and `affine` (2, 3) from (mirrored) full-image pixels, all to crop pixels.
     """
     x1, y1, x2, y2 = sample["bbox"]
     move_x, move_y = augment.shift[0] * (x2 - x1), augment.shift[1] * (y2 - y1)
@@ -87,8 +88,10 @@ def crop_sample(sample: dict[str, Any], augment: Augment, size: tuple[int, int])
     mirrored = sample.get("flipped", False)
     sample["warp"] = compose_affine(affine, mirror_affine(sample["image_size"][0])) if mirrored else affine
     sample["affine"] = affine
+    read = sample.get("img_affine")
+    sample["warp_read"] = sample["warp"] if read is None else compose_affine(sample["warp"], read)
     sample["img_full"] = sample["img"]
-    sample["img"] = cv2.warpAffine(sample["img_full"], sample["warp"], size, flags=cv2.INTER_LINEAR)
+    sample["img"] = cv2.warpAffine(sample["img_full"], sample["warp_read"], size, flags=cv2.INTER_LINEAR)
     return sample
 
 

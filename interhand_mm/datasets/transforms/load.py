@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ...errors import ImageError
+from ...errors import ConfigError, ImageError
 from ...registry import TRANSFORMS
 from ...utils.images import CHECK_DOWNLOAD, read_image
 
@@ -16,7 +17,18 @@ BLACK_LEVEL = 8
 
 @TRANSFORMS.register_module()
 class LoadHandImage(BaseTransform):
-    """Read `img_path` into `img` (H, W, 3) uint8 BGR; refuse black frames and sizes other than annotated."""
+    """Read `img_path` into `img` (H, W, 3) uint8 BGR; refuse black frames and sizes other than annotated.
+
+    Args:
+        min_box_px: Decode JPEGs at 1/2, 1/4 or 1/8 of their size as long as the box to crop keeps this many px a side;
+            the crop's own size loses nothing but aliasing. `img_affine` then takes `img`'s pixels to the frame's. None
+            reads every picture whole.
+    """
+
+    def __init__(self, min_box_px: int | None = None) -> None:
+        if min_box_px is not None and min_box_px < 1:
+            raise ConfigError("LoadHandImage: min_box_px", got=min_box_px, want="1 or more, or None")
+        self.min_box_px = min_box_px
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add `img`; a sample that was blanked already keeps its black image.
@@ -27,16 +39,28 @@ class LoadHandImage(BaseTransform):
         if "img" in results:
             return results
         path = results["img_path"]
-        image = read_image(path)
-        size = (image.shape[1], image.shape[0])
-        if size != tuple(results["image_size"]):
+        shrink = self._shrink(results["bbox"])
+        image = read_image(path, shrink=shrink)
+        size, annotated = (image.shape[1], image.shape[0]), tuple(results["image_size"])
+        if shrink > 1 and size == tuple(-(-side // shrink) for side in annotated):
+            # A small pixel is the mean of shrink x shrink of the frame's, so it stands in their middle.
+            offset = (shrink - 1) / 2
+            results["img_affine"] = np.array([[shrink, 0, offset], [0, shrink, offset]], np.float64)
+        elif size != annotated:
             raise ImageError(
                 f"image {path} of annotation {results['ann_id']}: (width, height)",
                 got=size,
-                want=tuple(results["image_size"]),
+                want=annotated,
                 mend="images and annotations are of different releases; " + CHECK_DOWNLOAD,
             )
         if image.max() < BLACK_LEVEL:
             raise ImageError(f"image {path} of annotation {results['ann_id']} is all black", mend=CHECK_DOWNLOAD)
         results["img"] = image
         return results
+
+    def _shrink(self, bbox: np.ndarray) -> int:
+        """The largest of 8, 4, 2 and 1 that leaves the box enough pixels."""
+        if self.min_box_px is None:
+            return 1
+        side = min(bbox[2] - bbox[0], bbox[3] - bbox[1])
+        return next((k for k in (8, 4, 2) if side >= k * self.min_box_px), 1)

@@ -29,7 +29,10 @@ class PackHandInputs(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Return {"inputs", "data_samples"}."""
-        sample = PoseDataSample(metainfo={key: results[key] for key in _META if key in results})
+        sample = PoseDataSample()
+        for key in _META:
+            if key in results:  # one by one: given all at once they would be deep-copied
+                sample.set_field(results[key], key, field_type="metainfo")
         sample.gt_instances = InstanceData(
             bboxes=results["bbox"][None],
             keypoints=results["keypoints"],

@@ -66,26 +66,36 @@ class HandHead(BaseModule):
             One InstanceData a sample with `keypoints` (1, 42, 3) u, v px of the CROP and d mm,
             `keypoint_scores` (1, 42), `bins` (1, 42, 3), `rel_root_depth` (1,) mm, `hand_prob` (1, 2).
         """
+        columns = {name: values.cpu().numpy() for name, values in self.infer(feats, test_cfg).items()}
+        return [
+            InstanceData(**{name: values[i : i + 1] for name, values in columns.items()})
+            for i in range(len(columns["keypoints"]))
+        ]
+
+    def infer(self, feats: Any, test_cfg: dict | None = None) -> dict[str, Tensor]:
+        """Predictions as tensors on the network's device; a graph that exports.
+
+        Args:
+            feats: As for `predict`.
+            test_cfg: flip_test (bool).
+
+        Returns:
+            float32: `keypoints` (B, 42, 3) u, v px of the CROP and d mm, `keypoint_scores` (B, 42), `bins` (B, 42, 3),
+            `rel_root_depth` (B,) mm, `hand_prob` (B, 2).
+        """
         if (test_cfg or {}).get("flip_test"):
             outputs = self._merge(self.forward(feats[0]), self.forward(feats[1]))
         else:
             outputs = self.forward(feats)
         keypoints, root_bin, logits = outputs
         bins, scores = self.decode_keypoints(keypoints)
-        points = self.codec.from_bins(bins).cpu().numpy()
-        rel_root_depth = self.codec.root_from_bin(root_bin.float()).cpu().numpy()
-        hand_prob = logits.float().sigmoid().cpu().numpy()
-        bins, scores = bins.cpu().numpy(), scores.cpu().numpy()
-        return [
-            InstanceData(
-                keypoints=points[i : i + 1],
-                keypoint_scores=scores[i : i + 1],
-                bins=bins[i : i + 1],
-                rel_root_depth=rel_root_depth[i : i + 1],
-                hand_prob=hand_prob[i : i + 1],
-            )
-            for i in range(len(points))
-        ]
+        return {
+            "keypoints": self.codec.from_bins(bins),
+            "keypoint_scores": scores,
+            "bins": bins,
+            "rel_root_depth": self.codec.root_from_bin(root_bin.float()),
+            "hand_prob": logits.float().sigmoid(),
+        }
 
     def _merge(self, plain: Outputs, mirrored: Outputs) -> Outputs:
         """Mirror test: joints by the child, the root bin reflected about its middle, the logits swapped."""

@@ -1,0 +1,197 @@
+"""Exporting a pose network to ONNX: crops in, joints out, compared with torch before the file is written."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor
+
+from ..engine.checkpoint import sha256
+from ..errors import ConfigError, ExportError
+from ..structures.joints import JOINT_NAMES
+from ..utils.provenance import provenance
+from .inference.network import OUTPUTS, CropNetwork, Network, load_pose_model, normalise
+from .inference.runtimes import FORMAT, INPUT, KEY, VERSION, OnnxRuntimeNetwork, OpenVinoNetwork, model_digest, need
+
+OPSET = 18  # the first in which torch's exporter writes without converting; older runtimes read it too
+BINS_TOLERANCE = 1e-3
+_PROB_TOLERANCE = 1e-4
+# A volume's two highest voxels may be so close that rounding decides between them: in parts of the volume's range.
+_TIE = 1e-4
+RUNTIMES = {"onnxruntime": OnnxRuntimeNetwork, "openvino": OpenVinoNetwork}
+
+
+def export_onnx(
+    cfg: Config, checkpoint: str | Path, out: str | Path, batch_size: int | None = None, seed: int = 0
+) -> dict[str, Any]:
+    """Write one self-contained .onnx: normalisation, network and decoding, with its description inside.
+
+    Input `crops` (B, 3, h, w) uint8 BGR; outputs as `HandHead.infer` names them: joints, never volumes. The finished
+    file is run by onnxruntime, and by OpenVINO where it is installed, and compared with torch; where it differs no
+    file is written.
+
+    Args:
+        cfg: From `load_config`.
+        checkpoint: This project's file.
+        out: Ends in .onnx.
+        batch_size: Number of crops that the file takes at once; None for any number.
+        seed: Of the crops compared.
+
+    Returns:
+        "path", "bytes", "batch_size" and "compared": {runtime: largest differences, see `compare`}.
+
+    Raises:
+        ConfigError: A package of requirements/export.txt is missing, or `out` or `batch_size` cannot be.
+        CheckpointError: See `load_pose_model`.
+        ExportError: The file does not give what torch gives.
+    """
+    out = Path(out)
+    if out.suffix != ".onnx":
+        raise ConfigError("the exported model's name", got=out.name, want="ending in .onnx")
+    if batch_size is not None and batch_size < 1:
+        raise ConfigError("batch size", got=batch_size, want="1 or more, or none for any number")
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        need(package, "exporting")
+    model, temperature = load_pose_model(cfg, checkpoint)
+    network = CropNetwork(model).eval()
+    graph = trace(network, batch_size)
+    graph.metadata_props.add(key=KEY, value=json.dumps(describe(cfg, checkpoint, temperature)))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=out.parent, prefix=out.stem, suffix=".tmp", delete=False) as file:
+        file.write(graph.SerializeToString())
+    try:
+        compared = _compare_all(cfg, network, file.name, batch_size or 3, seed)
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, out)
+    finally:
+        Path(file.name).unlink(missing_ok=True)
+    return {"path": str(out), "bytes": out.stat().st_size, "batch_size": batch_size, "compared": compared}
+
+
+def trace(network: CropNetwork, batch_size: int | None) -> Any:
+    """The network as an ONNX ModelProto, by torch's dynamo exporter; a free batch where `batch_size` is None."""
+    width, height = network.model.head.codec.input_size
+    crops = torch.zeros(batch_size or 2, 3, height, width, dtype=torch.uint8)  # of one, torch would make a constant
+    program = torch.onnx.export(
+        network,
+        (crops,),
+        dynamo=True,
+        dynamic_shapes=None if batch_size else ({0: torch.export.Dim.DYNAMIC},),
+        input_names=[INPUT],
+        output_names=list(OUTPUTS),
+        opset_version=OPSET,
+        external_data=False,
+        verbose=False,
+    )
+    assert program is not None
+    return program.model_proto
+
+
+def describe(cfg: Config, checkpoint: str | Path, temperature: float) -> dict[str, Any]:
+    """What the file says of itself, as JSON in its property `interhand_mm`."""
+    codec = cfg.model["head"]["decoder"]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": Path(cfg.filename).name if cfg.filename else None,
+        "model_sha256": model_digest(cfg),
+        "checkpoint_sha256": sha256(checkpoint),
+        "input": "crops (B, 3, h, w) uint8 BGR, normalised inside",
+        "input_size": list(codec["input_size"]),
+        "outputs": list(OUTPUTS),
+        "units": {
+            "keypoints": "u, v px of the crop; d mm relative to the joint's own wrist",
+            "keypoint_scores": "0 to 1, may exceed it a little",
+            "bins": "x, y, z",
+            "rel_root_depth": "mm, z(left wrist) - z(right wrist)",
+            "hand_prob": "right, left; not yet calibrated",
+        },
+        "handedness_temperature": temperature,
+        "joints": list(JOINT_NAMES),
+        "provenance": provenance(),
+    }
+
+
+def _compare_all(cfg: Config, network: CropNetwork, path: str, batch: int, seed: int) -> dict[str, Any]:
+    crops = sample_crops(network.model.head.codec.input_size, batch, seed)
+    compared = {}
+    for name, kind in RUNTIMES.items():
+        if importlib.util.find_spec(name) is None:
+            compared[name] = "not installed, not compared"
+            continue
+        differences = compare(network, kind(cfg, path), crops)
+        wrong = {key: value for key, value in differences.items() if key != "ties" and value > LIMITS[key]}
+        if wrong:
+            raise ExportError(f"{name} does not give what torch gives; nothing was written", got=wrong, want=LIMITS)
+        compared[name] = differences
+    return compared
+
+
+LIMITS = {"bins": BINS_TOLERANCE, "keypoints": BINS_TOLERANCE, "root": BINS_TOLERANCE, "prob": _PROB_TOLERANCE}
+
+
+def sample_crops(size: tuple[int, int], count: int, seed: int) -> np.ndarray:
+    """Crops (count, 3, h, w) uint8 to compare on: coloured noise from fine to coarse, contrasts like pictures'."""
+    rng = np.random.default_rng(seed)
+    crops = []
+    for i in range(count):
+        side = 4 << i % 5
+        small = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+        crops.append(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR).transpose(2, 0, 1))
+    return np.ascontiguousarray(np.stack(crops))
+
+
+@torch.no_grad()
+def compare(network: CropNetwork, other: Network, crops: np.ndarray) -> dict[str, float]:
+    """Largest differences between torch and another runtime.
+
+    Returns:
+        `bins` and `keypoints` (as bins, so that both are compared), `root` (bins), `prob` (handedness, and scores
+        relative to the highest), and `ties`: joints whose argmax differs between voxels that torch itself gives
+        the same height; they are not counted in the others.
+    """
+    codec = network.model.head.codec
+    images = torch.from_numpy(crops)
+    want = dict(zip(OUTPUTS, network(images), strict=True))
+    got = {name: torch.from_numpy(values) for name, values in other(crops).items()}
+    tied = _ties(network, images, want["bins"], got["bins"])
+    apart = {
+        "bins": (got["bins"] - want["bins"]).abs().amax(-1),
+        "keypoints": (codec.to_bins(got["keypoints"]) - want["bins"]).abs().amax(-1),
+    }
+    differences = {name: float(values[~tied].max()) if (~tied).any() else 0.0 for name, values in apart.items()}
+    root = codec.root_to_bin(got["rel_root_depth"]) - codec.root_to_bin(want["rel_root_depth"])
+    scores = (got["keypoint_scores"] - want["keypoint_scores"]).abs().max() / want["keypoint_scores"].abs().max()
+    differences["root"] = float(root.abs().max())
+    differences["prob"] = max(float((got["hand_prob"] - want["hand_prob"]).abs().max()), float(scores))
+    differences["ties"] = int(tied.sum())
+    return differences
+
+
+def _ties(network: CropNetwork, images: Tensor, want: Tensor, got: Tensor) -> Tensor:
+    """(B, 42) bool: the argmax differs, and the volume is as high at one place as at the other."""
+    model = network.model
+    volume = model.head(model.extract_feat(normalise(images, model.data_preprocessor)))[0]
+    if not isinstance(volume, Tensor) or model.test_cfg.get("flip_test"):
+        return torch.zeros(want.shape[:2], dtype=torch.bool)  # marginals are decoded by expectation: none can be
+
+    depth, height, width = volume.shape[-3:]
+    top = torch.tensor([width, height, depth]) - 1
+    flat = volume.flatten(-3)
+
+    def height_at(bins: Tensor) -> Tensor:
+        x, y, z = torch.minimum(bins.round().long().clamp_min(0), top).unbind(-1)
+        return flat.gather(-1, ((z * height + y) * width + x)[..., None])[..., 0]
+
+    gap = height_at(want) - height_at(got)
+    span = flat.amax(-1) - flat.amin(-1)
+    return ((got - want).abs().amax(-1) > BINS_TOLERANCE) & (gap <= _TIE * span)

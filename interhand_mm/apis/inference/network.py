@@ -1,0 +1,140 @@
+"""The pose network behind one interface, whatever runs it: uint8 crops in, joints of the crop out."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from ...engine.checkpoint import check_fits, read_checkpoint
+from ...errors import CheckpointError, ConfigError
+from ..launch import build_model
+
+OUTPUTS = ("keypoints", "keypoint_scores", "bins", "rel_root_depth", "hand_prob")
+BACKENDS = ("torch", "onnxruntime", "openvino")
+AMP = {None: None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Network(Protocol):
+    """A network ready to run.
+
+    Attributes:
+        input_size: (width, height) px of a crop.
+        temperature: Calibrates `hand_prob`; see `at_temperature`.
+    """
+
+    input_size: tuple[int, int]
+    temperature: float
+
+    def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """Crops (B, 3, h, w) uint8 BGR to the arrays that `HandHead.infer` names, float32, crop coordinates."""
+
+
+class CropNetwork(nn.Module):
+    """A pose model with its normalisation in front; the module that runs here is the one that is exported."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        """Crops (B, 3, h, w) uint8 BGR to the tensors of `OUTPUTS`; see `HandHead.infer`."""
+        found = self.model.infer(normalise(crops, self.model.data_preprocessor))
+        return tuple(found[name] for name in OUTPUTS)
+
+
+def normalise(crops: Tensor, preprocessor: Any) -> Tensor:
+    """What mmpose's `PoseDataPreprocessor` does with a batch of one size, on the device and without its lists.
+
+    Its own forward reads the batch's length as a number, which would be written into an exported graph.
+    """
+    if preprocessor._channel_conversion:
+        crops = crops[:, [2, 1, 0]]
+    crops = crops.float()
+    return (crops - preprocessor.mean) / preprocessor.std if preprocessor._enable_normalize else crops
+
+
+def pick_device(device: str) -> torch.device:
+    """A torch device that is there.
+
+    Raises:
+        ConfigError: No such device here.
+    """
+    try:
+        picked = torch.device(device)
+        torch.zeros(1, device=picked)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(f"device {device}", got=str(error).splitlines()[0], mend="--device cpu") from error
+    return picked
+
+
+def load_pose_model(cfg: Config, checkpoint: str | Path) -> tuple[nn.Module, float]:
+    """The config's model with a checkpoint's weights, on the CPU in eval mode, and its handedness temperature.
+
+    Raises:
+        ConfigError, CheckpointError: See `read_checkpoint` and `check_fits`; or a temperature that is none.
+    """
+    if Path(checkpoint).suffix == ".onnx":
+        raise CheckpointError(f"{checkpoint} is an exported model", mend="--backend onnxruntime, or openvino")
+    weights = read_checkpoint(checkpoint)
+    model = build_model(cfg)
+    check_fits(weights, model, checkpoint)
+    model.load_state_dict(weights["state_dict"], strict=False)
+    temperature = (weights.get("meta") or {}).get("handedness_temperature", 1.0)
+    if not (isinstance(temperature, (int, float)) and temperature > 0):
+        raise CheckpointError(f"{checkpoint}: handedness_temperature", got=temperature, want="above 0")
+    return model.eval(), float(temperature)
+
+
+class TorchNetwork:
+    """`Network` in torch.
+
+    Args:
+        cfg: Loaded config.
+        checkpoint: This project's file.
+        device: As torch names it.
+        amp: None, "bfloat16" or "float16".
+    """
+
+    def __init__(self, cfg: Config, checkpoint: str | Path, device: str = "cpu", amp: str | None = None) -> None:
+        self.device, self.amp = pick_device(device), AMP[amp]
+        model, self.temperature = load_pose_model(cfg, checkpoint)
+        self.input_size = model.head.codec.input_size
+        self.module = CropNetwork(model).to(self.device)
+
+    @torch.inference_mode()
+    def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Network`."""
+        with torch.autocast(self.device.type, self.amp) if self.amp else nullcontext():
+            outputs = self.module(torch.from_numpy(crops).to(self.device, non_blocking=True))
+        return {name: values.float().cpu().numpy() for name, values in zip(OUTPUTS, outputs, strict=True)}
+
+
+def open_network(cfg: Config, weights: str | Path, device: str, amp: str | None, backend: str) -> Network:
+    """A network run by `backend`.
+
+    Args:
+        cfg: Loaded config.
+        weights: A checkpoint for "torch", the file of `tools/export_onnx.py` for the others.
+        device: "cpu", "cuda", ...
+        amp: None, "bfloat16" or "float16".
+        backend: One of `BACKENDS`.
+
+    Raises:
+        ConfigError, CheckpointError: What is asked for is not there, not installed, or does not fit the config.
+    """
+    if amp not in AMP:
+        raise ConfigError("amp", got=amp, want="None, bfloat16 or float16")
+    if backend == "torch":
+        return TorchNetwork(cfg, weights, device, amp)
+    if backend not in BACKENDS:
+        raise ConfigError("backend", got=backend, want=", ".join(BACKENDS))
+    from .runtimes import OnnxRuntimeNetwork, OpenVinoNetwork
+
+    kind = OnnxRuntimeNetwork if backend == "onnxruntime" else OpenVinoNetwork
+    return kind(cfg, weights, device, amp)

@@ -1,0 +1,164 @@
+"""Every fast path against the plain one."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from interhand_mm.datasets import InterHandDataset
+from interhand_mm.datasets.crop_cache import cache_bytes, reach_of, region, write_crop_cache
+from interhand_mm.datasets.transforms.background import blend
+from interhand_mm.datasets.transforms.hand import crop_sample, draw_augment
+from interhand_mm.datasets.transforms.load import LoadHandImage
+from interhand_mm.datasets.transforms.matte import _percentiles
+from interhand_mm.errors import ConfigError, OutputError
+from interhand_mm.utils.images import read_image
+from tests.tiny import write_photographs, write_set
+
+CODEC = dict(type="InterHand3DCodec")
+
+
+def test_blending_edges_alone_is_the_integer_formula():
+    rng = np.random.default_rng(0)
+    front, behind = rng.integers(0, 256, (2, 256, 256, 3), dtype=np.uint8)
+    alpha = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 256, axis=1)  # every alpha
+    front[:, :3], behind[:, :3] = (255, 255, 0), (255, 0, 255)  # and the extremes
+    weight = alpha[..., None].astype(np.int64)
+    want = (front * (255 - weight) + behind * weight + 127) // 255
+    assert np.array_equal(blend(front, behind, alpha), want)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 500])
+def test_percentiles_by_counting_are_numpys(count):
+    rng = np.random.default_rng(count)
+    values = rng.integers(0, 256, (count, 3), dtype=np.uint8)
+    assert np.array_equal(_percentiles(values, (8, 50, 92)), np.percentile(values, (8, 50, 92), axis=0))
+
+
+def smooth_frame(period_px=80, width=512, height=334):
+    """Waves in three directions, 120 levels high."""
+    y, x = np.mgrid[:height, :width]
+    waves = [127 + 120 * np.sin(2 * np.pi * (a * x + b * y) / period_px) for a, b in ((1, 0), (0, 1), (0.7, 0.7))]
+    return np.stack(waves, axis=-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("shrink", [2, 4, 8])
+@pytest.mark.parametrize("flip", [False, True])
+def test_crops_of_shrunk_frames_lie_where_the_plain_ones_do(tmp_path, shrink, flip):
+    path = tmp_path / "frame.jpg"
+    cv2.imwrite(str(path), smooth_frame(40 * shrink), [cv2.IMWRITE_JPEG_QUALITY, 100])
+    side = 32 * shrink
+    box = np.array([200.0, 60, 200 + side, 60 + side], np.float32)
+    sample = dict(
+        img_path=str(path), ann_id=0, image_size=(512, 334), bbox=box, keypoints=np.zeros((1, 42, 3)),
+        keypoints_cam=np.zeros((1, 42, 3)), keypoints_visible=np.ones((1, 42)), principal_pt=np.zeros(2),
+        hand_type=np.ones((1, 2)), abs_depth=np.ones(2), rel_root_depth=0.0,
+    )  # fmt: skip
+    augment = draw_augment(np.random.default_rng(3), 0.15, 0.25, 45, 1.0, float(flip))
+    crops = []
+    for min_box_px in (None, 32):
+        own = LoadHandImage(min_box_px)(
+            {key: np.copy(value) if isinstance(value, np.ndarray) else value for key, value in sample.items()}
+        )
+        assert own["img"].shape[0] == (334 if min_box_px is None else -(-334 // shrink))
+        crops.append(crop_sample(own, augment, (32, 32))["img"].astype(int))
+        last = own
+    inner = (slice(4, -4), slice(4, -4))
+    # Means and straight lines between them flatten these waves by 0.4 levels; a shift of (shrink - 1) / 2 px is 3.
+    difference = np.abs(crops[0] - crops[1])[inner]
+    assert difference.mean() < 1.2
+    shifted = last["warp_read"] @ np.array([[1, 0, 0.5 - 0.5 / shrink], [0, 1, 0.5 - 0.5 / shrink], [0, 0, 1.0]])
+    wrong = cv2.warpAffine(last["img_full"], shifted, (32, 32)).astype(int)
+    assert np.abs(crops[0] - wrong)[inner].mean() > 2 * difference.mean()
+
+
+def test_only_large_boxes_and_jpegs_are_shrunk(tmp_path):
+    load = LoadHandImage(96)
+    sides = {95: 1, 191: 1, 192: 2, 383: 2, 384: 4, 767: 4, 768: 8, 5000: 8}
+    assert {side: load._shrink(np.array([0, 0, side, side + 9.0])) for side in sides} == sides
+    cv2.imwrite(str(tmp_path / "a.png"), smooth_frame())
+    assert read_image(tmp_path / "a.png", shrink=2).shape == (334, 512, 3)
+    with pytest.raises(ConfigError, match="min_box_px"):
+        LoadHandImage(0)
+
+
+def pipeline(photos=None):
+    steps = [dict(type="LoadHandImage"), dict(type="HandCropAugment", encoder=CODEC, rotation_prob=1.0)]
+    replace = dict(type="RandomBackgroundReplace", backgrounds=str(photos), prob=1.0, mask="matte")
+    return [*steps, replace] if photos else steps
+
+
+@pytest.mark.parametrize("photographs", [False, True])
+def test_cached_crops_are_the_plain_ones(tmp_path, photographs):
+    root = write_set(tmp_path / "tiny", num=6)
+    photos = write_photographs(tmp_path / "photos") if photographs else None
+    plain = InterHandDataset(data_root=str(root), pipeline=pipeline(photos))
+    said = cache_bytes(plain)
+    assert write_crop_cache(plain, tmp_path / "crops") == said == (tmp_path / "crops/pixels.bin").stat().st_size
+    assert sorted(path.name for path in (tmp_path / "crops").iterdir()) == ["head.json", "index.npz", "pixels.bin"]
+    cached = InterHandDataset(data_root=str(root), pipeline=pipeline(photos), crop_cache=str(tmp_path / "crops"))
+    for epoch in range(4):
+        plain.set_epoch(epoch)
+        cached.set_epoch(epoch)
+        for i in range(6):
+            one, other = plain[i], cached[i]
+            assert np.abs(one["img"].astype(int) - other["img"].astype(int)).max() <= 1
+            assert np.array_equal(one["affine"], other["affine"])
+
+
+def test_a_cache_opens_no_picture(tmp_path):
+    root = write_set(tmp_path / "tiny", num=3)
+    write_crop_cache(InterHandDataset(data_root=str(root), pipeline=pipeline()), tmp_path / "crops")
+    for path in (root / "images").rglob("*.jpg"):
+        path.unlink()
+    cached = InterHandDataset(data_root=str(root), pipeline=pipeline(), crop_cache=str(tmp_path / "crops"))
+    assert cached[0]["img"].std() > 5
+
+
+def test_a_region_holds_whatever_the_augmentation_can_show(tmp_path):
+    dataset = InterHandDataset(data_root=str(write_set(tmp_path / "tiny", num=1)), pipeline=pipeline())
+    reach = reach_of(dataset)
+    assert reach == pytest.approx(0.15 + 0.5 * 1.25 * 2**0.5)
+    rng, box = np.random.default_rng(0), np.array([300.0, 300, 400, 400])
+    x1, y1, x2, y2 = region(box, (1000, 1000), reach)
+    from interhand_mm.structures.camera import apply_affine, crop_affine, invert_affine
+
+    corners = np.array([[0, 0], [256, 0], [0, 256], [256, 256.0]])
+    for _ in range(300):
+        augment = draw_augment(rng, 0.15, 0.25, 45, 1.0, 0.0)
+        moved = box + np.tile(augment.shift, 2) * 100
+        seen = apply_affine(corners, invert_affine(crop_affine(moved, (256, 256), augment.scale, augment.rotation_deg)))
+        assert (seen >= [x1, y1]).all()
+        assert (seen < [x2, y2]).all()
+
+
+def test_wrong_caches_are_refused(tmp_path, monkeypatch):
+    root = write_set(tmp_path / "tiny", num=4)
+    dataset = InterHandDataset(data_root=str(root), pipeline=pipeline())
+    folder = tmp_path / "crops"
+
+    def opened(steps=None):
+        return InterHandDataset(data_root=str(root), pipeline=steps or pipeline(), crop_cache=str(folder))
+
+    with pytest.raises(ConfigError, match="cannot be read"):
+        opened()
+    (tmp_path / "two.txt").write_text("500\n501\n")
+    two = InterHandDataset(data_root=str(root), pipeline=pipeline(), ann_ids_file=str(tmp_path / "two.txt"))
+    write_crop_cache(two, folder)
+    with pytest.raises(ConfigError, match="lacks 2 of 4"):
+        opened()
+    write_crop_cache(dataset, folder)
+    wilder = [dict(type="LoadHandImage"), dict(type="HandCropAugment", encoder=CODEC, scale=0.9)]
+    with pytest.raises(ConfigError, match="gentler"):
+        opened(wilder)
+    pixels = folder / "pixels.bin"
+    pixels.write_bytes(pixels.read_bytes()[:-10])
+    with pytest.raises(ConfigError, match="crop cache"):
+        opened()
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), dict(free=1000)))
+    with pytest.raises(OutputError, match="no room"):
+        write_crop_cache(dataset, folder)
+    assert json.loads((folder / "head.json").read_text())["version"] == 1

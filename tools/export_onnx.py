@@ -1,0 +1,39 @@
+"""Export a pose network to one ONNX file that takes crops and gives joints; it is compared with torch first.
+
+python tools/export_onnx.py configs/internet.py internet.pth --out internet.onnx
+python tools/export_onnx.py configs/internet.py internet.pth --out internet_b1.onnx --batch-size 1
+python demo/topdown_demo.py none none configs/internet.py internet.onnx --backend openvino --input a.jpg --out-dir out
+
+Needs `pip install -r requirements/export.txt`. Without --batch-size the file takes any number of crops.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from interhand_mm.apis.cli import run
+from interhand_mm.utils.config import load_config
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", help="a file of configs/")
+    parser.add_argument("checkpoint", help="a file of this project")
+    parser.add_argument("--out", required=True, metavar="FILE", help="ends in .onnx")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="crops at once, fixed [any number]")
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="K=V", help="change config keys")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    from interhand_mm.apis.export import export_onnx  # late, so that --help answers at once
+
+    done = export_onnx(load_config(args.config, args.cfg_options), args.checkpoint, args.out, args.batch_size)
+    for name, differences in done["compared"].items():
+        print(f"{name}: {differences}")
+    print(f"written to {done['path']}, {done['bytes'] / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    run(main)
