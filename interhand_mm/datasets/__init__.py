@@ -2,5 +2,6 @@
 
 from .aih import AIHDataset
 from .interhand import InterHandDataset
+from .single_hand import SingleHandDataset
 
-__all__ = ["AIHDataset", "InterHandDataset"]
+__all__ = ["AIHDataset", "InterHandDataset", "SingleHandDataset"]

@@ -3,6 +3,7 @@
 from .estimator import InterHandEstimator
 from .hdr import (
     AmodalMaskHead,
+    HDRPlugin,
     HandInpaintor,
     HandSegmentor,
     InpaintPreprocessor,
@@ -18,6 +19,7 @@ from .losses import GaussianHeatmapLoss, HandednessLoss, RootDepthLoss
 __all__ = [
     "AmodalMaskHead",
     "GaussianHeatmapLoss",
+    "HDRPlugin",
     "HandInpaintor",
     "HandSegmentor",
     "HandednessLoss",

@@ -11,8 +11,11 @@ from mmpose.models.pose_estimators import TopdownPoseEstimator
 from torch import Tensor
 
 from ..codecs.heatmap import mirror_inputs
+from ..errors import DataContractError
 from ..registry import MODELS
 from ..structures.camera import apply_affine, invert_affine
+from ..structures.joints import NUM_HAND_JOINTS
+from .hdr.plugin import HDRPlugin, RestoredHands, to_bgr
 
 
 @MODELS.register_module()
@@ -23,14 +26,34 @@ class InterHandEstimator(TopdownPoseEstimator):
 
     Args:
         channels_last: Run the convolutions in channels-last memory (faster with bf16 on CPUs and GPUs).
+        hdr: Config of an `HDRPlugin`: predictions of the hands that it restores replace this network's.
         **kwargs: As `mmpose.TopdownPoseEstimator`: backbone, neck, head, data_preprocessor, test_cfg, ...
     """
 
-    def __init__(self, channels_last: bool = False, **kwargs: Any) -> None:
+    def __init__(self, channels_last: bool = False, hdr: dict[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        # In a tuple: the plugin's frozen networks are no part of this one's state, training or checkpoints.
+        self._hdr: tuple[HDRPlugin, ...] = (MODELS.build(hdr),) if hdr else ()
         self.channels_last = channels_last
         if channels_last:
             self.to(memory_format=torch.channels_last)
+
+    @property
+    def hdr(self) -> HDRPlugin | None:
+        """The plugin, if there is one."""
+        return self._hdr[0] if self._hdr else None
+
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        """(width, height) px of the crops that `predict` takes."""
+        width, height = self.head.codec.input_size
+        oversample = self.hdr.oversample if self.hdr else 1
+        return width * oversample, height * oversample
+
+    @property
+    def single_hand_size(self) -> int:
+        """Side px of the crops that `single_hand` takes."""
+        return self.head.codec.input_size[0]
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Backbone (and neck) features of normalised crops (B, 3, H, W)."""
@@ -39,14 +62,48 @@ class InterHandEstimator(TopdownPoseEstimator):
         return super().extract_feat(inputs)
 
     def predict(self, inputs: Tensor, data_samples: list) -> list:
-        """Predict a batch of normalised crops; see `HandHead.predict` for what is added to the samples."""
+        """Predict a batch of normalised crops; see `HandHead.predict` for what is added to the samples.
+
+        With a plugin also `pred_hdr` (1, 2), 1 for a right and a left hand whose keypoints are the plugin's. Relative
+        root depth and handedness are always this network's.
+        """
+        step = self.hdr.oversample if self.hdr else 1
+        if self.hdr is not None and (inputs.shape[-1], inputs.shape[-2]) != self.crop_size:
+            raise DataContractError(
+                "crops for the HDR plugin: (width, height)",
+                got=(inputs.shape[-1], inputs.shape[-2]),
+                want=self.crop_size,
+                mend=f"HandCrop(oversample={step}) in the test pipeline; load_config writes it",
+            )
+        instances = self._predict_crops(inputs[..., ::step, ::step], data_samples)
+        if self.hdr is not None:
+            self.hdr.to(inputs.device)
+            truth = [sample.get("masks") for sample in data_samples]
+            known = torch.stack(truth) if all(masks is not None for masks in truth) else None
+            found = self.hdr(to_bgr(inputs, self.data_preprocessor), known)
+            merge_hands(instances, found, step, self.head.codec)
+        return self.add_pred_to_datasample(instances, None, data_samples)
+
+    def _predict_crops(self, inputs: Tensor, data_samples: list) -> list[InstanceData]:
         feats: Any = self.extract_feat(inputs)
         if self.test_cfg.get("flip_test"):
             codec = self.head.codec
             stride = codec.input_size[0] // codec.heatmap_size[0]
             feats = (feats, self.extract_feat(mirror_inputs(inputs, stride)))
-        instances = self.head.predict(feats, data_samples, test_cfg=self.test_cfg)
-        return self.add_pred_to_datasample(instances, None, data_samples)
+        return self.head.predict(feats, data_samples, test_cfg=self.test_cfg)
+
+    def single_hand(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Right hands of crops with one hand each, for the HDR plugin.
+
+        Args:
+            inputs: (N, 3, H, W) normalised crops.
+
+        Returns:
+            (N, 21, 3) x, y px of the crop and d mm relative to the wrist, and scores (N, 21).
+        """
+        bins, scores = self.head.decode_keypoints(self.head.forward(self.extract_feat(inputs))[0])
+        own = slice(0, NUM_HAND_JOINTS)
+        return self.head.codec.from_bins(bins.float())[:, own], scores[:, own]
 
     def add_pred_to_datasample(
         self, batch_pred_instances: list[InstanceData], batch_pred_fields: list | None, batch_data_samples: list
@@ -59,3 +116,22 @@ class InterHandEstimator(TopdownPoseEstimator):
             instances.bboxes = sample.gt_instances.bboxes
             sample.pred_instances = instances
         return batch_data_samples
+
+
+def merge_hands(instances: list[InstanceData], found: RestoredHands, oversample: int, codec: Any) -> None:
+    """Put restored hands into the base network's predictions, in place; coordinates become those of the large crop.
+
+    Args:
+        instances: From `HandHead.predict`, in px of the network's input.
+        found: The plugin's result; a hand that it refused stays the base network's.
+        oversample: px of the large crop a px of the network's input.
+        codec: For the `bins` that go with the keypoints.
+    """
+    for each, present in zip(instances, found.present, strict=True):
+        each.keypoints[..., :2] *= oversample
+        each.pred_hdr = present[None].astype(np.float32)
+    for (i, side), points, scores in zip(found.hands, found.keypoints, found.keypoint_scores, strict=True):
+        own = slice(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS)
+        instances[i].keypoints[0, own] = points
+        instances[i].keypoint_scores[0, own] = scores
+        instances[i].bins[0, own] = codec.to_bins(points / np.array([oversample, oversample, 1.0]))

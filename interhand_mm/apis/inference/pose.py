@@ -14,7 +14,7 @@ from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
 
 from ...datasets.transforms.hand import Augment, crop_sample
-from ...engine.checkpoint import check_fits, read_checkpoint
+from ...engine.checkpoint import load_checked
 from ...errors import CheckpointError, ConfigError
 from ...structures.camera import square_bbox
 from ...utils.config import load_config
@@ -61,7 +61,7 @@ class PoseModel:
         batch_size: Crops that go through the network at once.
 
     Raises:
-        ConfigError, CheckpointError: See `load_config`, `read_checkpoint` and `check_fits`.
+        ConfigError, CheckpointError: See `load_config` and `load_checked`.
     """
 
     def __init__(
@@ -71,10 +71,8 @@ class PoseModel:
             raise ConfigError("amp", got=amp, want="None, bfloat16 or float16")
         cfg = config if isinstance(config, Config) else load_config(config)
         self.device, self.amp, self.batch_size = pick_device(device), AMP[amp], batch_size
-        weights = read_checkpoint(checkpoint)
         self.model = build_model(cfg)
-        check_fits(weights, self.model, checkpoint)
-        self.model.load_state_dict(weights["state_dict"], strict=False)
+        weights = load_checked(self.model, checkpoint)
         self.model.to(self.device).eval()
         self.temperature = (weights.get("meta") or {}).get("handedness_temperature", 1.0)
         if not (isinstance(self.temperature, (int, float)) and self.temperature > 0):
@@ -96,7 +94,7 @@ class PoseModel:
         for start in range(0, len(boxes), self.batch_size):
             part = slice(start, start + self.batch_size)
             with watch.measure("crop"):
-                size = self.model.head.codec.input_size
+                size = self.model.crop_size
                 batch = [pack(*each, size) for each in zip(images[part], boxes[part], paddings[part], strict=True)]
             with watch.measure("pose"):
                 poses += self._forward(batch)

@@ -3,12 +3,15 @@
 from .amodal import JointColorJitter, LoadAIH, MirrorHands, PackAmodalInputs
 from .background import RandomBackgroundReplace
 from .hand import ChannelJitter, EncodeHand, HandCrop, HandCropAugment
+from .hand_masks import CropHandMasks
 from .load import LoadHandImage
 from .occlusion import SynthesizeInteraction
 from .pack import PackHandInputs
+from .single_hand import PackSingleHand, SingleHandCrop
 
 __all__ = [
     "ChannelJitter",
+    "CropHandMasks",
     "EncodeHand",
     "HandCrop",
     "HandCropAugment",
@@ -18,6 +21,8 @@ __all__ = [
     "MirrorHands",
     "PackAmodalInputs",
     "PackHandInputs",
+    "PackSingleHand",
     "RandomBackgroundReplace",
+    "SingleHandCrop",
     "SynthesizeInteraction",
 ]
