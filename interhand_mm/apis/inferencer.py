@@ -39,7 +39,7 @@ class InterHandInferencer:
     result. With neither detector nor `bbox` the whole picture is the crop.
 
     Args:
-        pose_config: A file of configs/.
+        pose_config: A file of configs/, or one that is loaded (`apis.hdr.with_hdr`).
         pose_checkpoint: Its checkpoint.
         detector: Gives the `Detections` of a list of (H, W, 3) uint8 BGR images, as `HandDetector` does.
         device: Of the pose network, as torch names it.
@@ -197,6 +197,7 @@ class InterHandInferencer:
                     keypoints_mm=self._lift(keypoints, shown, rel_root, intrinsics),
                     depth_source="hand_size" if self.depth_mm is None else "given",
                     track_id=region.track_id,
+                    restored=pose.restored,
                 )
             )
         return FrameResult(frame.source, frame.index, frame.time_s, frame.image, intrinsics, tuple(hands))

@@ -41,7 +41,7 @@ class SingleHandDataset(InterHandDataset):
 
     def __init__(self, interacting: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        kinds = np.asarray(self._all_rows(self.index.hand_type))
+        kinds = self.hand_kinds
         items = [(row, int(kind) - 1) for row, kind in enumerate(kinds) if kind in (1, 2)]
         self._items: list[tuple[int, int]] = []  # parent's sample, side
         if interacting is not None:

@@ -67,24 +67,38 @@ class InterHandEstimator(TopdownPoseEstimator):
         With a plugin also `pred_hdr` (1, 2), 1 for a right and a left hand whose keypoints are the plugin's. Relative
         root depth and handedness are always this network's.
         """
-        step = self.hdr.oversample if self.hdr else 1
-        if self.hdr is not None and (inputs.shape[-1], inputs.shape[-2]) != self.crop_size:
+        if self.hdr is None:
+            return self.predict_base(inputs, data_samples)
+        step = self.hdr.oversample
+        if (inputs.shape[-1], inputs.shape[-2]) != self.crop_size:
             raise DataContractError(
                 "crops for the HDR plugin: (width, height)",
                 got=(inputs.shape[-1], inputs.shape[-2]),
                 want=self.crop_size,
                 mend=f"HandCrop(oversample={step}) in the test pipeline; load_config writes it",
             )
-        instances = self._predict_crops(inputs[..., ::step, ::step], data_samples)
-        if self.hdr is not None:
-            self.hdr.to(inputs.device)
-            truth = [sample.get("masks") for sample in data_samples]
-            known = torch.stack(truth) if all(masks is not None for masks in truth) else None
-            found = self.hdr(to_bgr(inputs, self.data_preprocessor), known)
-            merge_hands(instances, found, step, self.head.codec)
+        instances = self._instances(inputs[..., ::step, ::step], data_samples)
+        found = self.restore(inputs, data_samples)
+        merge_hands(instances, found, step, self.head.codec)
         return self.add_pred_to_datasample(instances, None, data_samples)
 
-    def _predict_crops(self, inputs: Tensor, data_samples: list) -> list[InstanceData]:
+    def restore(self, inputs: Tensor, data_samples: list) -> RestoredHands:
+        """What the plugin makes of normalised crops, stage by stage."""
+        assert self.hdr is not None
+        self.hdr.to(inputs.device)
+        truth = [sample.get("masks") for sample in data_samples]
+        known = torch.stack(truth) if all(masks is not None for masks in truth) else None
+        return self.hdr(to_bgr(inputs, self.data_preprocessor), known)
+
+    def predict_base(self, inputs: Tensor, data_samples: list) -> list:
+        """`predict` without the plugin, from crops of `crop_size` as well."""
+        step = self.hdr.oversample if self.hdr else 1
+        instances = self._instances(inputs[..., ::step, ::step], data_samples)
+        for each in instances:
+            each.keypoints[..., :2] *= step
+        return self.add_pred_to_datasample(instances, None, data_samples)
+
+    def _instances(self, inputs: Tensor, data_samples: list) -> list[InstanceData]:
         feats: Any = self.extract_feat(inputs)
         if self.test_cfg.get("flip_test"):
             codec = self.head.codec

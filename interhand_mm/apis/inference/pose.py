@@ -23,6 +23,7 @@ from .handedness import at_temperature
 from .timing import Stopwatch
 
 CROP_PADDING, WHOLE = 1.25, 1.0  # of a squared box, as in training; of the whole picture
+_NOT_RESTORED = np.zeros((1, 2))
 AMP = {None: None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -34,6 +35,7 @@ class Pose(NamedTuple):
     keypoint_scores: np.ndarray
     rel_root_depth_mm: float
     hand_prob: np.ndarray
+    restored: tuple[bool, bool] = (False, False)
 
 
 def pick_device(device: str) -> torch.device:
@@ -116,6 +118,7 @@ class PoseModel:
                     np.clip(found.keypoint_scores[0].astype(np.float64), 0, 1),
                     float(found.rel_root_depth[0]),
                     at_temperature(found.hand_prob[0], self.temperature),
+                    tuple(bool(value) for value in found.get("pred_hdr", _NOT_RESTORED)[0]),
                 )
             )
         return poses

@@ -3,6 +3,7 @@
 from .amodal import AmodalIoU, HandEPE, RestorationScore
 from .dump import DumpPredictions
 from .hand_metrics import MPJPE, MRRPE, HandednessAccuracy
+from .occlusion import OcclusionEPE
 
 __all__ = [
     "MPJPE",
@@ -11,5 +12,6 @@ __all__ = [
     "DumpPredictions",
     "HandEPE",
     "HandednessAccuracy",
+    "OcclusionEPE",
     "RestorationScore",
 ]
