@@ -21,7 +21,7 @@ train_dataloader = dict(
     sampler=dict(type="InfiniteSampler", shuffle=True),
     collate_fn=dict(type="default_collate"),
     dataset=dict(
-        type="SingleHandDataset",
+        type="OneHandDataset",
         data_root=data_root,
         split="train",
         mask_root=None,  # with masks the crop is the plugin's, without it the annotated box
@@ -30,7 +30,7 @@ train_dataloader = dict(
         pipeline=[
             dict(type="LoadHandImage"),
             dict(
-                type="SingleHandCrop",
+                type="OneHandCrop",
                 encoder=codec,
                 enlarge=1.25,
                 shift=0.15,
@@ -39,7 +39,7 @@ train_dataloader = dict(
                 rotation_prob=0.6,
             ),
             dict(type="ChannelJitter", low=0.8, high=1.2),
-            dict(type="PackSingleHand"),
+            dict(type="PackOneHand"),
         ],
     ),
 )
@@ -49,7 +49,7 @@ test_dataloader = dict(
     sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
     collate_fn=dict(type="default_collate"),
     dataset=dict(
-        type="SingleHandDataset",
+        type="OneHandDataset",
         data_root=data_root,
         split="test",
         mask_root=None,
@@ -58,8 +58,8 @@ test_dataloader = dict(
         test_mode=True,
         pipeline=[
             dict(type="LoadHandImage"),
-            dict(type="SingleHandCrop", encoder=codec, enlarge=1.25),
-            dict(type="PackSingleHand"),
+            dict(type="OneHandCrop", encoder=codec, enlarge=1.25),
+            dict(type="PackOneHand"),
         ],
     ),
 )

@@ -6,7 +6,7 @@ codec = dict(input_size=(128, 128))
 train_pipeline = [
     dict(type="LoadHandImage"),
     dict(
-        type="SingleHandCrop",
+        type="OneHandCrop",
         encoder={{_base_.codec}},
         enlarge=1.25,
         part="limb",
@@ -22,10 +22,10 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type="LoadHandImage"),
-    dict(type="SingleHandCrop", encoder={{_base_.codec}}, enlarge=1.25, part="limb"),
+    dict(type="OneHandCrop", encoder={{_base_.codec}}, enlarge=1.25, part="limb"),
     dict(type="PackHandInputs"),
 ]
-train_dataloader = dict(dataset=dict(type="SingleHandDataset", interacting=None, pipeline=train_pipeline))
-test_dataloader = dict(dataset=dict(type="SingleHandDataset", interacting=None, pipeline=test_pipeline))
-# Its other outputs, handedness and relative root depth, have nothing to learn from; `SingleHandDataset` says so.
+train_dataloader = dict(dataset=dict(type="OneHandDataset", interacting=None, pipeline=train_pipeline))
+test_dataloader = dict(dataset=dict(type="OneHandDataset", interacting=None, pipeline=test_pipeline))
+# Its other outputs, handedness and relative root depth, have nothing to learn from; `OneHandDataset` says so.
 test_evaluator = [dict(type="HandEPE")]

@@ -17,6 +17,8 @@ from ..engine.checkpoint import load_checked
 from ..errors import ConfigError, EvaluationError
 from ..registry import DATASETS, METRICS
 from ..utils.config import DataOptions, load_config, share_crop
+from ..utils.images import write_image
+from .hdr_stages import draw_samples
 from .launch import build_model
 
 PARTS = ("segmentor", "inpaintor", "pose")
@@ -90,16 +92,30 @@ def hdr_table(
     """
     if unknown := set(variants) - set(VARIANTS):
         raise EvaluationError("variants of the HDR table", got=sorted(unknown), want=list(VARIANTS))
+    model, dataset = open_hdr(config, checkpoint, hdr, checkpoints, data_root, mask_root, limit)
+    loader = DataLoader(dataset, batch_size=16, collate_fn=pseudo_collate)
+    rows = []
+    for name in variants:
+        say(f"hdr table: {name}")
+        rows.append({"variant": name, **_evaluate(model, loader, name)})
+    return rows
+
+
+def open_hdr(
+    config: str | Path | Config,
+    checkpoint: str | Path,
+    hdr: str | Path,
+    checkpoints: Sequence[str | Path] = (),
+    data_root: str | None = None,
+    mask_root: str | None = None,
+    limit: int | None = None,
+) -> tuple[Any, Subset]:
+    """The network with its plugin, ready to predict, and the two-hand test samples; arguments as `hdr_table`'s."""
     base = config if isinstance(config, Config) else load_config(config, (), DataOptions(data_root=data_root))
     cfg = with_hdr(base, hdr, checkpoints)
     model = build_model(cfg)
     load_checked(model, checkpoint)
-    loader = DataLoader(_interacting(cfg, mask_root, limit), batch_size=16, collate_fn=pseudo_collate)
-    rows = []
-    for name in variants:
-        say(f"hdr table: {name}")
-        rows.append({"variant": name, **_evaluate(model.eval(), loader, name)})
-    return rows
+    return model.eval(), _interacting(cfg, mask_root, limit)
 
 
 def _interacting(cfg: Config, mask_root: str | None, limit: int | None) -> Subset:
@@ -156,3 +172,20 @@ def hdr_table_text(rows: Sequence[dict[str, Any]]) -> str:
         lines.append(f"| *hands* | {hands} | {sum(rows[0]['hands'].values())} | |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def hdr_pictures(
+    config: str | Path | Config,
+    checkpoint: str | Path,
+    hdr: str | Path,
+    checkpoints: Sequence[str | Path] = (),
+    data_root: str | None = None,
+    mask_root: str | None = None,
+    out: str | Path = "hdr.jpg",
+    num: int = 10,
+    seed: int = 0,
+) -> None:
+    """Draw the stages of random two-hand test samples into one picture; other arguments as `hdr_table`'s."""
+    model, dataset = open_hdr(config, checkpoint, hdr, checkpoints, data_root, mask_root)
+    chosen = np.random.default_rng(seed).permutation(len(dataset))[:num].tolist()
+    write_image(out, draw_samples(model, dataset, chosen))

@@ -91,6 +91,11 @@ class InterHandInferencer:
         self.pose = PoseModel(pose_config, pose_checkpoint, device, amp, batch_size)
         self.watch = Stopwatch()
 
+    @property
+    def hdr(self) -> Any:
+        """The pose network's HDR plugin; None without one."""
+        return self.pose.model.hdr
+
     def infer(self, source: Any) -> Iterator[FrameResult]:
         """Yield one result a frame, in order.
 

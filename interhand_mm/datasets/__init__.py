@@ -2,6 +2,6 @@
 
 from .aih import AIHDataset
 from .interhand import InterHandDataset
-from .single_hand import SingleHandDataset
+from .one_hand import OneHandDataset
 
-__all__ = ["AIHDataset", "InterHandDataset", "SingleHandDataset"]
+__all__ = ["AIHDataset", "InterHandDataset", "OneHandDataset"]

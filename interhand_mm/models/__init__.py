@@ -3,9 +3,9 @@
 from .estimator import InterHandEstimator
 from .hdr import (
     AmodalMaskHead,
-    HDRPlugin,
     HandInpaintor,
     HandSegmentor,
+    HDRPlugin,
     InpaintPreprocessor,
     MixVisionTransformer,
     PartialConvUNet,

@@ -1,4 +1,4 @@
-"""Geometry of one hand's crop out of a crop of two: its box from its amodal mask, in, out, and the mirror of left hands.
+"""Geometry of one hand's crop out of a crop of two: its box from its amodal mask, in, out, left hands mirrored.
 
 Pixels are those of the picture that the mask belongs to; the published way is hdr.md 1.1, steps 8 to 10.
 """

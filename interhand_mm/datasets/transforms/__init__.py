@@ -6,8 +6,8 @@ from .hand import ChannelJitter, EncodeHand, HandCrop, HandCropAugment
 from .hand_masks import CropHandMasks
 from .load import LoadHandImage
 from .occlusion import SynthesizeInteraction
+from .one_hand import OneHandCrop, PackOneHand
 from .pack import PackHandInputs
-from .single_hand import PackSingleHand, SingleHandCrop
 
 __all__ = [
     "ChannelJitter",
@@ -19,10 +19,10 @@ __all__ = [
     "LoadAIH",
     "LoadHandImage",
     "MirrorHands",
+    "OneHandCrop",
     "PackAmodalInputs",
     "PackHandInputs",
-    "PackSingleHand",
+    "PackOneHand",
     "RandomBackgroundReplace",
-    "SingleHandCrop",
     "SynthesizeInteraction",
 ]

@@ -29,9 +29,7 @@ def read_hand_masks(sample: dict[str, Any], part: str = "hand") -> np.ndarray:
         ImageError: No mask is named, or the file is missing, unreadable, or of another size or type.
     """
     if "mask_path" not in sample:
-        raise ImageError(
-            f"annotation {sample.get('ann_id')}: no mask file", want="mask_root in the data set's config"
-        )
+        raise ImageError(f"annotation {sample.get('ann_id')}: no mask file", want="mask_root in the data set's config")
     path = sample["mask_path"]
     bits = read_image(path, cv2.IMREAD_UNCHANGED)
     width, height = sample["image_size"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class OcclusionEPE(HandEPE):
             raise EvaluationError("OcclusionEPE: edges", got=tuple(edges), want="rising numbers from 0 to 1")
         self.edges = np.array(edges, np.float64)
         percent = [f"{100 * edge:g}" for edge in edges]
-        self.group_names = tuple(f"{low}-{high}" for low, high in zip(percent[:-1], percent[1:], strict=True))
+        self.group_names = tuple(f"{low}-{high}" for low, high in pairwise(percent))
 
     def stack(self, data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         """As the parent's, with `occlusion` (B, 2) and `restored` (B, 2)."""

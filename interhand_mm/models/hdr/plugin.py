@@ -150,7 +150,9 @@ class HDRPlugin(BaseModule):
         if masks not in ("pred", "gt"):
             raise ConfigError("HDRPlugin.masks", got=masks, want="pred or gt")
         if oversample < 1 or hand_size < 1 or enlarge < 1:
-            raise ConfigError("HDRPlugin", got=(oversample, hand_size, enlarge), want="oversample, hand_size, enlarge >= 1")
+            raise ConfigError(
+                "HDRPlugin", got=(oversample, hand_size, enlarge), want="oversample, hand_size, enlarge >= 1"
+            )
         self.segmentor, file_1 = _build(segmentor, "segmentor")
         self.inpaintor, file_2 = _build(inpaintor, "inpaintor", discriminator=None, vgg16=None)
         self.pose, file_3 = _build(pose, "pose")
@@ -207,9 +209,7 @@ class HDRPlugin(BaseModule):
         ]
         return np.stack(affines) if affines else np.zeros((0, 2, 3))
 
-    def cut(
-        self, images: Tensor, masks: Tensor, hands: np.ndarray, affines: np.ndarray
-    ) -> tuple[Tensor, Tensor]:
+    def cut(self, images: Tensor, masks: Tensor, hands: np.ndarray, affines: np.ndarray) -> tuple[Tensor, Tensor]:
         """Crops (N, 3, h, h) of the hands, and their masks (N, 4, h, h): A, V of the hand, A', V' of the other."""
         order = np.array([(0, 1, 2, 3), SWAP_SIDES])[hands[:, 1]]
         which = torch.from_numpy(hands[:, 0])

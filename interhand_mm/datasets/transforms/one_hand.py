@@ -28,7 +28,7 @@ def _inside(box: np.ndarray, width: int, height: int) -> tuple[slice, slice]:
 
 
 @TRANSFORMS.register_module()
-class SingleHandCrop(HandCropAugment):
+class OneHandCrop(HandCropAugment):
     """Cut out one right hand as the plugin does at its stage: by its amodal mask inside the crop of both.
 
     What lies outside the crop of both is black there, and so it is here. A single hand's picture has no crop of
@@ -81,7 +81,7 @@ class SingleHandCrop(HandCropAugment):
 
 
 @TRANSFORMS.register_module()
-class PackSingleHand(BaseTransform):
+class PackOneHand(BaseTransform):
     """Pack for `SingleHandPose`; the loader needs ``collate_fn=dict(type="default_collate")``.
 
     Gives `inputs` (3, H, W) uint8 BGR, `keypoints_crop` (21, 2) px, `keypoints_cam` (21, 3) mm in the frame in which
@@ -98,9 +98,7 @@ class PackSingleHand(BaseTransform):
         # The crop is turned and scaled alike in x and y: its linear part over its scale is the turn.
         upright[:, :2] = upright[:, :2] @ (affine[:, :2] / np.sqrt(np.linalg.det(affine[:, :2]))).T
         sample = PoseDataSample(metainfo={key: results[key] for key in META if key in results})
-        sample.gt_instances = InstanceData(
-            keypoints_cam=cam, keypoints_visible=visible, hand_type=results["hand_type"]
-        )
+        sample.gt_instances = InstanceData(keypoints_cam=cam, keypoints_visible=visible, hand_type=results["hand_type"])
         return {
             "inputs": torch.from_numpy(np.ascontiguousarray(results["img"].transpose(2, 0, 1))),
             "keypoints_crop": torch.from_numpy(points.astype(np.float32)),

@@ -30,7 +30,7 @@ def keep_hand(sample: dict[str, Any], side: int) -> dict[str, Any]:
 
 
 @DATASETS.register_module()
-class SingleHandDataset(InterHandDataset):
+class OneHandDataset(InterHandDataset):
     """The hands of `InterHandDataset`, one a sample, the left ones mirrored; joints 0 to 20 are its own.
 
     Args:
