@@ -106,7 +106,7 @@ def test_the_demos(made, tmp_path):
     assert [path.name for path in written] == [f"{picture.stem}.jpg"]
     assert cv2.imread(str(written[0])).shape == (96, 9 * 96, 3)
     black = np.zeros((64, 80, 3), np.uint8)
-    assert list(inferencer.infer(black))[0].image.shape == (64, 80, 3)
+    assert next(iter(inferencer.infer(black))).image.shape == (64, 80, 3)
     plain = InterHandInferencer(made["folder"] / "plain.py", made["folder"] / "base.pth")
     with pytest.raises(ConfigError, match="no plugin"):
         show_stages(plain, str(picture), tmp_path / "none")

@@ -60,7 +60,7 @@ def estimator(**changes):
 def scene(right=True, left=True) -> tuple[np.ndarray, np.ndarray]:
     """(128, 128, 3) uint8 BGR and (4, 128, 128) masks: a right hand, and a left one in front of some of it."""
     hands = []
-    for side, dx in (("right", -14), ("left", 18)):
+    for side, dx in (("right", 0), ("left", 8)):
         small = cv2.resize(hand_mask(side), (64, 64), interpolation=cv2.INTER_NEAREST)
         mask = np.zeros((LARGE, LARGE), np.uint8)
         mask[30:94, 32 + dx : 96 + dx] = small
