@@ -48,7 +48,7 @@ DETNET = dict(type="SingleHandPose", width=4, data_preprocessor=dict(type="ImgDa
 
 
 def plugin(pose=BASE, **changes) -> dict:
-    settings = dict(oversample=OVERSAMPLE, segmentor_size=64, hand_size=64, enlarge=1.25, masks="gt")
+    settings = dict(oversample=OVERSAMPLE, segmentor_size=64, hand_size=256, enlarge=1.25, masks="gt")
     return dict(type="HDRPlugin", segmentor=SEGMENTOR, inpaintor=INPAINTOR, pose=pose, **{**settings, **changes})
 
 
@@ -95,7 +95,7 @@ def predict(model, *scenes):
 class Corners(torch.nn.Module):
     """A single-hand network that answers known places of its crop."""
 
-    single_hand_size = None
+    single_hand_size = SIZE
 
     def __init__(self):
         super().__init__()
