@@ -1,10 +1,10 @@
 # SHPE as published: DetNet for right hands, Adam 1e-4, 600 000 iterations, /10 at 500 000 and 550 000, batch 48.
-# Single hands of InterHand2.6M, left ones mirrored; 512 px stems and more fit no CPU: model.width=16 for one.
+# Single hands of InterHand2.6M, left ones mirrored; model.width=16 is a sixteenth of the work, for a CPU.
 _base_ = ["../_base_/runtime.py"]
 data_root = "data/InterHand2.6M"
 max_iters = 600_000
 
-codec = dict(type="InterHand3DCodec", input_size=(256, 256))  # of the crop's size alone
+codec = dict(type="InterHand3DCodec", input_size=(256, 256), sigma=2.5)  # the crop's size is what counts
 model = dict(
     type="SingleHandPose",
     data_preprocessor=dict(

@@ -15,7 +15,7 @@ from mmengine.registry import init_default_scope
 from interhand_mm.apis.hdr import VARIANTS, hdr_pictures, hdr_table, hdr_table_text, with_hdr
 from interhand_mm.apis.hdr_stages import show_stages
 from interhand_mm.apis.inferencer import InterHandInferencer
-from interhand_mm.errors import CheckpointError, ConfigError, EvaluationError, InputError
+from interhand_mm.errors import CheckpointError, ConfigError, EvaluationError, ImageError
 from interhand_mm.registry import MODELS
 from interhand_mm.utils.config import load_config
 from tests import tiny, tiny_masks
@@ -112,7 +112,7 @@ def test_the_demos(made, tmp_path):
         show_stages(plain, str(picture), tmp_path / "none")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "x.jpg").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="could not be read"):
+    with pytest.raises(ImageError, match="not a picture"):
         show_stages(inferencer, str(tmp_path / "broken"), tmp_path / "none")
 
 
