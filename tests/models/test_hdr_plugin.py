@@ -282,6 +282,18 @@ def test_gates():
     assert not hands_present(scores * 0, masks * 0, 0.0, 0.0, 0.0).any()
 
 
+def test_a_phantom_is_not_painted_out():
+    """A few pixels of a hand that is not there change nothing of the one that is."""
+    model = estimator()
+    model.hdr.pose = Corners()
+    image, masks = scene(left=False)
+    ghost = masks.copy()
+    ghost[2:, 60:66, 60:66] = 1  # 0.2 % of the crop, on the hand; its visible mask has a hole there
+    ghost[1, 60:66, 60:66] = 0
+    haunted, clear = (predict(model, (image, each)) and model.hdr.pose.seen.clone() for each in (ghost, masks))
+    assert torch.equal(haunted, clear)
+
+
 def test_a_segmentor_finds_its_masks_at_the_crops_size():
     """At half the size and back, the outline of a scripted segmentor stays within a pixel."""
 

@@ -150,9 +150,8 @@ class HDRPlugin(BaseModule):
         if masks not in ("pred", "gt"):
             raise ConfigError("HDRPlugin.masks", got=masks, want="pred or gt")
         if oversample < 1 or hand_size < 1 or enlarge < 1:
-            raise ConfigError(
-                "HDRPlugin", got=(oversample, hand_size, enlarge), want="oversample, hand_size, enlarge >= 1"
-            )
+            got = (oversample, hand_size, enlarge)
+            raise ConfigError("HDRPlugin: oversample, hand_size, enlarge", got=got, want="1 or more each")
         self.segmentor, file_1 = _build(segmentor, "segmentor")
         self.inpaintor, file_2 = _build(inpaintor, "inpaintor", discriminator=None, vgg16=None)
         self.pose, file_3 = _build(pose, "pose")
@@ -184,7 +183,9 @@ class HDRPlugin(BaseModule):
         hands = np.argwhere(present)
         affines = self._affines(masks, hands)
         seen, own = self.cut(images, masks, hands, affines)
-        clean = self.restore(seen, own)
+        # What the gates refused is no hand: it neither hides anything nor is to be removed.
+        paired = present[hands[:, 0], 1 - hands[:, 1]]
+        clean = self.restore(seen, own, torch.from_numpy(paired).to(seen.device))
         points, point_scores = self.estimate(clean)
         points[..., :2] = apply_affine(points[..., :2], invert_affine(affines))
         return RestoredHands(masks, present, hands, affines, seen, clean, points, point_scores)
@@ -219,19 +220,20 @@ class HDRPlugin(BaseModule):
             warp_masks(own, affines, self.hand_size, self.shrink_masks),
         )
 
-    def restore(self, seen: Tensor, masks: Tensor) -> Tensor:
+    def restore(self, seen: Tensor, masks: Tensor, paired: Tensor) -> Tensor:
         """Paint in what is hidden of the hands and the other hands out, as far as both are switched on.
 
         Args:
             seen: (N, 3, h, h) BGR.
             masks: (N, 4, h, h) as `cut` gives them.
+            paired: (N,) bool, whether the other hand is there; nothing is painted otherwise.
 
         Returns:
             (N, 3, h, h) BGR, 0 to 255; `seen` itself where nothing is to be painted.
         """
         edit = edit_masks(*(masks[:, i : i + 1] for i in (0, 1, 2)))
         wanted = 1 - (1 - edit.hole * self.deocclusion) * (1 - edit.removal * self.removal)
-        some = wanted.flatten(1).any(dim=1)
+        some = wanted.flatten(1).any(dim=1) & paired
         if not some.any():
             return seen
         inputs = from_bgr(seen[some], self.inpaintor.data_preprocessor)
