@@ -54,11 +54,24 @@ def add_inference_options(parser: argparse.ArgumentParser) -> None:
     add("--backend", choices=("torch", "onnxruntime", "openvino"), default="torch", help="of the pose network [torch]")
     add("--amp", choices=("bfloat16", "float16"), help="of the pose network")
     add("--batch-size", type=int, default=16, help="crops at once [16]")
+    add_hdr_options(parser)
     camera = parser.add_argument_group("the camera: from EXIF, or assumed, where nothing is given")
     camera.add_argument("--focal", nargs="+", type=float, metavar="PX", help="one number, or fx fy")
     camera.add_argument("--principal-pt", nargs=2, type=float, metavar=("CX", "CY"), help="px [the middle]")
     camera.add_argument("--fov", type=float, metavar="DEG", help="across the longer side")
     camera.add_argument("--depth-mm", nargs="+", type=float, metavar="MM", help="of the wrist, or right and left wrist")
+
+
+def add_hdr_options(parser: argparse.ArgumentParser, required: bool = False) -> None:
+    """Add `--hdr`; `pose_config` reads it."""
+    parser.add_argument(
+        "--hdr",
+        nargs="+",
+        metavar=("CONFIG", "CKPT"),
+        required=required,
+        help="restore either hand alone before its pose: a config with model.hdr, then the checkpoints of its "
+        "segmentor, inpaintor and single-hand pose",
+    )
 
 
 def config_of(args: argparse.Namespace) -> Config:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.config import Config
 from mmengine.logging import print_log
 from tqdm import tqdm
 
@@ -31,7 +32,7 @@ def build_inferencer(args: argparse.Namespace) -> InterHandInferencer:
         amp = args.amp if args.amp == "bfloat16" else None
         detector = HandDetector(args.det_config, args.det_checkpoint, args.device, args.score_thr, amp=amp)
     return InterHandInferencer(
-        args.pose_config,
+        pose_config(args),
         args.pose_checkpoint,
         detector,
         device=args.device,
@@ -47,6 +48,15 @@ def build_inferencer(args: argparse.Namespace) -> InterHandInferencer:
         bbox=bbox,
         backend=args.backend,
     )
+
+
+def pose_config(args: argparse.Namespace) -> str | Config:
+    """The pose network's config, with the plugin that `--hdr` asks for."""
+    if not args.hdr:
+        return args.pose_config
+    from .hdr import with_hdr
+
+    return with_hdr(args.pose_config, args.hdr[0], args.hdr[1:])
 
 
 def _one_or_two(numbers: list[float] | None) -> float | tuple[float, ...] | None:

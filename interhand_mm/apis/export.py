@@ -59,6 +59,8 @@ def export_onnx(
         raise ConfigError("the exported model's name", got=out.name, want="ending in .onnx")
     if batch_size is not None and batch_size < 1:
         raise ConfigError("batch size", got=batch_size, want="1 or more, or none for any number")
+    if cfg.model.get("hdr"):
+        raise ConfigError("the HDR plugin", got="asked to export it", want="a config without model.hdr")
     for package in ("onnx", "onnxscript", "onnxruntime"):
         need(package, "exporting")
     model, temperature = load_pose_model(cfg, checkpoint)

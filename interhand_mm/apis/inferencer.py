@@ -39,7 +39,7 @@ class InterHandInferencer:
     result. With neither detector nor `bbox` the whole picture is the crop.
 
     Args:
-        pose_config: A file of configs/.
+        pose_config: A file of configs/, or one that is loaded (`apis.hdr.with_hdr`).
         pose_checkpoint: Its checkpoint, or for other backends the file of `tools/export_onnx.py`.
         detector: Gives the `Detections` of a list of (H, W, 3) uint8 BGR images, as `HandDetector` does.
         device: Of the pose network, as torch names it.
@@ -92,6 +92,11 @@ class InterHandInferencer:
         self.camera = dict(focal=focal, principal_pt=principal_pt, fov_deg=fov_deg)
         self.pose = PoseModel(pose_config, pose_checkpoint, device, amp, batch_size, backend)
         self.watch = Stopwatch()
+
+    @property
+    def hdr(self) -> Any:
+        """The pose network's HDR plugin; None without one."""
+        return self.pose.network.hdr
 
     def infer(self, source: Any) -> Iterator[FrameResult]:
         """Yield one result a frame, in order.
@@ -199,6 +204,7 @@ class InterHandInferencer:
                     keypoints_mm=self._lift(keypoints, shown, rel_root, intrinsics),
                     depth_source="hand_size" if self.depth_mm is None else "given",
                     track_id=region.track_id,
+                    restored=pose.restored,
                 )
             )
         return FrameResult(frame.source, frame.index, frame.time_s, frame.image, intrinsics, tuple(hands))

@@ -11,7 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from ..engine.checkpoint import allow_safe_types
+from ..engine.checkpoint import allow_safe_types, load_parts
 from ..registry import MODELS
 
 LAUNCHERS = ("none", "pytorch", "slurm")
@@ -30,7 +30,9 @@ def build_runner(cfg: Config, launcher: str = "none") -> Runner:
         cfg.env_cfg.dist_cfg = dict(backend="gloo")
         wrapper = cfg.get("model_wrapper_cfg") or dict(type="MMDistributedDataParallel")
         cfg.model_wrapper_cfg = dict(wrapper, broadcast_buffers=False, device_ids=None)
-    return Runner.from_cfg(cfg)
+    runner = Runner.from_cfg(cfg)
+    load_parts(bare_model(runner.model))
+    return runner
 
 
 def _slurm_environment() -> None:
@@ -41,9 +43,10 @@ def _slurm_environment() -> None:
 
 
 def build_model(cfg: Config) -> torch.nn.Module:
-    """Build the config's model alone, on the CPU, weights as initialised."""
+    """Build the config's model alone, on the CPU, weights as initialised but those of an HDR plugin's parts."""
     init_default_scope(cfg.get("default_scope", "interhand_mm"))
     model: torch.nn.Module = MODELS.build(cfg.model)
+    load_parts(model)
     return model
 
 

@@ -4,6 +4,7 @@ from .aih import AIHDataset
 from .freihand import FreiHANDDataset
 from .interhand import InterHandDataset
 from .mixed import MixedHandDataset, SetSampler
+from .one_hand import OneHandDataset
 from .rhd import RHDDataset
 from .stb import STBDataset
 
@@ -12,6 +13,7 @@ __all__ = [
     "FreiHANDDataset",
     "InterHandDataset",
     "MixedHandDataset",
+    "OneHandDataset",
     "RHDDataset",
     "STBDataset",
     "SetSampler",

@@ -111,6 +111,11 @@ class InterHandDataset(HandDataset):
         """Number of samples."""
         return len(self.index) if self._rows is None else len(self._rows)
 
+    @property
+    def hand_kinds(self) -> np.ndarray:
+        """(N,) of every sample: 1 right, 2 left, 3 both."""
+        return np.asarray(self._all_rows(self.index.hand_type))
+
     def _all_rows(self, column: np.ndarray) -> np.ndarray:
         return column if self._rows is None else column[self._rows]
 

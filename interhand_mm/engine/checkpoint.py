@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import pickle
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import mmengine.logging.history_buffer as history_buffer
 import numpy as np
 import torch
+from mmengine.logging import print_log
 
 from ..errors import CheckpointError
 
@@ -110,6 +112,43 @@ def check_fits(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | P
     found = {name: tensor.shape for name, tensor in state.items() if not name.startswith("data_preprocessor.")}
     check_shapes(found, wanted, str(path))
     _check_normalisation(checkpoint, model, path)
+
+
+def load_checked(model: torch.nn.Module, path: str | Path, ignore: str = "") -> dict[str, Any]:
+    """Read a checkpoint into a model that it must fit; returns it.
+
+    Args:
+        model: Takes the weights.
+        path: File.
+        ignore: Parameters whose names begin so are passed over, where given.
+
+    Raises:
+        CheckpointError: See `read_checkpoint` and `check_fits`.
+    """
+    checkpoint = read_checkpoint(path)
+    if ignore and isinstance(checkpoint.get("state_dict"), dict):
+        state = {name: value for name, value in checkpoint["state_dict"].items() if not name.startswith(ignore)}
+        checkpoint = {**checkpoint, "state_dict": state}
+    check_fits(checkpoint, model, path)
+    model.load_state_dict(checkpoint["state_dict"], strict=False)
+    return checkpoint
+
+
+def load_parts(model: torch.nn.Module) -> None:
+    """Read the checkpoints that a model's HDR plugin names, where it has one; a part without stays as initialised.
+
+    Raises:
+        CheckpointError: See `load_checked`.
+    """
+    plugin: Any = getattr(model, "hdr", None)
+    if plugin is None:
+        return
+    for name, path in plugin.checkpoints.items():
+        if path is None:
+            print_log(f"HDRPlugin: no checkpoint for its {name}, weights are random", "current", logging.WARNING)
+        else:
+            load_checked(getattr(plugin, name), path, ignore="discriminator." if name == "inpaintor" else "")
+    plugin.loaded = True
 
 
 def check_shapes(found: dict[str, torch.Size], wanted: dict[str, torch.Size], what: str) -> None:

@@ -54,7 +54,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), data: DataOptio
 
     1. `overrides` ("key.sub=value") change existing keys only; "+key=value" adds one on purpose.
     2. The data options go into every data set and background transform.
-    3. The one top-level `codec` (and `data_root`) is written into every `encoder` and `decoder`, after all overrides.
+    3. The one top-level `codec` (and `data_root`) is written into every `encoder` and `decoder`, after all overrides,
+       and the `oversample` of an HDR plugin into every `HandCrop`.
     4. Top-level names that nothing reads any more (a `train_pipeline` already copied into its dataloader)
        are gone, so that overriding one is an error and not without effect.
     5. `work_dir` is made from the file's name where the config names none.
@@ -75,6 +76,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), data: DataOptio
         _apply_override(cfg, override)
     _apply_data_options(cfg, data or DataOptions())
     _share_codec(cfg)
+    share_crop(cfg)
     if cfg.get("work_dir") is None:
         cfg.work_dir = f"work_dirs/{path.stem}"
     return cfg
@@ -155,10 +157,21 @@ def walk_dicts(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def _share_codec(cfg: Config) -> None:
     if "codec" not in cfg:
         return
-    for _, node in walk_dicts(cfg._cfg_dict):
+    for path, node in walk_dicts(cfg._cfg_dict):
+        if path.startswith("model.hdr."):
+            continue  # another network, with a codec of its own
         for key in _CODEC_KEYS:
             if isinstance(node.get(key), dict):
                 node[key] = copy.deepcopy(cfg.codec)
+
+
+def share_crop(cfg: Config) -> None:
+    """Write the `oversample` of the model's HDR plugin, where there is one, into every `HandCrop`."""
+    hdr = (cfg.get("model") or {}).get("hdr")
+    if hdr:
+        for _, node in walk_dicts(cfg._cfg_dict):
+            if node.get("type") == "HandCrop":
+                node["oversample"] = hdr.get("oversample", 1)
 
 
 def _set_everywhere(cfg: Config, value: Any, key: str, under: tuple[str, ...], datasets: bool = True) -> None:

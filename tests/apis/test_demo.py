@@ -154,6 +154,7 @@ def test_every_json_key_is_documented():
         "bbox_score",
         "hand_prob",
         "presence",
+        "restored",
         "keypoint_scores",
         "depth_source",
     }

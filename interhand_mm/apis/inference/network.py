@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from ...engine.checkpoint import check_fits, read_checkpoint
+from ...engine.checkpoint import load_checked
 from ...errors import CheckpointError, ConfigError
 from ..launch import build_model
 
@@ -26,10 +26,12 @@ class Network(Protocol):
     Attributes:
         input_size: (width, height) px of a crop.
         temperature: Calibrates `hand_prob`; see `at_temperature`.
+        hdr: The model's HDR plugin; None without one.
     """
 
     input_size: tuple[int, int]
     temperature: float
+    hdr: Any
 
     def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
         """Crops (B, 3, h, w) uint8 BGR to the arrays that `HandHead.infer` names, float32, crop coordinates."""
@@ -44,8 +46,12 @@ class CropNetwork(nn.Module):
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         """Crops (B, 3, h, w) uint8 BGR to the tensors of `OUTPUTS`; see `HandHead.infer`."""
-        found = self.model.infer(normalise(crops, self.model.data_preprocessor))
+        found = self.infer(crops)
         return tuple(found[name] for name in OUTPUTS)
+
+    def infer(self, crops: Tensor) -> dict[str, Tensor]:
+        """As `forward`, by name, with what the model has to say besides (`pred_hdr` of an HDR plugin)."""
+        return self.model.infer(normalise(crops, self.model.data_preprocessor))
 
 
 def normalise(crops: Tensor, preprocessor: Any) -> Tensor:
@@ -77,14 +83,12 @@ def load_pose_model(cfg: Config, checkpoint: str | Path) -> tuple[nn.Module, flo
     """The config's model with a checkpoint's weights, on the CPU in eval mode, and its handedness temperature.
 
     Raises:
-        ConfigError, CheckpointError: See `read_checkpoint` and `check_fits`; or a temperature that is none.
+        ConfigError, CheckpointError: See `load_checked`; or a temperature that is none.
     """
     if Path(checkpoint).suffix == ".onnx":
         raise CheckpointError(f"{checkpoint} is an exported model", mend="--backend onnxruntime, or openvino")
-    weights = read_checkpoint(checkpoint)
     model = build_model(cfg)
-    check_fits(weights, model, checkpoint)
-    model.load_state_dict(weights["state_dict"], strict=False)
+    weights = load_checked(model, checkpoint)
     temperature = (weights.get("meta") or {}).get("handedness_temperature", 1.0)
     if not (isinstance(temperature, (int, float)) and temperature > 0):
         raise CheckpointError(f"{checkpoint}: handedness_temperature", got=temperature, want="above 0")
@@ -104,15 +108,15 @@ class TorchNetwork:
     def __init__(self, cfg: Config, checkpoint: str | Path, device: str = "cpu", amp: str | None = None) -> None:
         self.device, self.amp = pick_device(device), AMP[amp]
         model, self.temperature = load_pose_model(cfg, checkpoint)
-        self.input_size = model.head.codec.input_size
+        self.input_size, self.hdr = model.crop_size, model.hdr
         self.module = CropNetwork(model).to(self.device)
 
     @torch.inference_mode()
     def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
         """See `Network`."""
         with torch.autocast(self.device.type, self.amp) if self.amp else nullcontext():
-            outputs = self.module(torch.from_numpy(crops).to(self.device, non_blocking=True))
-        return {name: values.float().cpu().numpy() for name, values in zip(OUTPUTS, outputs, strict=True)}
+            found = self.module.infer(torch.from_numpy(crops).to(self.device, non_blocking=True))
+        return {name: values.float().cpu().numpy() for name, values in found.items()}
 
 
 def open_network(cfg: Config, weights: str | Path, device: str, amp: str | None, backend: str) -> Network:
@@ -134,6 +138,8 @@ def open_network(cfg: Config, weights: str | Path, device: str, amp: str | None,
         return TorchNetwork(cfg, weights, device, amp)
     if backend not in BACKENDS:
         raise ConfigError("backend", got=backend, want=", ".join(BACKENDS))
+    if cfg.model.get("hdr"):
+        raise ConfigError("the HDR plugin", got=f"backend {backend}", want="torch, the only one that runs it")
     from .runtimes import OnnxRuntimeNetwork, OpenVinoNetwork
 
     kind = OnnxRuntimeNetwork if backend == "onnxruntime" else OpenVinoNetwork

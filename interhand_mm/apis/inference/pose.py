@@ -27,6 +27,7 @@ class Pose(NamedTuple):
     keypoint_scores: np.ndarray
     rel_root_depth_mm: float
     hand_prob: np.ndarray
+    restored: tuple[bool, bool] = (False, False)
 
 
 class Crop(NamedTuple):
@@ -89,6 +90,7 @@ class PoseModel:
 
     def _forward(self, crops: list[Crop]) -> list[Pose]:
         found = self.network(np.stack([crop.image for crop in crops]))
+        restored = found.get("pred_hdr", np.zeros((len(crops), 2)))
         poses = []
         for i, crop in enumerate(crops):
             points = found["keypoints"][i].astype(np.float64)
@@ -100,6 +102,7 @@ class PoseModel:
                     np.clip(found["keypoint_scores"][i].astype(np.float64), 0, 1),
                     float(found["rel_root_depth"][i]),
                     at_temperature(found["hand_prob"][i], self.network.temperature),
+                    (bool(restored[i, 0]), bool(restored[i, 1])),
                 )
             )
         return poses

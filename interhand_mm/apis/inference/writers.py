@@ -87,6 +87,7 @@ def _hands_to_dict(hands: HandsResult) -> dict[str, Any]:
         "bbox_score": round(float(hands.bbox_score), 4),
         "hand_prob": dict(zip(sides, _rounded(hands.hand_prob, 4), strict=True)),
         "presence": dict(zip(sides, hands.presence, strict=True)),
+        "restored": dict(zip(sides, hands.restored, strict=True)),
         "keypoints": _rounded(hands.keypoints),
         "keypoint_scores": _rounded(hands.keypoint_scores, 4),
         "rel_root_depth_mm": round(float(hands.rel_root_depth_mm), 2),

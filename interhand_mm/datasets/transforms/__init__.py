@@ -4,12 +4,15 @@ from .amodal import JointColorJitter, LoadAIH, MirrorHands, PackAmodalInputs
 from .background import RandomBackgroundReplace
 from .hand import ChannelJitter, EncodeHand, HandCrop, HandCropAugment
 from .hand_2d import GreenScreen, PackHand2DInputs
+from .hand_masks import CropHandMasks
 from .load import LoadHandImage
 from .occlusion import SynthesizeInteraction
+from .one_hand import OneHandCrop, PackOneHand
 from .pack import PackHandInputs
 
 __all__ = [
     "ChannelJitter",
+    "CropHandMasks",
     "EncodeHand",
     "GreenScreen",
     "HandCrop",
@@ -18,9 +21,11 @@ __all__ = [
     "LoadAIH",
     "LoadHandImage",
     "MirrorHands",
+    "OneHandCrop",
     "PackAmodalInputs",
     "PackHand2DInputs",
     "PackHandInputs",
+    "PackOneHand",
     "RandomBackgroundReplace",
     "SynthesizeInteraction",
 ]

@@ -139,11 +139,18 @@ class HandCropAugment(BaseTransform):
 
 @TRANSFORMS.register_module()
 class HandCrop(HandCropAugment):
-    """Cut the hands out as annotated, for validation and test."""
+    """Cut the hands out as annotated, for validation and test.
 
-    def __init__(self, encoder: dict[str, Any], as_right: bool = False) -> None:
+    Args:
+        encoder: See `HandCropAugment`.
+        as_right: Likewise.
+        oversample: Crop px a px of the network's input; `load_config` writes that of the config's HDR plugin here.
+    """
+
+    def __init__(self, encoder: dict[str, Any], as_right: bool = False, oversample: int = 1) -> None:
         still = dict(shift=0.0, scale=0.0, rotation_deg=0.0, rotation_prob=0.0, flip_prob=0.0)
         super().__init__(encoder, **still, as_right=as_right)
+        self.size = (self.size[0] * oversample, self.size[1] * oversample)
 
 
 @TRANSFORMS.register_module()

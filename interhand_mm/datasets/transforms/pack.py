@@ -12,9 +12,9 @@ from mmpose.structures import PoseDataSample
 
 from ...registry import TRANSFORMS
 
-_META = (
+META = (
     "img_path", "ann_id", "sample_idx", "dataset_name", "skipped", "background_retries", "flipped", "affine",
-    "image_size", "hand_type_valid", "rel_root_valid", "abs_depth", "focal", "principal_pt",
+    "image_size", "hand_type_valid", "rel_root_valid", "abs_depth", "focal", "principal_pt", "occlusion",
     "depth_valid", "bone_mm",
 )  # fmt: skip
 
@@ -24,13 +24,14 @@ class PackHandInputs(BaseTransform):
     """Pack `inputs` (3, H, W) uint8 BGR and a PoseDataSample.
 
     `gt_instances` holds the ground truth in full-image coordinates (numpy, for metrics and pictures),
-    `gt_instance_labels` the targets (tensors, for losses; where `EncodeHand` ran), and the metainfo the rest.
+    `gt_instance_labels` the targets (tensors, for losses; where `EncodeHand` ran), `masks` the crop's amodal masks
+    (where `CropHandMasks` ran), and the metainfo the rest.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Return {"inputs", "data_samples"}."""
         sample = PoseDataSample()
-        for key in _META:
+        for key in META:
             if key in results:  # one by one: given all at once they would be deep-copied
                 sample.set_field(results[key], key, field_type="metainfo")
         sample.gt_instances = InstanceData(
@@ -50,5 +51,7 @@ class PackHandInputs(BaseTransform):
                 hand_type=torch.from_numpy(results["hand_type"]),
                 hand_type_valid=torch.tensor([float(results["hand_type_valid"])]),
             )
+        if "masks" in results:
+            sample.set_field(results["masks"], "masks", dtype=torch.Tensor)
         inputs = torch.from_numpy(np.ascontiguousarray(results["img"].transpose(2, 0, 1)))
         return {"inputs": inputs, "data_samples": sample}

@@ -5,6 +5,7 @@ from .dump import DumpPredictions
 from .freihand import FreiHANDScore, FreiHANDSubmission
 from .hand_metrics import MPJPE, MRRPE, HandednessAccuracy
 from .keypoints_2d import Keypoints2D
+from .occlusion import OcclusionEPE
 from .single_hand import EPE, HandAUC
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "HandEPE",
     "HandednessAccuracy",
     "Keypoints2D",
+    "OcclusionEPE",
     "RestorationScore",
 ]

@@ -152,27 +152,34 @@ class HandEPE(RunningMetric):
         return batch
 
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
-        """For either alignment and each group, sum of errors and number of joints: (2, 2, 2), flattened."""
-        hands = batch["joints"].shape[1] // NUM_HAND_JOINTS
+        """For either alignment and each group, sum of errors and number of joints: (2, G, 2), flattened."""
         joints, truth = (batch[key].reshape(-1, NUM_HAND_JOINTS, 3) for key in ("joints", "keypoints_cam"))
         visible = batch["keypoints_visible"].reshape(-1, NUM_HAND_JOINTS) > 0
-        interacting = np.repeat(batch["hand_type"].min(-1) > 0, hands)
+        groups = self.groups(batch)
         valid = visible & visible[:, RIGHT_WRIST, None]
         aligned = (
             (F.root_aligned(joints, truth, RIGHT_WRIST), valid & batch["in_mm"]),
             (F.bone_scaled(joints, truth, RIGHT_WRIST, MIDDLE_BASE), valid & visible[:, MIDDLE_BASE, None]),
         )
-        sums = np.zeros((2, 2, 2))
+        sums = np.zeros((2, len(groups), 2))
         for k, (placed, counted) in enumerate(aligned):
             errors = np.where(counted, np.linalg.norm(placed - truth, axis=-1), 0.0)
-            for g, members in enumerate((~interacting, interacting)):
+            for g, members in enumerate(groups):
                 sums[k, g] = errors[members].sum(), counted[members].sum()
         return sums.ravel()
 
+    group_names: tuple[str, ...] = F.GROUPS
+
+    def groups(self, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Which hands (B * hands,) belong to each of `group_names`."""
+        hands = batch["joints"].shape[1] // NUM_HAND_JOINTS
+        interacting = np.repeat(batch["hand_type"].min(-1) > 0, hands)
+        return [~interacting, interacting]
+
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
-        """Means in mm of all, single and interacting samples; NaN without joints."""
-        table, numbers = sums.reshape(2, 2, 2), {}
+        """Means in mm of all hands and of every group; NaN without joints."""
+        table, numbers = sums.reshape(2, len(self.group_names), 2), {}
         for name, groups in zip(("EPE_root", "EPE_root_bone"), table, strict=True):
-            for group, (total, count) in zip(("all", *F.GROUPS), (groups.sum(0), *groups), strict=True):
+            for group, (total, count) in zip(("all", *self.group_names), (groups.sum(0), *groups), strict=True):
                 numbers[f"{name}/{group}"] = float(total / count) if count else float("nan")
         return numbers, {"counts": {"joints": int(table[:, :, 1].sum(-1).max())}}

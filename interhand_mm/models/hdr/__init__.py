@@ -3,11 +3,13 @@
 from .discriminator import PatchDiscriminator
 from .generator import PartialConvUNet
 from .inpaintor import HandInpaintor, InpaintPreprocessor
+from .plugin import HDRPlugin
 from .pose import SingleHandPose
 from .segmentor import AmodalMaskHead, HandSegmentor, MixVisionTransformer
 
 __all__ = [
     "AmodalMaskHead",
+    "HDRPlugin",
     "HandInpaintor",
     "HandSegmentor",
     "InpaintPreprocessor",

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...registry import MODELS
-from ...structures.joints import FROM_OPENPOSE, NUM_HAND_JOINTS, TO_OPENPOSE
+from ...structures.joints import FROM_OPENPOSE, NUM_HAND_JOINTS, RIGHT_WRIST, TO_OPENPOSE
 from .pose_targets import bone_vectors, decode, gaussian_maps, masked_norm, normalised_joints
 
 
@@ -107,6 +107,8 @@ class SingleHandPose(BaseModel):
         width: Of the stem; 64 as published.
         sigma: Of the heat-maps, cells.
         loss_weights: Of heat-map, bone vectors and positions.
+        bone_mm: Length of the bone that is the unit, for results in millimetres, which this network cannot see: an
+            average adult's (84, see docs/demo.md) by default.
         data_preprocessor: Normalisation; inputs are RGB.
     """
 
@@ -115,6 +117,7 @@ class SingleHandPose(BaseModel):
         width: int = 64,
         sigma: float = 2.5,
         loss_weights: tuple[float, float, float] = (1.0, 1.0, 5.0),
+        bone_mm: float = 84.0,
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
@@ -130,6 +133,7 @@ class SingleHandPose(BaseModel):
         self.lmap_0 = MapBranch(channels + 2 + 4 * joints, channels, 3 * joints)
         self.sigma = sigma
         self.loss_weights = loss_weights
+        self.bone_mm = bone_mm
         self.register_buffer("_to_published", torch.from_numpy(TO_OPENPOSE), persistent=False)
         self.register_buffer("_to_ours", torch.from_numpy(FROM_OPENPOSE), persistent=False)
 
@@ -162,21 +166,32 @@ class SingleHandPose(BaseModel):
             data_samples: Predictions are added to them.
             mode: "tensor" gives `maps`; "loss" the losses; "predict" the samples with `pred_instances`:
                 `keypoints_crop` (1, 21, 2) x, y px, `keypoints_norm` (1, 21, 3) bone units relative to the wrist,
-                `keypoint_scores` (1, 21).
+                `keypoints_mm` (1, 21, 3) the same times `bone_mm`, `keypoint_scores` (1, 21).
         """
         outputs = self.maps(inputs)
         if mode == "tensor":
             return outputs
         if mode == "loss":
             return self.losses(outputs, inputs.shape[-1], keypoints_crop, keypoints_cam, visible)
-        cells, _, positions, scores = (part[:, self._to_ours] for part in decode(*outputs))
-        points = cells.flip(-1) * (inputs.shape[-1] / outputs[0].shape[-1])
+        points, positions, scores = self._decode(outputs, inputs.shape[-1])
         samples = data_samples or [BaseDataElement() for _ in inputs]
         for sample, *values in zip(samples, points, positions, scores, strict=True):
             point, position, score = (value[None] for value in values)
             instances = InstanceData(keypoints_crop=point, keypoints_norm=position, keypoint_scores=score)
+            instances.keypoints_mm = position * self.bone_mm
             sample.set_data({"pred_instances": instances})
         return samples
+
+    def _decode(self, outputs: tuple[Tensor, Tensor, Tensor], input_size: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Points (B, 21, 2) x, y px of the crop, positions (B, 21, 3) in bone units and peaks (B, 21), in our order."""
+        cells, _, positions, scores = (part[:, self._to_ours] for part in decode(*outputs))
+        return cells.flip(-1) * (input_size / outputs[0].shape[-1]), positions, scores
+
+    def single_hand(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """As `InterHandEstimator.single_hand`; d is the position's z, from the wrist's, times `bone_mm`."""
+        points, positions, scores = self._decode(self.maps(inputs), inputs.shape[-1])
+        depth = positions[..., 2:] - positions[:, RIGHT_WRIST, None, 2:]
+        return torch.cat([points, depth * self.bone_mm], dim=-1), scores
 
     def losses(
         self,

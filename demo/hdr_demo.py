@@ -1,0 +1,41 @@
+r"""HDR stage by stage: the crop, four masks, right and left hand alone, joints, and both hands in 3D (docs/hdr.md).
+
+python demo/hdr_demo.py POSE_CONFIG POSE_CHECKPOINT --hdr configs/hdr/small.py SEGMENTOR INPAINTOR POSE \
+    --input pair.jpg --bbox 80 40 310 270 --out-dir out
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from interhand_mm.apis.cli import add_hdr_options, run
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pose_config", help="a file of configs/")
+    parser.add_argument("pose_checkpoint", help="its checkpoint")
+    add_hdr_options(parser)
+    parser.add_argument("--input", required=True, help="picture or folder of pictures")
+    parser.add_argument("--bbox", nargs=4, type=float, metavar=("X1", "Y1", "X2", "Y2"), help="[the whole picture]")
+    parser.add_argument("--out-dir", required=True, metavar="DIR", help="where <name>.jpg go")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ... [cpu]")
+    parser.add_argument("--tile", type=int, default=256, metavar="PX", help="side of a stage [256]")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    from interhand_mm.apis.demo import pose_config  # late, so that --help answers at once
+    from interhand_mm.apis.hdr_stages import show_stages
+    from interhand_mm.apis.inferencer import InterHandInferencer
+
+    inferencer = InterHandInferencer(
+        pose_config(args), args.pose_checkpoint, device=args.device, batch_size=1, bbox=args.bbox
+    )
+    for path in show_stages(inferencer, args.input, args.out_dir, args.tile):
+        print(path)
+
+
+if __name__ == "__main__":
+    run(main)
