@@ -2,6 +2,7 @@
 
 python tools/benchmark.py index --n 50000 --json index.json
 python tools/benchmark.py render --n 400
+python tools/benchmark.py hdr --sizes small --n 20
 """
 
 from __future__ import annotations
@@ -41,6 +42,17 @@ def print_render(result: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
+def print_hdr(result: dict[str, Any], console: Console) -> None:
+    table = Table(title=f"HDR's networks, ms an image (median of {result['count']}), random weights, float32")
+    threads = list(result["rows"][0]["ms"])
+    for heading in ("size", "stage", "px", "parameters, M", *(f"{number} threads" for number in threads)):
+        table.add_column(heading, justify="left" if heading in ("size", "stage") else "right")
+    for row in result["rows"]:
+        times = (f"{row['ms'][number]:.1f}" for number in threads)
+        table.add_row(row["size"], row["stage"], str(row["side_px"]), f"{row['parameters'] / 1e6:.2f}", *times)
+    console.print(table)
+
+
 def index(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     return benchmark_index(args.n, tuple(args.peers), args.repeat), print_index
 
@@ -49,6 +61,12 @@ def render(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     from interhand_mm.apis.benchmark.render import benchmark_render
 
     return benchmark_render(args.n, tuple(args.workers), args.repeat), print_render
+
+
+def hdr(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    from interhand_mm.apis.benchmark.hdr import benchmark_hdr
+
+    return benchmark_hdr(args.n, tuple(args.threads), tuple(args.sizes)), print_hdr
 
 
 def parse_args() -> argparse.Namespace:
@@ -65,6 +83,11 @@ def parse_args() -> argparse.Namespace:
     two.add_argument("--n", type=int, default=400, help="images a run")
     two.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="numbers of processes")
     two.set_defaults(run=render)
+    three = commands.add_parser("hdr", parents=[common], help="HDR's networks: ms an image")
+    three.add_argument("--n", type=int, default=20, help="images")
+    three.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
+    three.add_argument("--sizes", nargs="+", default=["full", "small"], choices=("full", "small"))
+    three.set_defaults(run=hdr)
     return parser.parse_args()
 
 

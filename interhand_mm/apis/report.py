@@ -46,7 +46,7 @@ def metrics_report(reports: dict[str, dict[str, Any]], dataset: Any, origin: dic
         **base,
         "variants": {name: reports[name] for name in others},
         "ratios": ratios,
-        "protocol": dataset.protocol,
+        "protocol": getattr(dataset, "protocol", {}),
         "provenance": origin,
     }
 
@@ -56,7 +56,9 @@ def _cell(value: float | None, digits: int = 2) -> str:
 
 
 def metrics_table(report: dict[str, Any], width: int = 110) -> str:
-    """Print a report as text: a row a set and protocol, and the variants' ratios below."""
+    """Print a report as text: a row a set and protocol, and the variants' ratios below; without MPJPE every number."""
+    if not any(name.startswith("MPJPE") for name in report["metrics"]):
+        return _numbers_table(report["metrics"], width)
     protocol = report["protocol"]
     title = f"mm; box: {protocol['box']}, depth: {protocol['depth']}"
     if boxes := report["counts"].get("boxes"):
@@ -86,6 +88,23 @@ def metrics_table(report: dict[str, Any], width: int = 110) -> str:
             _cell(ratios.get("MRRPE"), 3),
             _cell(ratios.get("HandednessAccuracy"), 3),
         )
+    return _text(table, width)
+
+
+def _numbers_table(metrics: dict[str, float], width: int) -> str:
+    """Metrics named "[prefix/]number/group" (of masks, restored pictures): a row a number, a column a group."""
+    groups = list(dict.fromkeys(name.rpartition("/")[2] for name in metrics))
+    table = Table()
+    table.add_column("")
+    for group in groups:
+        table.add_column(group, justify="right")
+    for row in dict.fromkeys(name.rpartition("/")[0] for name in metrics):
+        cells = [metrics.get(f"{row}/{group}" if row else group) for group in groups]
+        table.add_row(row, *("" if value is None else _cell(value, 3) for value in cells))
+    return _text(table, width)
+
+
+def _text(table: Table, width: int) -> str:
     text = io.StringIO()
     Console(file=text, width=width).print(table)
     return text.getvalue()

@@ -29,6 +29,10 @@ def run_stages(settings: Settings, stage: str, say: Callable[[str], None]) -> No
             from .wild import run_demo_stage
 
             run_demo_stage(settings, say)
+        elif name == "hdr":
+            from .hdr import run_hdr
+
+            run_hdr(settings, say)
         else:
             from .page import write_report
 

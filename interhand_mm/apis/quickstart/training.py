@@ -72,7 +72,7 @@ def _train(
         for name in ("trained.json", "metrics.json"):
             (settings.folder(model) / name).unlink(missing_ok=True)
     say(f"train: {' and '.join(models)}, {epochs} epochs of {settings.num} images, {wanted['amp']}")
-    took = run_all(commands, logs, _Progress(logs, say), together() if models == [START] else 1)
+    took = run_all(commands, logs, Progress(logs, say), together() if models == [START] else 1)
     for model in models:
         write_json(
             settings.folder(model) / "trained.json",
@@ -131,18 +131,20 @@ def probe(cfg: Any, amp: str) -> dict[str, float]:
     """Time training steps of a config.
 
     Returns:
-        samples_a_second, and data_share: the part of the time that the data took.
+        samples_a_second; data_share, the part of the time that the data took; and samples, how many there are.
     """
     from ..launch import build_runner
+    from ..train import change_wrappers
 
     if amp == "bfloat16":
-        cfg.optim_wrapper.type = "Bfloat16OptimWrapper"
+        change_wrappers(cfg, type="Bfloat16OptimWrapper")
     cfg.default_hooks = {**cfg.default_hooks, "checkpoint": None, "logger": None}
     runner = build_runner(cfg)
     loader = runner.build_dataloader(cfg.train_dataloader, seed=cfg.randomness.seed)
     model = runner.model.train()
     wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
     model.init_weights()
+    runner.call_hook("before_run")  # memory layout
     batches = iter(loader)
     data = total = 0.0
     for i in range(2 * _BATCHES):
@@ -156,13 +158,13 @@ def probe(cfg: Any, amp: str) -> dict[str, float]:
         if i >= _BATCHES:
             data, total = data + loaded - begun, total + time.perf_counter() - begun
     size = min(cfg.train_dataloader.batch_size, len(loader.dataset))
-    return {"samples_a_second": _BATCHES * size / total, "data_share": data / total}
+    return {"samples_a_second": _BATCHES * size / total, "data_share": data / total, "samples": len(loader.dataset)}
 
 
 _LINE = re.compile(r"Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\].*?eta: (\S+).*?\bloss: ([\d.naif]+)")
 
 
-class _Progress:
+class Progress:
     """Shows, some seconds apart, where every running training is, read from its log."""
 
     def __init__(self, logs: dict[str, Path], say: Callable[[str], None], every: float = 20.0) -> None:
@@ -170,6 +172,7 @@ class _Progress:
         self.shown = dict.fromkeys(logs, time.monotonic())
 
     def __call__(self, name: str) -> None:
+        """Look where a training is."""
         if time.monotonic() - self.shown[name] < self.every:
             return
         self.shown[name] = time.monotonic()

@@ -1,6 +1,6 @@
 """Registered transforms; each changes a sample in place."""
 
-from .amodal import JointColorJitter, LoadAIH, MirrorHands, PackAmodalInputs
+from .amodal import CropTarget, JointColorJitter, LoadAIH, LoadLimbMasks, MirrorHands, PackAmodalInputs
 from .background import RandomBackgroundReplace
 from .hand import ChannelJitter, EncodeHand, HandCrop, HandCropAugment
 from .load import LoadHandImage
@@ -9,12 +9,14 @@ from .pack import PackHandInputs
 
 __all__ = [
     "ChannelJitter",
+    "CropTarget",
     "EncodeHand",
     "HandCrop",
     "HandCropAugment",
     "JointColorJitter",
     "LoadAIH",
     "LoadHandImage",
+    "LoadLimbMasks",
     "MirrorHands",
     "PackAmodalInputs",
     "PackHandInputs",
