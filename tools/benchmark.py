@@ -7,6 +7,7 @@ python tools/benchmark.py step configs/internet.py --batch-size 4
 python tools/benchmark.py infer configs/internet.py --exported internet.onnx --picture hand.jpg
 python tools/benchmark.py video POSE_CONFIG POSE_CHECKPOINT --input clip.mp4
 python tools/benchmark.py render --n 400
+python tools/benchmark.py hdr --sizes small --n 20
 
 Rows of one run take turns, so that whatever else the machine does slows all of them; medians count.
 """
@@ -75,6 +76,17 @@ def render_table(result: dict[str, Any]) -> Table:
     return table
 
 
+def hdr_table(result: dict[str, Any]) -> Table:
+    table = Table(title=f"HDR's networks, ms an image (median of {result['count']}), random weights, float32")
+    threads = list(result["rows"][0]["ms"])
+    for heading in ("size", "stage", "px", "parameters, M", *(f"{number} threads" for number in threads)):
+        table.add_column(heading, justify="left" if heading in ("size", "stage") else "right")
+    for row in result["rows"]:
+        times = (f"{row['ms'][number]:.1f}" for number in threads)
+        table.add_row(row["size"], row["stage"], str(row["side_px"]), f"{row['parameters'] / 1e6:.2f}", *times)
+    return table
+
+
 def index(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     return benchmark_index(args.n, tuple(args.peers), args.repeat or 1), index_table
 
@@ -124,6 +136,12 @@ def video(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
 
         options["detector"] = HandDetector(*args.detector)
     return benchmark_video(args.config, args.checkpoint, args.input, args.n, **options), rows_table
+
+
+def hdr(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    from interhand_mm.apis.benchmark.hdr import benchmark_hdr
+
+    return benchmark_hdr(args.n, tuple(args.threads), tuple(args.sizes)), hdr_table
 
 
 def parse_args() -> argparse.Namespace:
@@ -176,6 +194,10 @@ def parse_args() -> argparse.Namespace:
     option("--amp", choices=("bfloat16", "float16"))
     option("--backend", choices=("torch", "onnxruntime", "openvino"), default="torch")
     option("--batch-size", type=int, default=16, help="crops at once")
+    option = add(hdr, "HDR's networks: ms an image")
+    option("--n", type=int, default=20, help="images")
+    option("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
+    option("--sizes", nargs="+", default=["full", "small"], choices=("full", "small"))
     return parser.parse_args()
 
 

@@ -4,6 +4,7 @@
     python tools/quickstart.py train --minutes 20
     python tools/quickstart.py heads            # besides: marginals and a volume for equally long
     python tools/quickstart.py report
+    python tools/quickstart.py hdr --minutes 12  # segment, inpaint, pose on one hand; not part of "all"
 
 Everything it says is read from the metrics.json and preds.npz that the runs wrote; the page is OUT/report.html.
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from interhand_mm.apis.cli import add_config_options, config_of, run
 
-STAGES = ("data", "train", "test", "detector", "demo", "report", "all", "heads")
+STAGES = ("data", "train", "test", "detector", "demo", "report", "all", "heads", "hdr")
 
 
 def probe(arguments: list[str]) -> None:
@@ -37,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("stage", nargs="?", default="all", choices=STAGES)
-    add("--minutes", type=float, default=9.0, help="training time of both models together on two cores [9]")
+    add("--minutes", type=float, default=9.0, help="training time of both models together; hdr: of each network [9]")
     add("--epochs", type=int, help="of each model, in place of --minutes, to repeat a run exactly")
     add("--num", type=int, default=8000, help="training images; a tenth more for the test [8000]")
     add("--seed", type=int, default=0)
@@ -57,7 +58,7 @@ def main() -> None:
     begun = time.monotonic()
     settings = Settings(
         out=args.out, data=args.data, num=args.num, minutes=args.minutes, epochs=args.epochs, seed=args.seed,
-        overrides=tuple(args.cfg_options),
+        overrides=tuple(args.cfg_options), hdr_overrides=tuple(args.cfg_options),
     )  # fmt: skip
 
     def say(text: str) -> None:

@@ -1,7 +1,6 @@
 # HDRM as published: partial-convolution U-Net with transformer blocks against a patch discriminator; Adam 8e-4 and
-# 8e-5, batch 48, 70 000 iterations (the released weights say 138 000). The loader is the least that trains.
-_base_ = ["../_base_/runtime.py"]
-data_root = "data/AIH_dataset"
+# 8e-5, batch 48, 70 000 iterations (the released weights say 138 000).
+_base_ = ["../_base_/runtime.py", "../_base_/aih.py"]
 
 model = dict(
     type="HandInpaintor",
@@ -14,31 +13,18 @@ model = dict(
     loss_weights=dict(valid=1.0, hole_deocclusion=6.0, hole_removal=6.0, tv=0.1, adversarial=0.1),
     dilation=9,
 )
-train_dataloader = dict(
-    batch_size=48,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type="InfiniteSampler", shuffle=True),
-    dataset=dict(
-        type="AIHDataset",
-        data_root=data_root,
-        split="train",
-        part="syn",
-        pipeline=[
-            dict(type="LoadAIH"),
-            dict(type="SynthesizeInteraction"),
-            dict(type="JointColorJitter"),
-            dict(type="PackAmodalInputs"),
-        ],
-    ),
-)
+train_dataloader = dict(sampler=dict(_delete_=True, type="InfiniteSampler", shuffle=True))
+val_evaluator = [dict(type="RestorationScore")]
+test_evaluator = val_evaluator
+val_cfg = dict()
+test_cfg = dict()
 optim_wrapper = dict(
     constructor="SubmoduleOptimWrapperConstructor",
     generator=dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=8e-4)),
     discriminator=dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=8e-5, betas=(0.0, 0.9))),
 )
 param_scheduler = None
-train_cfg = dict(type="IterBasedTrainLoop", max_iters=70_000)
+train_cfg = dict(type="IterBasedTrainLoop", max_iters=70_000, val_interval=1500)
 log_processor = dict(by_epoch=False)
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=3000, save_best=None))
 # One DDP wrapper a network: each steps on its own.

@@ -1,7 +1,7 @@
 # HASM as published: MiT-B5, four-branch SegFormer head, AdamW 2.88e-3 on 48 images a GPU, 500 000 iterations.
-# The loader is the least that trains; the published one read masks of InterHand2.6M crops, which are not available.
-_base_ = ["../_base_/runtime.py"]
-data_root = "data/AIH_dataset"
+# The published masks, of InterHand2.6M crops, are not available; those of AIH are read, either hand as right or left.
+_base_ = ["../_base_/runtime.py", "../_base_/aih.py"]
+data_root = "data"
 max_iters = 500_000
 
 model = dict(
@@ -18,25 +18,25 @@ model = dict(
     decode_head=dict(type="AmodalMaskHead", channels=256, dropout=0.1, norm_cfg=dict(type="SyncBN")),
     flip_test=False,
 )
+augmented = [
+    dict(type="MirrorHands", prob=0.5),
+    dict(type="JointColorJitter", gain=0.2, shift=20.0, contrast=0.2),
+    dict(type="PackAmodalInputs"),
+]
+aih = dict(type="AIHDataset", data_root=data_root, split="train", annot_subset="all", strict="error")
 train_dataloader = dict(
-    batch_size=48,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type="InfiniteSampler", shuffle=True),
+    sampler=dict(_delete_=True, type="InfiniteSampler", shuffle=True),
     dataset=dict(
-        type="AIHDataset",
-        data_root=data_root,
-        split="train",
-        part="syn",
-        pipeline=[
-            dict(type="LoadAIH"),
-            dict(type="SynthesizeInteraction"),
-            dict(type="MirrorHands", prob=0.5),
-            dict(type="JointColorJitter"),
-            dict(type="PackAmodalInputs"),
-        ],
+        datasets=[
+            dict(part="syn", pipeline=[dict(type="LoadAIH"), {{_base_.synthesis}}, *augmented], **aih),
+            dict(part="render", pipeline=[dict(type="LoadAIH"), *augmented], **aih),
+        ]
     ),
 )
+val_evaluator = [dict(type="AmodalIoU")]
+test_evaluator = val_evaluator
+val_cfg = dict()
+test_cfg = dict()
 optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=2.88e-3, betas=(0.9, 0.999), weight_decay=0.01),
@@ -48,6 +48,6 @@ param_scheduler = [
     dict(type="LinearLR", start_factor=1e-6, by_epoch=False, begin=0, end=1500),
     dict(type="PolyLR", power=1.0, eta_min=0.0, by_epoch=False, begin=1500, end=max_iters),
 ]
-train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters)
+train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters, val_interval=2500)
 log_processor = dict(by_epoch=False)
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=2500, save_best=None))

@@ -102,7 +102,7 @@ def check_coco(cfg: Config) -> None:
 
 
 def check_start(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | Path) -> None:
-    """Raise unless a detector can start from these weights: the backbone must fit; a head may be of other classes.
+    """Raise unless a network can start from these weights: the backbone must fit; the head may be another's.
 
     Raises:
         CheckpointError: No weights, or the backbone is another one's.
@@ -110,7 +110,7 @@ def check_start(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | 
     state = checkpoint.get("state_dict", checkpoint)
     found = {n: t.shape for n, t in state.items() if torch.is_tensor(t) and n.startswith("backbone.")}
     if not found:
-        raise CheckpointError(f"{path}: no weights of a detector's backbone", got=f"keys {sorted(map(str, state))[:5]}")
+        raise CheckpointError(f"{path}: no weights of a backbone", got=f"keys {sorted(map(str, state))[:5]}")
     wanted = {n: t.shape for n, t in model.state_dict().items() if n.startswith("backbone.")}
     check_shapes(found, wanted, f"the backbone in {path}")
 

@@ -46,7 +46,7 @@ def metrics_report(reports: dict[str, dict[str, Any]], dataset: Any, origin: dic
         **base,
         "variants": {name: reports[name] for name in others},
         "ratios": ratios,
-        "protocol": dataset.protocol,
+        "protocol": getattr(dataset, "protocol", {}),
         "provenance": origin,
     }
 

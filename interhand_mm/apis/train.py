@@ -35,11 +35,11 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
         The runner, trained.
     """
     if amp == "bfloat16":
-        _change_wrappers(cfg, type="interhand_mm.Bfloat16OptimWrapper")  # also where the scope is mmdet
+        change_wrappers(cfg, type="interhand_mm.Bfloat16OptimWrapper")  # also where the scope is mmdet
     elif amp == "float16":
         if not torch.cuda.is_available():
             raise ConfigError("--amp float16 needs a GPU", mend="--amp bfloat16")
-        _change_wrappers(cfg, type="AmpOptimWrapper", dtype="float16", loss_scale="dynamic")
+        change_wrappers(cfg, type="AmpOptimWrapper", dtype="float16", loss_scale="dynamic")
     if resume is not None:
         cfg.resume, cfg.load_from = True, None if resume == "auto" else resume
         if resume == "auto":
@@ -50,7 +50,9 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
     start = resume or cfg.load_from
     if start is not None:
         checkpoint = read_checkpoint(start)
-        check = check_start if is_detector(cfg) and resume is None else check_fits
+        # Their heads find something else than the networks that know hands already.
+        borrows = is_detector(cfg) or cfg.model.type == "HandSegmentor"
+        check = check_start if borrows and resume is None else check_fits
         check(checkpoint, bare_model(runner.model), start)
         if resume is not None and "optimizer" not in checkpoint:
             raise CheckpointError(
@@ -85,7 +87,7 @@ def use_crop_cache(cfg: Config, folder: str | Path) -> None:
     spec.crop_cache = str(folder)
 
 
-def _change_wrappers(cfg: Config, **changes: Any) -> None:
+def change_wrappers(cfg: Config, **changes: Any) -> None:
     """Change the config's optimizer wrapper, or each one where submodules have their own."""
     several = "constructor" in cfg.optim_wrapper and "optimizer" not in cfg.optim_wrapper
     wrappers = [value for value in cfg.optim_wrapper.values() if isinstance(value, dict)] if several else []

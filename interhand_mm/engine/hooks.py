@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 
 from ..registry import HOOKS
 
@@ -38,6 +38,14 @@ class SampleSeedHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         """Count the epoch; running workers see it with their next sample."""
         self._call(runner.train_dataloader, "set_epoch", runner.epoch)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Where the loop counts iterations and knows no epochs, count the passes over the data."""
+        loader = runner.train_dataloader
+        if isinstance(runner.train_loop, IterBasedTrainLoop) and runner.iter:
+            batches = max(1, len(loader.dataset) // (loader.batch_size * get_world_size()))
+            if runner.iter % batches == 0:
+                self._call(loader, "set_epoch", runner.iter // batches)
 
 
 @HOOKS.register_module()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MASK_NAMES = ("right_amodal", "right_visible", "left_amodal", "left_visible")
 SWAP_SIDES = (2, 3, 0, 1)  # MASK_NAMES of the mirrored picture
+LIMB_BITS = (16, 64, 32, 128)  # of a mask file of our renderer, in the order of MASK_NAMES: hand with its arm
 BACKGROUND, RIGHT_VISIBLE, LEFT_VISIBLE = 0, 1, 2  # values of AIH's rl_visible
 DILATION_PX = 9  # of the edited region when composing a result; training never dilates (hdr.md 1.3)
 
@@ -82,6 +83,22 @@ def stack_visible(rl_visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (rl_visible == RIGHT_VISIBLE).astype(np.uint8), (rl_visible == LEFT_VISIBLE).astype(np.uint8)
 
 
+def unpack_limbs(bits: np.ndarray) -> np.ndarray:
+    """Masks (4, H, W) uint8 of a mask file (H, W) of our renderer: each limb, as far as the picture shows it.
+
+    With the other hand its arm vanishes from a clean picture, and so both are one mask.
+    """
+    return ((bits[None] & np.array(LIMB_BITS, np.uint8)[:, None, None]) > 0).astype(np.uint8)
+
+
+def mask_bbox(mask: np.ndarray) -> np.ndarray | None:
+    """Tight box (4,) xyxy px of a mask's pixels, (H, W), max - min as in hdr.md 1.1; None without a pixel."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    return np.array([columns[0], rows[0], columns[-1], rows[-1]], float)
+
+
 def mirror_masks(masks: np.ndarray) -> np.ndarray:
     """Masks (4, H, W) of the mirrored picture: ``x -> W - 1 - x``, right and left exchanged. Twice is the identity."""
     return np.ascontiguousarray(masks[list(SWAP_SIDES), :, ::-1])
@@ -128,10 +145,25 @@ def composite(image: Array, restored: Array, edited: Array) -> Array:
     return image * (1 - _channel(edited)) + restored * _channel(edited)
 
 
-def dilate(mask: np.ndarray, size_px: int = DILATION_PX) -> np.ndarray:
-    """Grow a mask (H, W) by an elliptical structuring element of odd `size_px`, once; uint8. 1 leaves it as it is."""
+def dilate(mask: Mask, size_px: int = DILATION_PX) -> Mask:
+    """Grow masks by an elliptical structuring element, once.
+
+    Args:
+        mask: (H, W) numpy, or (..., H, W) torch, which stays on its device.
+        size_px: Odd diameter; 1 leaves a mask as it is.
+
+    Returns:
+        0 or 1 in the mask's shape; uint8 in numpy, the mask's type in torch.
+    """
     element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size_px, size_px))
-    return cv2.dilate(np.ascontiguousarray(mask, np.uint8), element)
+    if isinstance(mask, np.ndarray):
+        return cv2.dilate(np.ascontiguousarray(mask, np.uint8), element)
+    import torch
+    from torch.nn import functional as F
+
+    kernel = torch.as_tensor(element, dtype=torch.float32, device=mask.device)[None, None]
+    grown = F.conv2d(mask.reshape(-1, 1, *mask.shape[-2:]).float(), kernel, padding=size_px // 2) > 0
+    return grown.to(mask.dtype).reshape(mask.shape)
 
 
 def overlay_hand(

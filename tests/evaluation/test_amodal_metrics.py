@@ -50,15 +50,46 @@ def test_pixels_are_pooled_and_unknown_masks_left_out():
     split = AmodalIoU()
     for sample in (mask_sample(), perfect, unknown):
         split.process(None, [sample])
-    assert split.evaluate(3) == together
+    assert split.evaluate(3) == pytest.approx(together, nan_ok=True)
 
 
 def test_empty_masks_have_no_iou_and_full_ones_do():
     empty, full = np.zeros((4, 3, 3), np.uint8), np.ones((4, 3, 3), np.uint8)
     numbers = run(AmodalIoU(), [mask_sample(empty, empty)])
-    assert all(np.isnan(v) for v in numbers.values())
+    assert all(np.isnan(v) for name, v in numbers.items() if "IoU" in name)
     assert run(AmodalIoU(), [mask_sample(full, full)])["IoU/left_visible"] == 1
     assert run(AmodalIoU(), [mask_sample(empty, full)])["IoU/left_visible"] == 0
+
+
+def test_hands_that_are_not_there():
+    right_alone = TRUTH.copy()
+    right_alone[2:] = 0
+    clean, phantom = mask_sample(right_alone, right_alone), mask_sample(GUESS, right_alone)
+    unknown = mask_sample(GUESS, right_alone, valid=(1, 1, 0, 0))
+    metric = AmodalIoU()
+    numbers = run(metric, [clean, phantom, phantom, unknown])
+    assert numbers["Phantom/left"] == pytest.approx(2 / 3)
+    assert np.isnan(numbers["Phantom/right"])  # it is there in every picture
+    assert metric.details["counts"]["absent_hands"] == 3
+    assert run(AmodalIoU(phantom_area=0.7), [phantom])["Phantom/left"] == 0  # 4 of 6 pixels
+
+
+def test_mask_baselines_by_hand():
+    amodal = np.zeros((5, 5), np.uint8)
+    amodal[0, :], amodal[:, 0] = 1, 1  # an L; its hull is a triangle of 15 pixels
+    visible = amodal.copy()
+    visible[0, 1:4] = 0  # hidden, and inside the hull of what is left
+    other = np.zeros((5, 5), np.uint8)
+    sample = mask_sample(None, np.stack([amodal, visible, other, other]))
+    numbers = run(AmodalIoU(baseline="visible"), [sample])
+    assert numbers["IoU_hidden/right"] == 0
+    assert numbers["IoU/right_amodal"] == pytest.approx(6 / 9)
+    assert numbers["IoU/right_visible"] == 1
+    numbers = run(AmodalIoU(baseline="hull"), [sample])
+    assert numbers["IoU/right_amodal"] == pytest.approx(9 / 15)
+    assert numbers["IoU_hidden/right"] == pytest.approx(3 / 9)  # of the hull's 15 pixels 6 are visible
+    with pytest.raises(EvaluationError, match="visible, hull"):
+        AmodalIoU(baseline="mean")
 
 
 def test_predictions_of_another_size_are_refused():
@@ -96,7 +127,7 @@ def picture_sample(target: int = 0, off: float = 10.0) -> dict:
 def test_a_constant_error_gives_its_l1_and_psnr(target):
     metric = RestorationScore()
     numbers = run(metric, [picture_sample(target)])
-    for region in ("hole", "removal", "hand"):
+    for region in ("hole", "removal", "edited", "hand"):
         assert numbers[f"L1_restored/{region}"] == pytest.approx(10)
         assert numbers[f"PSNR_restored/{region}"] == pytest.approx(20 * np.log10(25.5))
     assert numbers["L1_composite/hole"] == pytest.approx(10)
@@ -104,7 +135,9 @@ def test_a_constant_error_gives_its_l1_and_psnr(target):
     assert numbers["L1_composite/hand"] == pytest.approx(2.5)
     assert numbers["PSNR_composite/hand"] == pytest.approx(10 * np.log10(255**2 / 25))
     assert numbers["SSIM_composite/hand"] > numbers["SSIM_restored/hand"]
-    assert metric.details["counts"] == {"hole_pixels": 128, "removal_pixels": 128, "hand_pixels": 512}
+    assert metric.details["counts"] == {
+        "hole_pixels": 128, "removal_pixels": 128, "edited_pixels": 256, "hand_pixels": 512
+    }  # fmt: skip
 
 
 def test_dilation_and_the_networks_own_region():
@@ -115,6 +148,43 @@ def test_dilation_and_the_networks_own_region():
     assert untouched["L1_composite/hole"] == pytest.approx(sample["clean"][0][:, 8:24, :8].mean())
     with pytest.raises(EvaluationError, match="truth or pred"):
         RestorationScore(edited="both")
+
+
+def planar_sample() -> dict:
+    """Hand of one colour on a ground of one colour: either baseline knows the answer in part."""
+    sample = picture_sample()
+    hand, ground = np.array([50, 100, 200])[:, None, None], np.array([10, 20, 30])[:, None, None]
+    clean = np.where(sample["masks"][0] > 0, hand, ground).astype(np.uint8)
+    sample["clean"] = np.stack([clean, clean])
+    sample["image"] = np.where(sample["masks"][3] > 0, 255, clean).astype(np.uint8)
+    del sample["pred_clean"]  # not asked for
+    return sample
+
+
+def test_fill_baselines_by_hand():
+    numbers = run(RestorationScore(baseline="mean", prefix="mean"), [planar_sample()])
+    assert numbers["mean/L1_composite/edited"] == 0  # each part in its own colour
+    stripes = planar_sample()
+    stripes["image"][:, 8:16, 8:] += 20  # half of what shows of the hand is brighter by 20
+    numbers = run(RestorationScore(baseline="mean"), [stripes])
+    assert numbers["L1_composite/hole"] == pytest.approx(10)
+    assert numbers["L1_composite/removal"] == 0
+    # Telea carries colours on from where they border on the hole: exact far from where the two meet.
+    numbers = run(RestorationScore(baseline="telea"), [planar_sample()])
+    assert 0 < numbers["L1_composite/edited"] < 20
+    with pytest.raises(EvaluationError, match="mean, telea"):
+        RestorationScore(baseline="hull")
+
+
+@pytest.mark.parametrize("baseline", ["mean", "telea"])
+def test_fills_of_pictures_all_hand_or_all_hole(baseline):
+    everything = planar_sample()
+    everything["masks"] = np.stack([np.ones((SIZE, SIZE)), np.zeros((SIZE, SIZE))] * 2).astype(np.uint8)
+    numbers = run(RestorationScore(baseline=baseline), [everything])  # nothing is left to take a colour from
+    assert np.isfinite(numbers["L1_composite/hole"])
+    untouched = planar_sample()
+    untouched["masks"] = np.zeros_like(untouched["masks"])
+    assert np.isnan(run(RestorationScore(baseline=baseline), [untouched])["L1_composite/edited"])
 
 
 def test_exact_pictures_and_pictures_without_a_hand():

@@ -7,17 +7,21 @@ import pytest
 import torch
 
 from interhand_mm.structures.amodal import (
+    LIMB_BITS,
+    MASK_NAMES,
     SWAP_SIDES,
     composite,
     dilate,
     edit_masks,
     inpaint_inputs,
+    mask_bbox,
     mirror_joints,
     mirror_masks,
     occlusion_rate,
     of_target,
     overlay_hand,
     stack_visible,
+    unpack_limbs,
 )
 
 # One row of six pixels: target on 0..3, other hand on 2..4, in front at 2 and 3; pixel 5 is background.
@@ -99,6 +103,33 @@ def test_the_dilating_element_is_the_published_ellipse():
     rows = dilate(dot)[1:10, 1:10].sum(1).tolist()
     assert rows == [1, 7, 7, 9, 9, 9, 7, 7, 1]  # measured on the original, hdr.md 1.3
     assert np.array_equal(dilate(dot, 1), dot)
+
+
+def test_dilation_of_tensors_is_that_of_arrays():
+    masks = (np.random.default_rng(0).random((2, 3, 17, 23)) > 0.97).astype(np.uint8)
+    for size in (1, 5, 9):
+        grown = dilate(torch.from_numpy(masks), size)
+        assert grown.dtype == torch.uint8
+        assert grown.shape == masks.shape
+        for i, j in np.ndindex(2, 3):
+            assert np.array_equal(grown[i, j], dilate(masks[i, j], size))
+
+
+def test_box_of_a_mask():
+    mask = np.zeros((6, 9), np.uint8)
+    assert mask_bbox(mask) is None
+    mask[2, 3] = mask[5, 8] = 1
+    assert mask_bbox(mask).tolist() == [3, 2, 8, 5]
+    assert mask_bbox(np.ones((6, 9))).tolist() == [0, 0, 8, 5]
+
+
+def test_mask_files_are_read_as_the_renderer_writes_them():
+    from interhand_mm.synthesis import renderer
+
+    names = [name.upper().replace("_", "_LIMB_") for name in MASK_NAMES]
+    assert tuple(getattr(renderer, name) for name in names) == LIMB_BITS
+    masks = unpack_limbs(np.array([[0, 16 | 64, 16 | 1, 32 | 16 | 128 | 2]], np.uint8))
+    assert masks[:, 0].tolist() == [[0, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]]
 
 
 def test_mirror_exchanges_sides_and_undoes_itself():

@@ -21,7 +21,7 @@ MODELS = {PLAIN: "without backgrounds", BGAUG: "with backgrounds"}
 START = "start"  # the part of their training that both share
 _MOST_PROCESSES = 4  # batch normalisation needs some samples in each
 STAGES = ("data", "train", "test", "detector", "demo", "report")  # of "all"
-EXTRAS = ("heads",)  # only by name
+EXTRAS = ("heads", "hdr")  # only by name
 
 
 class QuickstartError(InterHandError):
@@ -36,11 +36,13 @@ class Settings:
         out: Folder of everything but the data.
         data: Folder of the generated set and the photographs.
         num: Training images; a tenth of it again for the test, of other subjects.
-        minutes: Training time: what both models share, then both at once where there are two cores.
+        minutes: Training time: what both models share, then both at once where there are two cores; in stage "hdr"
+            of each network.
         epochs: Of each model, in place of `minutes`, so that a run can be repeated exactly.
         seed: Of data, weights and samples.
         overrides: More `--cfg-options` for every step of the pose networks.
         detector_overrides: And for the detector's training.
+        hdr_overrides: And for HDR's networks.
     """
 
     out: Path = Path("work_dirs/quickstart")
@@ -51,6 +53,7 @@ class Settings:
     seed: int = 0
     overrides: tuple[str, ...] = ()
     detector_overrides: tuple[str, ...] = ()
+    hdr_overrides: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.num < 16 or self.minutes <= 0 or self.seed < 0 or (self.epochs is not None and self.epochs < 2):
@@ -65,6 +68,16 @@ class Settings:
     def num_scenes(self) -> int:
         """Training scenes of the detector."""
         return max(16, self.num // 4)
+
+    @property
+    def hdr(self) -> Path:
+        """Folder of HDR's networks."""
+        return self.out / "hdr"
+
+    @property
+    def hdr_data(self) -> Path:
+        """Folder of the set that HDR learns from."""
+        return self.data / "hdr"
 
     @property
     def scenes(self) -> Path:

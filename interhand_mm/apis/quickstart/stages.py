@@ -33,6 +33,10 @@ def run_stages(settings: Settings, stage: str, say: Callable[[str], None]) -> No
             from .heads import compare_heads
 
             compare_heads(settings, say)
+        elif name == "hdr":
+            from .hdr import run_hdr
+
+            run_hdr(settings, say)
         else:
             from .page import write_report
 

@@ -131,18 +131,20 @@ def probe(cfg: Any, amp: str) -> dict[str, float]:
     """Time training steps of a config.
 
     Returns:
-        samples_a_second, and data_share: the part of the time that the data took.
+        samples_a_second; data_share, the part of the time that the data took; and samples, how many there are.
     """
     from ..launch import build_runner
+    from ..train import change_wrappers
 
     if amp == "bfloat16":
-        cfg.optim_wrapper.type = "Bfloat16OptimWrapper"
+        change_wrappers(cfg, type="Bfloat16OptimWrapper")
     cfg.default_hooks = {**cfg.default_hooks, "checkpoint": None, "logger": None}
     runner = build_runner(cfg)
     loader = runner.build_dataloader(cfg.train_dataloader, seed=cfg.randomness.seed)
     model = runner.model.train()
     wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
     model.init_weights()
+    runner.call_hook("before_run")  # memory layout
     batches = iter(loader)
     data = total = 0.0
     for i in range(2 * _BATCHES):
@@ -156,7 +158,7 @@ def probe(cfg: Any, amp: str) -> dict[str, float]:
         if i >= _BATCHES:
             data, total = data + loaded - begun, total + time.perf_counter() - begun
     size = min(cfg.train_dataloader.batch_size, len(loader.dataset))
-    return {"samples_a_second": _BATCHES * size / total, "data_share": data / total}
+    return {"samples_a_second": _BATCHES * size / total, "data_share": data / total, "samples": len(loader.dataset)}
 
 
 _LINE = re.compile(r"Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\].*?eta: (\S+).*?\bloss: ([\d.naif]+)")

@@ -1,6 +1,6 @@
 """Registered transforms; each changes a sample in place."""
 
-from .amodal import JointColorJitter, LoadAIH, MirrorHands, PackAmodalInputs
+from .amodal import CropTarget, JointColorJitter, LoadAIH, LoadLimbMasks, MirrorHands, PackAmodalInputs
 from .background import RandomBackgroundReplace
 from .hand import ChannelJitter, EncodeHand, HandCrop, HandCropAugment
 from .hand_2d import GreenScreen, PackHand2DInputs
@@ -13,6 +13,7 @@ from .pack import PackHandInputs
 __all__ = [
     "ChannelJitter",
     "CropHandMasks",
+    "CropTarget",
     "EncodeHand",
     "GreenScreen",
     "HandCrop",
@@ -20,6 +21,7 @@ __all__ = [
     "JointColorJitter",
     "LoadAIH",
     "LoadHandImage",
+    "LoadLimbMasks",
     "MirrorHands",
     "OneHandCrop",
     "PackAmodalInputs",

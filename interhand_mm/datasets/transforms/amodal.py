@@ -1,4 +1,4 @@
-"""Samples with amodal masks: reading, mirror, colour, packing. Keys as in `AIHDataset`."""
+"""Samples with amodal masks: reading, crop, mirror, colour, packing. Keys as in `AIHDataset`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from mmengine.structures import BaseDataElement
 
 from ...errors import ConfigError, ImageError
 from ...registry import TRANSFORMS
-from ...structures.amodal import MASK_NAMES, mirror_masks, stack_visible
+from ...structures.amodal import MASK_NAMES, SWAP_SIDES, mask_bbox, mirror_masks, stack_visible, unpack_limbs
+from ...structures.camera import crop_affine, square_bbox
 from ...utils.images import CHECK_DOWNLOAD, read_image
+from .hand import draw_augment
 from .load import BLACK_LEVEL
 
 _META = (
     "img_path", "ann_id", "sample_idx", "sample_id", "dataset_name", "skipped", "target", "mirrored",
-    "occlusion_rate", "other_in_front",
+    "occlusion_rate", "other_in_front", "affine", "hand_type",
 )  # fmt: skip
 
 
@@ -102,6 +104,94 @@ class LoadAIH(BaseTransform):
         return names if np.array_equal(read_label(names["visible_path"], visible.shape, 2), visible) else None
 
 
+def warp_masks(masks: np.ndarray, affine: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Warp masks (4, H, W), 0 or 1, to (4, height, width) uint8; between pixels an outline stays where it is."""
+    soft = cv2.warpAffine(np.ascontiguousarray(255 * masks.transpose(1, 2, 0)), affine, size, flags=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(soft.transpose(2, 0, 1) > 127).astype(np.uint8)
+
+
+@TRANSFORMS.register_module()
+class LoadLimbMasks(BaseTransform):
+    """Read the masks of both limbs at `mask_path`, a file of our renderer, through the crop that was made before.
+
+    Stands after `HandCrop` or `HandCropAugment`. Frames of one hand are samples like any other, the absent hand's
+    masks empty and known to be so: what a network sees of them keeps it from making up a second hand.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add `masks` and `masks_valid`, all 0 for a sample that was blanked; see `AIHDataset`.
+
+        Raises:
+            ConfigError: The data set names no masks.
+            ImageError: The file is missing or of another size than the frame.
+        """
+        if "mask_path" not in results:
+            raise ConfigError("LoadLimbMasks: the data set names no mask files", mend="set its mask_root")
+        height, width = results["img"].shape[:2]
+        known, full = not results["skipped"], results["img_full"].shape[:2]
+        bits = read_label(results["mask_path"], full, 255) if known else np.zeros(full, np.uint8)
+        masks = warp_masks(unpack_limbs(bits), results["warp"], (width, height))
+        if results.get("flipped"):
+            masks = masks[list(SWAP_SIDES)]
+        results.update(masks=masks, masks_valid=np.full(len(MASK_NAMES), known, np.float32))
+        return results
+
+
+@TRANSFORMS.register_module()
+class CropTarget(BaseTransform):
+    """Cut out the square round the amodal mask of the target hand, picture, masks and clean pictures alike.
+
+    Without a pixel of the target the whole picture is taken (hdr.md 1.1).
+
+    Args:
+        size: (width, height) px of the crop.
+        padding: Factor on the tight box's longer side.
+        shift: See `draw_augment`, as the next three; 0 is the crop of a test.
+        scale: See there.
+        rotation_deg: See there.
+        rotation_prob: See there.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        padding: float = 1.25,
+        shift: float = 0.0,
+        scale: float = 0.0,
+        rotation_deg: float = 0.0,
+        rotation_prob: float = 0.0,
+    ) -> None:
+        self.size, self.padding = tuple(size), padding
+        self.ranges = dict(
+            shift=shift, scale=scale, rotation_deg=rotation_deg, rotation_prob=rotation_prob, flip_prob=0.0
+        )
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `img`, `masks`, `clean` and any `pred_masks`; add `affine` (2, 3), picture to crop, px."""
+        draw = draw_augment(results["rng"], **self.ranges)
+        height, width = results["img"].shape[:2]
+        tight = mask_bbox(results["masks"][2 * results["target"]])
+        whole = np.array([0.0, 0.0, width, height])
+        if tight is not None:
+            tight[2:] = np.maximum(tight[2:], tight[:2] + 1)  # of a single pixel too there is a crop
+        bbox = whole if tight is None else square_bbox(tight, self.padding)
+        side = np.array([bbox[2] - bbox[0], bbox[3] - bbox[1]]) * draw.shift
+        affine = crop_affine(bbox + np.tile(side, 2), self.size, draw.scale, draw.rotation_deg)
+
+        def warp(image: np.ndarray) -> np.ndarray:
+            return cv2.warpAffine(image, affine, self.size, flags=cv2.INTER_LINEAR)
+
+        for key in ("masks", "pred_masks"):
+            if key in results:
+                results[key] = warp_masks(results[key], affine, self.size)
+        results.update(
+            img=warp(results["img"]),
+            clean=np.stack([warp(picture) for picture in results["clean"]]),
+            affine=affine,
+        )
+        return results
+
+
 @TRANSFORMS.register_module()
 class MirrorHands(BaseTransform):
     """Mirror picture, masks and clean pictures, right and left exchanged.
@@ -168,19 +258,18 @@ class JointColorJitter(BaseTransform):
 class PackAmodalInputs(BaseTransform):
     """Pack `inputs` (3, H, W) uint8 BGR and a BaseDataElement.
 
-    Its data: `image` (3, H, W) uint8 BGR (for composing), `masks` (4, H, W) uint8, `masks_valid` (4,),
-    `clean` (2, 3, H, W) uint8 BGR, `clean_valid` (2,), all tensors; the rest is metainfo.
+    Its data: `image` (3, H, W) uint8 BGR (for composing), `masks` (4, H, W) uint8, `masks_valid` (4,), and where
+    there are any `pred_masks` (4, H, W), `clean` (2, 3, H, W) uint8 BGR and `clean_valid` (2,), all tensors; the rest
+    is metainfo.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Return {"inputs", "data_samples"}."""
         image = torch.from_numpy(np.ascontiguousarray(results["img"].transpose(2, 0, 1)))
-        sample = BaseDataElement(
-            metainfo={key: results[key] for key in _META if key in results},
-            image=image,
-            masks=torch.from_numpy(results["masks"]),
-            masks_valid=torch.from_numpy(results["masks_valid"]),
-            clean=torch.from_numpy(np.ascontiguousarray(results["clean"].transpose(0, 3, 1, 2))),
-            clean_valid=torch.from_numpy(results["clean_valid"]),
-        )
+        keys = ("masks", "masks_valid", "pred_masks")
+        data = {"image": image, **{key: torch.from_numpy(results[key]) for key in keys if key in results}}
+        if "clean" in results:
+            data["clean"] = torch.from_numpy(np.ascontiguousarray(results["clean"].transpose(0, 3, 1, 2)))
+            data["clean_valid"] = torch.from_numpy(results["clean_valid"])
+        sample = BaseDataElement(metainfo={key: results[key] for key in _META if key in results}, **data)
         return {"inputs": image, "data_samples": sample}

@@ -13,9 +13,10 @@ from ...structures.amodal import MASK_NAMES, composite, dilate, edit_masks, of_t
 from ...structures.joints import NUM_HAND_JOINTS, RIGHT_WRIST, SIDES
 from .. import functional as F
 from .base import RunningMetric
+from .baselines import FILL_BASELINES, MASK_BASELINES
 
 MIDDLE_BASE = 11  # in HAND_JOINT_NAMES; the reference bone goes from the wrist to it
-REGIONS = ("hole", "removal", "hand")
+REGIONS = ("hole", "removal", "edited", "hand")
 KINDS = ("restored", "composite")
 
 
@@ -30,38 +31,60 @@ def _array(sample: dict[str, Any], key: str, shape: tuple[int | None, ...]) -> n
     return value
 
 
+def _baseline(metric: str, name: str | None, known: dict[str, Any]) -> Any:
+    """The function of a baseline's name, None for None."""
+    if name is not None and name not in known:
+        raise EvaluationError(f"{metric}: baseline", got=name, want=f"None or one of {', '.join(known)}")
+    return None if name is None else known[name]
+
+
 @METRICS.register_module()
 class AmodalIoU(RunningMetric):
     """Intersection over union of the four masks, pixels pooled over the set; 0 to 1.
 
     A sample brings `masks`, `masks_valid` (truth) and `pred_masks` (4, H, W), 0 or 1, in the truth's size. Numbers:
     "IoU/right_amodal" and so on, "IoU_hidden/right" (amodal without visible, on its own: what had to be guessed),
-    and "mIoU/..." with the background's, as segmentation libraries print it. Masks that are not known do not count.
+    "mIoU/..." with the background's, as segmentation libraries print it, and "Phantom/right": the share of pictures
+    without that hand in which one was seen all the same. Masks that are not known do not count.
+
+    Args:
+        baseline: In place of a prediction: "visible", that nothing is hidden (0 on the hidden part, by definition),
+            or "hull", the convex hull of what is visible; of the TRUE visible mask, which no network is given.
+        phantom_area: Share of the picture from which on a mask says that there is a hand.
+        prefix: See `RunningMetric`.
     """
 
+    def __init__(self, baseline: str | None = None, phantom_area: float = 0.01, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.baseline, self.phantom_area = _baseline("AmodalIoU", baseline, MASK_BASELINES), phantom_area
+
     def stack(self, data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-        """Counts of every sample, since pictures may differ in size: (B, 6, 4)."""
-        rows = []
+        """Of every sample, since pictures may differ in size: pixel counts (B, 6, 4); absent and made up (B, 2, 2)."""
+        rows, absent = [], []
         for sample in data_samples:
             truth = _array(sample, "masks", (len(MASK_NAMES), None, None))
-            predicted = _array(sample, "pred_masks", truth.shape)
+            predicted = self.baseline(truth) if self.baseline else _array(sample, "pred_masks", truth.shape)
             valid = _array(sample, "masks_valid", (len(MASK_NAMES),)) > 0
             hidden = [np.stack([m[i] * (1 - m[i + 1]) for i in (0, 2)]) for m in (predicted > 0, truth > 0)]
             counts = F.mask_confusion(np.concatenate([predicted, hidden[0]]), np.concatenate([truth, hidden[1]]))
             rows.append(counts * np.concatenate([valid, valid[::2] & valid[1::2]])[:, None])
-        return {"counts": np.stack(rows)}
+            none = valid[::2] & ~truth[::2].any(axis=(1, 2))
+            absent.append(np.stack([none, none & ((predicted[::2] > 0).mean(axis=(1, 2)) >= self.phantom_area)], 1))
+        return {"counts": np.stack(rows), "absent": np.stack(absent)}
 
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
-        """Counts (6, 4), flattened."""
-        return batch["counts"].sum(0).ravel()
+        """Pixel counts (6, 4) and samples (2, 2), flattened."""
+        return np.concatenate([batch[key].sum(0).ravel() for key in ("counts", "absent")])
 
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
-        """See `functional.iou`; NaN for a mask that neither is there nor was predicted."""
+        """See `functional.iou`; NaN for a mask that neither is there nor was predicted, and where no hand is absent."""
         names = [*(f"/{name}" for name in MASK_NAMES), *(f"_hidden/{side}" for side in SIDES)]
         numbers = {}
-        for name, counts in zip(names, sums.reshape(-1, 4), strict=True):
+        for name, counts in zip(names, sums[:24].reshape(-1, 4), strict=True):
             numbers[f"IoU{name}"], numbers[f"mIoU{name}"] = F.iou(counts)
-        return numbers, {"counts": {"pixels": int(sums.sum())}}
+        for side, (absent, seen) in zip(SIDES, sums[24:].reshape(2, 2), strict=True):
+            numbers[f"Phantom/{side}"] = float(seen / absent) if absent else float("nan")
+        return numbers, {"counts": {"pixels": int(sums[:24].sum()), "absent_hands": int(sums[24::2].sum())}}
 
 
 @METRICS.register_module()
@@ -71,22 +94,25 @@ class RestorationScore(RunningMetric):
     A sample brings `image` (3, H, W), `masks`, `masks_valid`, `clean`, `clean_valid`, `target` (truth, see
     `AIHDataset`) and `pred_clean` (3, H, W), 0 to 255 BGR, the network's output. Numbers: "L1_restored/hole" and so
     on: the output as it is (*restored*) and composed into the picture (*composite*), over the *hole* (the target
-    hidden), the *removal* (other hand beside it) and the *hand* (all of the target).
+    hidden), the *removal* (other hand beside it), both of them (*edited*) and the *hand* (all of the target).
 
     Args:
         dilation_px: Of the edited region when composing (1 is none).
         edited: "pred", the region that the network edited, `pred_edited` (H, W), or "truth", from the true masks.
+        baseline: In place of the output, from the true masks: "mean", the mean colour of what shows of the hand and
+            of the background, or "telea", OpenCV's inpainting.
         **kwargs: See `RunningMetric`.
     """
 
-    def __init__(self, dilation_px: int = 1, edited: str = "truth", **kwargs: Any) -> None:
+    def __init__(self, dilation_px: int = 1, edited: str = "truth", baseline: str | None = None, **kwargs: Any) -> None:
         if edited not in ("truth", "pred"):
             raise EvaluationError("RestorationScore: edited", got=edited, want="truth or pred")
         super().__init__(**kwargs)
         self.dilation_px, self.edited = dilation_px, edited
+        self.baseline = _baseline("RestorationScore", baseline, FILL_BASELINES)
 
     def stack(self, data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-        """Sums of every sample: (B, 2, 3, 4)."""
+        """Sums of every sample: (B, 2, 4, 4)."""
         return {"sums": np.stack([self._sample_sums(sample) for sample in data_samples])}
 
     def _sample_sums(self, sample: dict[str, Any]) -> np.ndarray:
@@ -94,22 +120,23 @@ class RestorationScore(RunningMetric):
         if not _array(sample, "clean_valid", (2,))[target]:
             return sums
         image = _array(sample, "image", (3, None, None))
-        restored = _array(sample, "pred_clean", image.shape).astype(np.float64)
         masks = _array(sample, "masks", (len(MASK_NAMES), *image.shape[1:])).astype(np.uint8)
         clean = _array(sample, "clean", (2, *image.shape))[target]
         amodal, visible, other_amodal, other_visible = of_target(masks, target)
         known = _array(sample, "masks_valid", (len(MASK_NAMES),))[2 * (1 - target)] > 0
         edit = edit_masks(amodal, visible, other_amodal, None if known else other_visible)
         region = edit.edited if self.edited == "truth" else _array(sample, "pred_edited", image.shape[1:])
+        fill = self.baseline(image, edit) if self.baseline else _array(sample, "pred_clean", image.shape)
+        restored = fill.astype(np.float64)
         composed = composite(image.astype(np.float64), restored, dilate(region > 0, self.dilation_px))
         truth = clean.transpose(1, 2, 0)
         for k, picture in enumerate((restored, composed)):
-            for r, where in enumerate((edit.hole, edit.removal, amodal)):
+            for r, where in enumerate((edit.hole, edit.removal, edit.edited, amodal)):
                 sums[k, r] = F.image_sums(picture.transpose(1, 2, 0), truth, where)
         return sums
 
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
-        """Sums (2, 3, 4), flattened."""
+        """Sums (2, 4, 4), flattened."""
         return batch["sums"].sum(0).ravel()
 
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:

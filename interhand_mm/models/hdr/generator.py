@@ -12,10 +12,9 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...errors import DataContractError
+from ...errors import ConfigError, DataContractError
 from ...registry import MODELS
 
-_DEPTH = 8
 _ENCODER = {1: (1, 7), 2: (2, 5), 3: (4, 5), 4: (8, 3), 5: (8, 3), 6: (8, 3), 7: (8, 3), 8: (8, 3)}  # width, kernel
 _TRANSFORMERS = {  # heads, hidden ratio, spatial reduction
     "enc_3": (2, 8, 4),
@@ -49,20 +48,23 @@ class PartialConv2d(nn.Module):
             masks: Their masks (B, 1, H, W), float32 or wider, 1 valid and 0 not.
 
         Returns:
-            (B, out, h, w), not narrower than the masks, and its mask (B, 1, h, w).
+            (B, out, h, w) in the convolution's type, and its mask (B, 1, h, w) in the masks' type.
         """
         conv = self.input_conv
-        # Counts reach 9216 and stay out of autocast's 8 bits: pooling and division run in the masks' type.
+        # Counts reach 9216 and stay out of autocast's 8 bits: they are pooled and inverted in the masks' type.
         count = sum(
             feature.shape[1] * F.avg_pool2d(mask, conv.kernel_size, conv.stride, conv.padding, divisor_override=1)
             for feature, mask in zip(features, masks, strict=True)
         )
-        erased = torch.cat([feature * mask for feature, mask in zip(features, masks, strict=True)], dim=1)
-        out = F.conv2d(erased, conv.weight, None, conv.stride, conv.padding) / count.clamp(min=1)
-        if conv.bias is not None:
-            out = out + conv.bias.view(-1, 1, 1)
+        dtype = features[0].dtype
+        erased = torch.cat([f.to(dtype) * mask.to(dtype) for f, mask in zip(features, masks, strict=True)], dim=1)
+        out = F.conv2d(erased, conv.weight, None, conv.stride, conv.padding)
         valid = (count > 0).to(count.dtype)
-        return out * valid, valid
+        # Back to the convolution's type before the large map is touched: under autocast half of the traffic.
+        out = out * (valid / count.clamp(min=1)).to(out.dtype)
+        if conv.bias is not None:
+            out = out + conv.bias.view(-1, 1, 1).to(out.dtype) * valid.to(out.dtype)
+        return out, valid
 
 
 class PartialConvBlock(nn.Module):
@@ -172,23 +174,28 @@ def _to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
 
 @MODELS.register_module()
 class PartialConvUNet(BaseModule):
-    """Eight partial-convolution levels down and up; no activation at the output.
+    """Partial-convolution levels down and up; no activation at the output.
 
     Args:
         in_channels: Of the input, over its parts.
         base_channels: Width of the first level; 64 as published.
+        depth: Levels, 8 as published; sides are divisible by 2 ** depth. Those below 5 have fewer transformers.
     """
 
-    def __init__(self, in_channels: int = 8, base_channels: int = 64) -> None:
+    def __init__(self, in_channels: int = 8, base_channels: int = 64, depth: int = 8) -> None:
+        if not 1 <= depth <= len(_ENCODER):
+            raise ConfigError("PartialConvUNet.depth", got=depth, want=f"1 to {len(_ENCODER)}")
         super().__init__()
+        self.depth = depth
         widths = [in_channels]
-        for level, (factor, kernel) in _ENCODER.items():
+        for level in range(1, depth + 1):
+            factor, kernel = _ENCODER[level]
             width = factor * base_channels
             conv = PartialConv2d(widths[-1], width, kernel, 2, kernel // 2)
             self._add(f"enc_{level}", PartialConvBlock(conv, level > 1, nn.ReLU(inplace=True)))
             widths.append(width)
         below = widths[-1]
-        for level in range(_DEPTH, 0, -1):
+        for level in range(depth, 0, -1):
             skip = widths[level - 1]
             last = level == 1
             width = 3 if last else skip
@@ -212,7 +219,7 @@ class PartialConvUNet(BaseModule):
         """Restore an image.
 
         Args:
-            features: Parts of the input (B, C_i, H, W) in channel order, H and W divisible by 256.
+            features: Parts of the input (B, C_i, H, W) in channel order, H and W divisible by 2 ** depth.
             masks: Their masks (B, 1, H, W), 1 where the part is valid.
 
         Returns:
@@ -222,14 +229,14 @@ class PartialConvUNet(BaseModule):
             DataContractError: Another size.
         """
         size = tuple(features[0].shape[-2:])
-        if any(side % 2**_DEPTH for side in size):
-            raise DataContractError("PartialConvUNet input", got=size, want=f"sides divisible by {2**_DEPTH}")
+        if any(side % 2**self.depth for side in size):
+            raise DataContractError("PartialConvUNet input", got=size, want=f"sides divisible by {2**self.depth}")
         levels = [(list(features), list(masks))]
-        for level in range(1, _DEPTH + 1):
+        for level in range(1, self.depth + 1):
             feature, mask = self._run(f"enc_{level}", *levels[-1])
             levels.append(([feature], [mask]))
         levels.pop()
-        for level in range(_DEPTH, 0, -1):
+        for level in range(self.depth, 0, -1):
             skips, skip_masks = levels.pop()
             feature, mask = F.interpolate(feature, scale_factor=2), F.interpolate(mask, scale_factor=2)
             feature, mask = self._run(f"dec_{level}", [feature, *skips], [mask, *skip_masks])

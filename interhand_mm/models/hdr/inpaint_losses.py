@@ -55,9 +55,15 @@ def style_loss(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
     return perceptual_loss([gram(feature) for feature in features], [gram(target) for target in targets])
 
 
-def adversarial_loss(logits: Tensor, real: bool) -> Tensor:
-    """Binary cross entropy of sigmoid(logits) with all patches real (1) or painted (0)."""
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
+def adversarial_loss(logits: Tensor, real: bool, weight: Tensor | None = None) -> Tensor:
+    """Mean binary cross entropy of sigmoid(logits) with all patches real (1) or painted (0).
+
+    Args:
+        logits: (B, 1, h, w).
+        real: What they should say.
+        weight: (B, 1, 1, 1) of each sample.
+    """
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)), weight)
 
 
 class VGGFeatures(nn.Module):

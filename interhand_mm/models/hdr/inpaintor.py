@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModel, ImgDataPreprocessor, is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.structures import BaseDataElement
 from torch import Tensor
-from torch.nn import functional as F
 
 from ...errors import ConfigError, DataContractError
 from ...registry import MODELS
-from ...structures.amodal import edit_masks
+from ...structures.amodal import DILATION_PX, composite, dilate, edit_masks
 from .inpaint_losses import (
     VGGFeatures,
     adversarial_loss,
@@ -37,24 +35,6 @@ LOSS_WEIGHTS = {
     "style_removal": 250.0,
     "adversarial": 0.1,
 }
-
-
-def composite(image: Tensor, out: Tensor, target_valid: Tensor, other_valid: Tensor, dilation: int = 0) -> Tensor:
-    """Keep the image's own pixels outside the holes, the painted ones inside.
-
-    Args:
-        image: (B, 3, H, W) what was seen, normalised.
-        out: (B, 3, H, W) painted.
-        target_valid: (B, 1, H, W) binary, 0 where the target hand is hidden.
-        other_valid: (B, 1, H, W) binary, 0 where the other hand is to be removed.
-        dilation: Diameter of the ellipse by which the holes grow, px; 0 leaves them (training does).
-    """
-    hole = 1 - target_valid * other_valid
-    if dilation:
-        ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (dilation, dilation))
-        kernel = torch.from_numpy(ellipse).to(hole)[None, None]
-        hole = (F.conv2d(hole, kernel, padding=dilation // 2) > 0).to(hole)
-    return (1 - hole) * image + hole * out
 
 
 def hole_masks(masks: Tensor, masks_valid: Tensor) -> dict[str, Tensor]:
@@ -89,7 +69,8 @@ class InpaintPreprocessor(ImgDataPreprocessor):
 
         Args:
             data: `inputs` (3, H, W) a sample, and `data_samples` with `masks` (4, H, W) and `masks_valid` (4,) in
-                the order of `MASK_NAMES`, `clean` (2, 3, H, W) (right, left hand alone) where training, `target` 0.
+                the order of `MASK_NAMES`, or a segmentor's `pred_masks` in place of `masks`, `target` 0, and where
+                training `clean` (2, 3, H, W) (right, left hand alone) and `clean_valid` (2,).
             training: As the parent's.
 
         Raises:
@@ -99,9 +80,12 @@ class InpaintPreprocessor(ImgDataPreprocessor):
         samples = data["data_samples"]
         if any(sample.get("target", 0) != 0 for sample in samples):
             raise DataContractError("InpaintPreprocessor: target", got="a left hand", mend="MirrorHands() before it")
-        masks, known = (torch.stack([sample.get(key) for sample in samples]) for key in ("masks", "masks_valid"))
-        data.update(hole_masks(masks, known))
+        predicted = "pred_masks" in samples[0]
+        masks = torch.stack([sample.get("pred_masks" if predicted else "masks") for sample in samples])
+        known = torch.stack([sample.masks_valid for sample in samples])
+        data.update(hole_masks(masks, torch.ones_like(known) if predicted else known))
         if "clean" in samples[0]:
+            data["gt_valid"] = torch.stack([sample.clean_valid[0] for sample in samples])
             data["gt"] = super().forward({"inputs": [sample.clean[0] for sample in samples]}, training)["inputs"]
         return data
 
@@ -123,7 +107,7 @@ class HandInpaintor(BaseModel):
         discriminator: Config of `PatchDiscriminator`; None trains without it, or for use alone.
         vgg16: Local file of ImageNet VGG-16 weights for the perceptual and style losses; None leaves them off.
         loss_weights: Replaces entries of `LOSS_WEIGHTS`.
-        dilation: By which the holes grow at prediction, px; see `composite`.
+        dilation: Of the region that is edited at prediction, px, odd; see `structures.amodal.dilate`. 1 is none.
         data_preprocessor: `InpaintPreprocessor` with ImageNet's mean and std.
     """
 
@@ -133,7 +117,7 @@ class HandInpaintor(BaseModel):
         discriminator: dict[str, Any] | None = None,
         vgg16: str | None = None,
         loss_weights: dict[str, float] | None = None,
-        dilation: int = 9,
+        dilation: int = DILATION_PX,
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
@@ -141,8 +125,8 @@ class HandInpaintor(BaseModel):
         unknown = set(loss_weights or {}) - set(LOSS_WEIGHTS)
         if unknown:
             raise ConfigError("HandInpaintor.loss_weights", got=sorted(unknown), want=f"of {sorted(LOSS_WEIGHTS)}")
-        if dilation < 0 or (dilation and dilation % 2 == 0):
-            raise ConfigError("HandInpaintor.dilation", got=dilation, want="0 or an odd number of pixels")
+        if dilation < 1 or dilation % 2 == 0:
+            raise ConfigError("HandInpaintor.dilation", got=dilation, want="an odd number of pixels")
         self.loss_weights = {**LOSS_WEIGHTS, **(loss_weights or {})}
         self.dilation = dilation
         self.generator = MODELS.build(generator)
@@ -169,6 +153,7 @@ class HandInpaintor(BaseModel):
         target_modal: Tensor,
         background_modal: Tensor,
         gt: Tensor | None = None,
+        gt_valid: Tensor | None = None,
         data_samples: list[BaseDataElement] | None = None,
         mode: str = "tensor",
     ) -> Tensor | dict[str, Tensor] | list[BaseDataElement]:
@@ -181,21 +166,28 @@ class HandInpaintor(BaseModel):
             target_modal: See the class.
             background_modal: See the class.
             gt: (B, 3, H, W) normalised image of the target hand alone; only for "loss".
+            gt_valid: (B,) 0 where `gt` is not known: such a sample adds nothing to any loss.
             data_samples: Predictions are added to them.
             mode: "tensor" gives the generator's image; "loss" its losses; "predict" the samples with `pred_clean`
-                (3, H, W), what was painted, 0 to 255 in the loader's channel order, and `restored` (3, H, W), the
-                composite, normalised as the pose network wants it.
+                (3, H, W), what was painted, 0 to 255 in the loader's channel order; `pred_edited` (H, W), 1 where it
+                replaces the picture; and `restored` (3, H, W), the composite, normalised as the pose network wants
+                it.
         """
         masks = (target_valid, other_valid, target_modal, background_modal)
         out = self.paint(inputs, *masks)
         if mode == "tensor":
             return out
         if mode == "loss":
-            return self.generator_losses(out, inputs, gt, *masks)
-        restored = composite(inputs, out, target_valid, other_valid, self.dilation)
+            return self.generator_losses(out, inputs, gt, *masks, gt_valid=gt_valid)
+        edited = dilate((1 - target_valid * other_valid)[:, 0], self.dilation)
+        predicted = {
+            "restored": composite(inputs, out, edited),
+            "pred_clean": self.data_preprocessor.denormalise(out),
+            "pred_edited": edited,
+        }
         samples = data_samples or [BaseDataElement() for _ in out]
-        for sample, one, raw in zip(samples, restored, self.data_preprocessor.denormalise(out), strict=True):
-            sample.set_data({"restored": one, "pred_clean": raw})
+        for i, sample in enumerate(samples):
+            sample.set_data({name: values[i] for name, values in predicted.items()})
         return samples
 
     def generator_losses(
@@ -207,11 +199,15 @@ class HandInpaintor(BaseModel):
         other_valid: Tensor,
         target_modal: Tensor,
         background_modal: Tensor,
+        gt_valid: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """All of the generator's losses by name, weighted."""
-        out = out.to(gt.dtype)
+        """All of the generator's losses by name, weighted; means over the samples of which `gt` is known."""
+        known = gt.new_ones(len(gt)) if gt_valid is None else gt_valid.to(gt.dtype)
+        weight = known[:, None, None, None]
+        # Black before black: what is not known differs from nothing.
+        out, inputs, gt = out.to(gt.dtype) * weight, inputs * weight, gt * weight
         losses = pixel_losses(out, gt, target_valid, other_valid)
-        losses["tv"] = total_variation(composite(inputs, out, target_valid, other_valid))
+        losses["tv"] = total_variation(composite(inputs, out, (1 - target_valid * other_valid)[:, 0]))
         for vgg in self._vgg:
             vgg.to(out.device)
             for name, hole in (("deocclusion", 1 - target_valid), ("removal", 1 - other_valid)):
@@ -219,8 +215,10 @@ class HandInpaintor(BaseModel):
                 losses[f"perceptual_{name}"] = perceptual_loss(features, targets)
                 losses[f"style_{name}"] = style_loss(features, targets)
         if self.discriminator is not None:
-            losses["adversarial"] = adversarial_loss(self._judge(out, target_modal, background_modal), real=True)
-        return {f"loss_{name}": self.loss_weights[name] * loss for name, loss in losses.items()}
+            logits = self._judge(out, target_modal, background_modal)
+            losses["adversarial"] = adversarial_loss(logits, real=True, weight=weight)
+        share = len(known) / known.sum().clamp(min=1)
+        return {f"loss_{name}": share * self.loss_weights[name] * loss for name, loss in losses.items()}
 
     def _judge(self, out: Tensor, target_modal: Tensor, background_modal: Tensor) -> Tensor:
         """The discriminator's view of the painted image, with a gradient to the image alone.
@@ -234,12 +232,15 @@ class HandInpaintor(BaseModel):
         finally:
             judge.requires_grad_(True)
 
-    def discriminator_loss(self, out: Tensor, gt: Tensor, target_modal: Tensor, background_modal: Tensor) -> Tensor:
-        """Half the sum of the losses of a clean and of a painted batch."""
+    def discriminator_loss(
+        self, out: Tensor, gt: Tensor, target_modal: Tensor, background_modal: Tensor, gt_valid: Tensor
+    ) -> Tensor:
+        """Half the sum of the losses of a clean and of a painted batch; means as in `generator_losses`."""
         images = torch.cat([gt, out.detach().to(gt.dtype)])
         masks = [torch.cat([mask, mask]) for mask in (target_modal, background_modal)]
         real, painted = self.discriminator(images, *masks).chunk(2)
-        return (adversarial_loss(real, real=True) + adversarial_loss(painted, real=False)) / 2
+        weight = gt_valid[:, None, None, None] * len(gt_valid) / gt_valid.sum().clamp(min=1)
+        return (adversarial_loss(real, True, weight) + adversarial_loss(painted, False, weight)) / 2
 
     def train_step(self, data: dict[str, Any], optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         """Step the generator, then the discriminator on the same painted batch.
@@ -264,15 +265,16 @@ class HandInpaintor(BaseModel):
             )
         data = self.data_preprocessor(data, True)
         data.pop("data_samples", None)
-        gt = data.pop("gt")
+        gt, gt_valid = data.pop("gt"), data.pop("gt_valid")
         with optim_wrapper["generator"].optim_context(self.generator):
             out = self.paint(**data)
-            losses = self.generator_losses(out, gt=gt, **data)
+            losses = self.generator_losses(out, gt=gt, gt_valid=gt_valid, **data)
         total, log = self.parse_losses(losses)
         optim_wrapper["generator"].update_params(total)
         if self.discriminator is not None:
             with optim_wrapper["discriminator"].optim_context(self.discriminator):
-                loss = self.discriminator_loss(out, gt, data["target_modal"], data["background_modal"])
+                modal = data["target_modal"], data["background_modal"]
+                loss = self.discriminator_loss(out, gt, *modal, gt_valid)
             optim_wrapper["discriminator"].update_params(loss)
             log["loss_discriminator"] = loss.detach()
         return log

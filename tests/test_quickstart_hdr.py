@@ -1,0 +1,69 @@
+"""A miniature of the quick start's stage "hdr": the report's numbers are those of the runs' files."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from interhand_mm.apis.quickstart.hdr import TRAININGS, mask_rows, picture_rows, run_hdr
+from interhand_mm.apis.quickstart.settings import STAGES, Settings
+from interhand_mm.errors import ConfigError
+
+OVERRIDES = ("train_dataloader.batch_size=4", "default_hooks.logger.interval=1")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Settings, list[str]]:
+    base = tmp_path_factory.mktemp("quickstart_hdr")
+    settings = Settings(out=base / "out", data=base / "data", num=16, epochs=2, hdr_overrides=OVERRIDES)
+    said: list[str] = []
+    run_hdr(settings, said.append)
+    return settings, said
+
+
+def test_the_report_holds_the_runs_numbers(finished):
+    settings, said = finished
+    report = json.loads((settings.hdr / "report.json").read_text())
+    masks, pictures = (
+        json.loads((settings.hdr / t.name / "metrics.json").read_text())["metrics"] for t in TRAININGS[:2]
+    )
+    together = json.loads((settings.hdr / "together.json").read_text())["metrics"]
+    hidden = (masks["IoU_hidden/right"] + masks["IoU_hidden/left"]) / 2
+    assert report["masks"][0]["hidden part"] == pytest.approx(hidden, nan_ok=True)
+    assert report["masks"][1]["hidden part"] == 0  # by definition
+    np.testing.assert_equal(report["pictures"][1]["both"], pictures["telea/PSNR_composite/edited"])
+    np.testing.assert_equal(report["pictures"][3]["removal"], together["PSNR_composite/removal"])
+    assert {row["network"] for row in report["training"]} == {t.name for t in TRAININGS}
+    assert any("hull of the visible mask" in text for text in said)
+    assert cv2.imread(str(settings.hdr / "pictures.jpg")).shape[1] > 9 * 192
+
+
+def test_what_is_done_is_not_done_again(finished):
+    settings, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in settings.hdr.glob("*/epoch_*.pth")}
+    said: list[str] = []
+    run_hdr(settings, said.append)
+    assert len(before) == len(TRAININGS)
+    assert {path: path.stat().st_mtime_ns for path in settings.hdr.glob("*/epoch_*.pth")} == before
+    assert sum("is trained" in text for text in said) == len(TRAININGS)
+    with pytest.raises(ConfigError, match="another set"):
+        run_hdr(Settings(out=settings.out, data=settings.data, num=17), said.append)
+
+
+def test_hdr_is_asked_for_by_name():
+    assert "hdr" not in STAGES
+
+
+def test_rows_by_hand():
+    masks = {f"{p}{k}/{s}{m}": v for p, v in (("", 0.8), ("visible/", 0.6), ("hull/", 0.7)) for s in ("right", "left")
+             for k, m in (("IoU", "_amodal"), ("IoU", "_visible"), ("IoU_hidden", ""))}  # fmt: skip
+    masks["IoU_hidden/left"] = 0.4
+    assert [row["amodal"] for row in mask_rows(masks)] == pytest.approx([0.8, 0.6, 0.7])
+    assert mask_rows(masks)[0]["hidden part"] == pytest.approx(0.6)
+    true = {f"{p}PSNR_composite/{r}": v for p, v in (("mean/", 10.0), ("telea/", 12.0), ("", 20.0))
+            for r in ("hole", "removal", "edited", "hand")}  # fmt: skip
+    rows = picture_rows(true, {key: 15.0 for key in true})
+    assert [row["both"] for row in rows] == [10, 12, 20, 15]
