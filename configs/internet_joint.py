@@ -4,6 +4,7 @@
 _base_ = ["internet.py"]
 
 data_root = dict(
+    _delete_=True,
     InterHandDataset="data/InterHand2.6M",
     RHDDataset="data/RHD",
     FreiHANDDataset="data/FreiHAND",

@@ -35,7 +35,7 @@ test_evaluator = [dict(type="EPE"), dict(type="HandAUC"), dict(type="HandednessA
 val_dataloader = None
 val_evaluator = None
 val_cfg = None
-default_hooks = dict(checkpoint=dict(save_best=None, rule=None), visualization=None)
+default_hooks = dict(checkpoint=dict(save_best=None, rule=None))
 
 param_scheduler = [dict(type="MultiStepLR", milestones=[45, 47], gamma=0.1, by_epoch=True)]
 train_cfg = dict(max_epochs=50)

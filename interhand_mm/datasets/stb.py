@@ -173,13 +173,13 @@ def read_labels(path: Path) -> np.ndarray:
     from scipy.io import loadmat, whosmat
     from scipy.io.matlab import MatReadError
 
+    if not path.is_file():
+        raise AnnotationError(f"cannot be read: {path}", got="no such file", mend="fetch STB's labels again")
     try:
         content = loadmat(path, variable_names=["handPara"])
         if "handPara" not in content:
             names = [name for name, *_ in whosmat(path)]
             raise AnnotationError(f"{path}: no variable 'handPara'", got=names, mend="fetch STB's labels again")
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        raise AnnotationError(f"cannot be read: {path}", got=error.strerror) from error
     except NotImplementedError as error:
         raise AnnotationError(
             f"{path} is a MATLAB 7.3 file (HDF5)", want="version 5 to 7, as STB is published",

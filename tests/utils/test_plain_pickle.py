@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from interhand_mm.errors import AnnotationError
-from interhand_mm.utils.plain_pickle import UnsafeFileError, read_object_npy
+from interhand_mm.utils.plain_pickle import UnsafeFileError, read_object_npy, read_pickle
+from tests.tiny_sets import dump_python2
 
 RECORD = {"side": "right", "row": 3, "rate": np.float32(0.5), "gain": np.array([1.0, 2.0, 3.0]), "l": [[0.1, 2], None]}
 
@@ -88,3 +89,28 @@ def test_broken_files_are_named(tmp_path):
     for name in ("cut", "empty", "text", "numbers", "none"):
         with pytest.raises(AnnotationError, match=f"{name}.npy"):
             read_object_npy(tmp_path / f"{name}.npy")
+
+
+def test_bare_pickles_of_python_2_and_3(tmp_path):
+    content = {3: {"a": np.arange(6.0).reshape(2, 3), "b": [1, "text"], "c": np.float64(2.5)}}
+    path = tmp_path / "a.pickle"
+    for write in (dump_python2, lambda path, value: path.write_bytes(pickle.dumps(value))):
+        write(path, content)
+        found = read_pickle(path)
+        assert list(found) == [3]
+        assert found[3]["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
+        assert found[3]["b"] == [1, "text"]
+        assert found[3]["c"] == 2.5
+
+
+def test_bare_pickle_that_runs_code_is_refused_and_not_run(tmp_path):
+    canary, path = tmp_path / "ran", tmp_path / "a.pickle"
+    for protocol in (0, 2, 4):
+        path.write_bytes(pickle.dumps([_Runs(os.system, f"touch {canary}")], protocol))
+        with pytest.raises(UnsafeFileError, match=r"a\.pickle asks for posix\.system"):
+            read_pickle(path)
+    assert not canary.exists()
+    for content in (b"", b"not a pickle"):
+        path.write_bytes(content)
+        with pytest.raises(AnnotationError, match=r"not a whole \.pickle file"):
+            read_pickle(path)
