@@ -5,9 +5,7 @@ _base_ = ["../quickstart/marginal.py"]
 model = dict(
     hdr=dict(
         type="HDRPlugin",
-        segmentor=dict(
-            config="configs/hdr/small_segmentor_mit-b0.py", checkpoint="work_dirs/small_segmentor_mit-b0/segmentor.pth"
-        ),
+        segmentor=dict(config="configs/hdr/small_segmentor.py", checkpoint="work_dirs/small_segmentor/segmentor.pth"),
         inpaintor=dict(config="configs/hdr/small_inpaintor.py", checkpoint="work_dirs/small_inpaintor/inpaintor.pth"),
         pose=dict(config="configs/hdr/small_pose.py", checkpoint="work_dirs/small_pose/pose.pth"),
         oversample=2,  # 192 px in place of 96: there is nothing to paint in on 96

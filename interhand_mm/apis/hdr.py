@@ -78,7 +78,7 @@ def hdr_table(
         hdr: See `with_hdr`.
         checkpoints: See `with_hdr`.
         data_root: In place of the config's.
-        mask_root: Folder of the true masks; None is the config's, or `masks/` in `data_root`.
+        mask_root: Folder of the true masks; None is `masks/` in `data_root`.
         limit: At most so many samples, evenly spread.
         variants: Of `VARIANTS`.
         say: Told which row is being made.
@@ -121,7 +121,7 @@ def open_hdr(
 def _interacting(cfg: Config, mask_root: str | None, limit: int | None) -> Subset:
     """Two-hand samples of the test set, with their masks."""
     source = copy.deepcopy(cfg.test_dataloader.dataset)
-    source.mask_root = mask_root or source.get("mask_root") or str(Path(source.data_root) / "masks")
+    source.mask_root = mask_root or str(Path(source.data_root) / "masks")
     crop = next(i for i, step in enumerate(source.pipeline) if step.type == "HandCrop")
     if not any(step.type == "CropHandMasks" for step in source.pipeline):
         source.pipeline.insert(crop + 1, dict(type="CropHandMasks", part="limb"))
