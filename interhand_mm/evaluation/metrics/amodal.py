@@ -51,7 +51,7 @@ class AmodalIoU(RunningMetric):
         baseline: In place of a prediction: "visible", that nothing is hidden (0 on the hidden part, by definition),
             or "hull", the convex hull of what is visible; of the TRUE visible mask, which no network is given.
         phantom_area: Share of the picture from which on a mask says that there is a hand.
-        prefix: See `RunningMetric`.
+        **kwargs: See `RunningMetric`.
     """
 
     def __init__(self, baseline: str | None = None, phantom_area: float = 0.01, **kwargs: Any) -> None:
