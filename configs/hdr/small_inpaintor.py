@@ -14,7 +14,8 @@ model = dict(
     generator=dict(type="PartialConvUNet", in_channels=8, base_channels=24, depth=6),
     discriminator=None,
     vgg16=None,
-    loss_weights=dict(valid=0.3, hole_deocclusion=6.0, hole_removal=6.0, tv=0.1),
+    loss_weights=dict(valid=0.3, hole_deocclusion=12.0, hole_removal=6.0, tv=0.1),
+    residual=True,
     dilation=5,  # as many parts of the crop as 9 px of 256
 )
 augmented = [

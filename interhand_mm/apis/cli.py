@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from ..errors import ConfigError, InterHandError
 from ..utils.config import DataOptions, load_config
-from .launch import LAUNCHERS
+from .launch import LAUNCHERS, leave_group
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -119,6 +119,7 @@ def run(main: Callable[[], None]) -> None:
     before = signal.signal(signal.SIGTERM, terminate)
     try:
         main()
+        leave_group()
     except InterHandError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2)

@@ -35,6 +35,13 @@ def build_runner(cfg: Config, launcher: str = "none") -> Runner:
     return runner
 
 
+def leave_group() -> None:
+    """Wait for the other processes and part from them: one that ends while another still writes may be aborted."""
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def _slurm_environment() -> None:
     """Fill in torch's rendezvous variables from Slurm's; slurm_train.sh exports the address."""
     os.environ.setdefault("RANK", os.environ["SLURM_PROCID"])

@@ -9,6 +9,7 @@ from mmcv.cnn import VGG
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from mmengine.runner.checkpoint import load_state_dict
 from mmengine.structures import BaseDataElement
 from torch.nn import functional as F
 
@@ -17,7 +18,7 @@ from interhand_mm.engine.optim import SubmoduleOptimWrapperConstructor
 from interhand_mm.errors import CheckpointError, ConfigError, DataContractError
 from interhand_mm.models.hdr import inpaint_losses as L
 from interhand_mm.models.hdr.generator import PartialConv2d, PartialConvUNet
-from interhand_mm.models.hdr.inpaintor import HandInpaintor, InpaintPreprocessor, hole_masks
+from interhand_mm.models.hdr.inpaintor import HandInpaintor, InpaintPreprocessor, hole_masks, mean_colours
 from interhand_mm.registry import MODELS
 from interhand_mm.structures.amodal import dilate
 from tests.hdr_names import fill, fixture_image, summary
@@ -288,6 +289,22 @@ def test_predicted_masks_take_the_place_of_true_ones():
     torch.testing.assert_close(moved["other_valid"], torch.roll(true["other_valid"], 7, dims=-1))
 
 
+def test_a_residual_painter_that_paints_nothing_gives_mean_colours():
+    model = _model(residual=True)
+    model.generator.dec_1.conv.input_conv.weight.data.zero_()
+    # Hand: 10, 20 and hidden; other hand beside it; ground: 4, 6.
+    image = torch.tensor([10.0, 20.0, 99.0, 99.0, 4.0, 6.0]).view(1, 1, 1, 6).expand(1, 3, 256, 6)
+    masks = [[1, 1, 0, 1, 1, 1], [1, 1, 1, 0, 1, 1], [1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1]]
+    image = torch.cat([image, image.new_zeros(1, 3, 256, 250)], -1)
+    rows = [torch.tensor(m + [int(i < 2)] * 250, dtype=torch.float32) for i, m in enumerate(masks)]
+    with torch.no_grad():
+        out = model.eval().paint(image, *(row.view(1, 1, 1, 256).expand(1, 1, 256, 256) for row in rows))
+    bias = model.generator.dec_1.conv.input_conv.bias.view(1, 3, 1)
+    torch.testing.assert_close(out[..., 0, :6] - bias, torch.tensor([10.0, 20, 15, 5, 4, 6]).expand(1, 3, 6))
+    empty = torch.zeros(1, 1, 4, 4)
+    assert torch.equal(mean_colours(torch.ones(1, 3, 4, 4), empty, 1 - empty, empty, empty), torch.zeros(1, 3, 4, 4))
+
+
 def test_prediction_keeps_what_was_seen_and_gives_back_the_loaders_range():
     model = _model(dilation=1).eval()
     batch = _loader_batch()
@@ -312,6 +329,20 @@ def test_a_left_target_is_refused():
     batch["data_samples"][1].set_metainfo(dict(target=1))
     with pytest.raises(DataContractError, match="MirrorHands"):
         InpaintPreprocessor()(batch)
+
+
+def test_checkpoints_of_several_processes_are_those_of_one():
+    plain, wrapped = _model(), _model()
+    for name in ("generator", "discriminator"):
+        setattr(wrapped, name, torch.nn.DataParallel(getattr(wrapped, name)))
+    state = wrapped.state_dict()
+    assert set(state) == set(plain.state_dict())
+    for tensor in plain.state_dict().values():
+        tensor.zero_()
+    plain.load_state_dict(state)
+    load_state_dict(wrapped, plain.state_dict(), strict=True)  # mmengine's, as a resumed training reads
+    for name, tensor in plain.state_dict().items():
+        assert torch.equal(tensor, state[name])
 
 
 def test_wrong_settings_are_refused():

@@ -29,6 +29,7 @@ _SIZE = "256x168"  # as the pose networks' set
 _HEADROOM = 0.95  # of the time: start-up and checkpoints, which the probe does not see
 _PARALLEL = 0.85  # of its ideal speed, that data-parallel training reaches
 _PICTURES = 10
+HDR_TABLES = ("masks", "pictures")  # of report.json
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import cv2
 
 from ...utils.provenance import provenance, write_json
 from .figures import chart_of, prediction_sheet
+from .hdr import HDR_TABLES
 from .settings import MODELS, START, QuickstartError, Settings, read_json
 from .tables import COLUMNS, LABELS, cell, console_text, ratio_rows, read_metrics, result_rows
 
@@ -47,6 +48,7 @@ def write_report(settings: Settings, say: Callable[[str], None]) -> None:
         "detector": read_json(settings.folder("detector") / "metrics.json"),  # None where the stage did not run
         "demo": read_json(settings.out / "demo" / "demo.json"),
         "heads": read_json(settings.out / "heads.json"),  # likewise
+        "hdr": read_json(settings.hdr / "report.json"),
         "provenance": provenance(seed=settings.seed),
     }
     write_json(settings.out / "report.json", content)
@@ -137,6 +139,19 @@ def _heads(content: dict[str, Any]) -> str:
 {html_table(columns, content["heads"]["rows"])}"""
 
 
+def _hdr(settings: Settings, content: dict[str, Any]) -> str:
+    """HDR's small set, where its stage ran."""
+    if content["hdr"] is None:
+        return ""
+    tables = [html_table({key: key for key in rows[0]}, rows) for rows in map(content["hdr"].get, HDR_TABLES)]
+    jpeg = base64.b64encode((settings.hdr / "pictures.jpg").read_bytes()).decode()
+    return f"""<h2>HDR: each hand alone</h2>
+<p>Hands of other subjects, segmented as far as they show and as a whole, then each restored without the other. IoU of
+masks; the baselines are given the true visible mask. PSNR in dB of the restored picture, in the hidden part of the hand
+(de-occlusion), in the other hand's place (removal), in both, and over the whole hand.</p>
+{"".join(tables)}<img alt="ten random views" src="data:image/jpeg;base64,{jpeg}">"""
+
+
 def page(settings: Settings, content: dict[str, Any], metrics: dict[str, Any], jpeg: bytes) -> str:
     """The page, self-contained."""
     charts = "".join(chart_of(settings, list(MODELS), LABELS, name, title) for name, title in _CURVES.items())
@@ -160,6 +175,7 @@ photographs (augmented). MPJPE and MRRPE in mm, wrists and boxes given; all data
 <img alt="predictions" src="data:image/jpeg;base64,{picture}">
 {_wild(content)}
 {_heads(content)}
+{_hdr(settings, content)}
 <h2>Where this comes from</h2>{_about(settings, content, metrics)}
 </body></html>
 """

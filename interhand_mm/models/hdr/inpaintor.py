@@ -60,6 +60,40 @@ def hole_masks(masks: Tensor, masks_valid: Tensor) -> dict[str, Tensor]:
     }
 
 
+def mean_colours(
+    image: Tensor, target_valid: Tensor, other_valid: Tensor, target_modal: Tensor, background_modal: Tensor
+) -> Tensor:
+    """Fill the hidden part with the visible part's mean colour, and the other hand with the background's.
+
+    Args:
+        image: (B, 3, H, W).
+        target_valid: (B, 1, H, W) binary, see `HandInpaintor`, as the next three.
+        other_valid: See there.
+        target_modal: See there; where it is empty the colour is 0, the mean of all images.
+        background_modal: See there, likewise.
+
+    Returns:
+        (B, 3, H, W), the image itself outside the holes.
+    """
+    filled = image * target_valid * other_valid
+    for valid, known in ((target_valid, target_modal), (other_valid, background_modal)):
+        colour = (image * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp(min=1)
+        filled = filled + (1 - valid) * colour
+    return filled
+
+
+def _unwrap_names(model: torch.nn.Module, state: dict[str, Any], prefix: str, _metadata: Any) -> None:
+    """Name what lies in a data-parallel wrapper of its own as if it did not: one process reads what several wrote.
+
+    mmengine does so only for a wrapper round the whole model, and reads either way.
+    """
+    for name, child in model.named_children():
+        wrapped = f"{prefix}{name}.module."
+        if is_model_wrapper(child):
+            for key in [key for key in state if key.startswith(wrapped)]:
+                state[f"{prefix}{name}.{key[len(wrapped) :]}"] = state.pop(key)
+
+
 @MODELS.register_module()
 class InpaintPreprocessor(ImgDataPreprocessor):
     """mmengine's normalisation, of the image and of the clean one alike, and the masks of `hole_masks`."""
@@ -107,6 +141,8 @@ class HandInpaintor(BaseModel):
         discriminator: Config of `PatchDiscriminator`; None trains without it, or for use alone.
         vgg16: Local file of ImageNet VGG-16 weights for the perceptual and style losses; None leaves them off.
         loss_weights: Replaces entries of `LOSS_WEIGHTS`.
+        residual: The generator paints what is to be added to `mean_colours`, so that a small one trained for minutes
+            is not worse than these; False, as published, paints all.
         dilation: Of the region that is edited at prediction, px, odd; see `structures.amodal.dilate`. 1 is none.
         data_preprocessor: `InpaintPreprocessor` with ImageNet's mean and std.
     """
@@ -117,6 +153,7 @@ class HandInpaintor(BaseModel):
         discriminator: dict[str, Any] | None = None,
         vgg16: str | None = None,
         loss_weights: dict[str, float] | None = None,
+        residual: bool = False,
         dilation: int = DILATION_PX,
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
@@ -128,12 +165,14 @@ class HandInpaintor(BaseModel):
         if dilation < 1 or dilation % 2 == 0:
             raise ConfigError("HandInpaintor.dilation", got=dilation, want="an odd number of pixels")
         self.loss_weights = {**LOSS_WEIGHTS, **(loss_weights or {})}
+        self.residual = residual
         self.dilation = dilation
         self.generator = MODELS.build(generator)
         self.discriminator = MODELS.build(discriminator) if discriminator else None
         self.vgg16 = vgg16
         # In a tuple: frozen features are no part of the model's state, checkpoints or averages.
         self._vgg: tuple[VGGFeatures, ...] = (VGGFeatures(vgg16),) if vgg16 else ()
+        self.register_state_dict_post_hook(_unwrap_names)
 
     def paint(
         self, inputs: Tensor, target_valid: Tensor, other_valid: Tensor, target_modal: Tensor, background_modal: Tensor
@@ -143,7 +182,10 @@ class HandInpaintor(BaseModel):
             torch.cat([inputs * target_valid, target_modal], dim=1),
             torch.cat([inputs * other_valid, background_modal], dim=1),
         ]
-        return self.generator(parts, [target_valid, other_valid])
+        out = self.generator(parts, [target_valid, other_valid])
+        if self.residual:
+            out = out + mean_colours(inputs, target_valid, other_valid, target_modal, background_modal)
+        return out
 
     def forward(
         self,
