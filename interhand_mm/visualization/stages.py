@@ -50,5 +50,7 @@ def draw_stages(
     for side, name in enumerate(("right", "left")):
         if shown[side * NUM_HAND_JOINTS : (side + 1) * NUM_HAND_JOINTS].any():
             names.append(f"{name} {'HDR' if present[side] else 'base'}")
-    space = plot_hands(keypoints_mm, truth_mm, (tile_px, tile_px))
+    space = draw_label(
+        plot_hands(keypoints_mm, truth_mm, (tile_px, tile_px)), "3D" if truth_mm is None else "3D, truth grey"
+    )
     return np.hstack([row, draw_label(joints, "joints: " + (", ".join(names) or "none")), space])
