@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,16 +25,18 @@ def finished(tmp_path_factory) -> tuple[Settings, list[str]]:
     return settings, said
 
 
+def numbers_of(path: Path) -> dict[str, float | None]:
+    return json.loads(path.read_text())["metrics"]
+
+
 def test_the_report_holds_the_runs_numbers(finished):
     settings, said = finished
     report = json.loads((settings.hdr / "report.json").read_text())
-    masks, pictures = (
-        json.loads((settings.hdr / t.name / "metrics.json").read_text())["metrics"] for t in TRAININGS[:2]
-    )
-    together = json.loads((settings.hdr / "together.json").read_text())["metrics"]
-    hidden = (masks["IoU_hidden/right"] + masks["IoU_hidden/left"]) / 2
-    assert report["masks"][0]["hidden part"] == pytest.approx(hidden, nan_ok=True)
-    assert report["masks"][1]["hidden part"] == 0  # by definition
+    masks, pictures = (numbers_of(settings.hdr / t.name / "metrics.json") for t in TRAININGS[:2])
+    together = numbers_of(settings.hdr / "together.json")
+    amodal = (masks["IoU/right_amodal"] + masks["IoU/left_amodal"]) / 2
+    assert report["masks"][0]["amodal"] == pytest.approx(amodal)
+    assert report["masks"][1]["visible"] == 1  # it is given the truth
     np.testing.assert_equal(report["pictures"][1]["both"], pictures["telea/PSNR_composite/edited"])
     np.testing.assert_equal(report["pictures"][3]["removal"], together["PSNR_composite/removal"])
     assert {row["network"] for row in report["training"]} == {t.name for t in TRAININGS}

@@ -58,7 +58,7 @@ def _cell(value: float | None, digits: int = 2) -> str:
 def metrics_table(report: dict[str, Any], width: int = 110) -> str:
     """Print a report as text: poses of two hands, and below them every other number."""
     protocol = report["protocol"]
-    title = f"mm; box: {protocol['box']}, depth: {protocol['depth']}"
+    title = f"mm; box: {protocol['box']}, depth: {protocol['depth']}" if protocol else ""  # pictures alone have neither
     if boxes := report["counts"].get("boxes"):
         title += f"\nover the {boxes['found']} of {boxes['annotations']} annotations whose hands were found "
         title += f"(recall {report['metrics']['BoxRecall']:.4f}); {boxes['missed']} missed are not in the errors"
@@ -90,7 +90,7 @@ def _plain_table(title: str, sets: dict[str, dict[str, float]]) -> Table:
     table.add_column("value", justify="right")
     for name, metrics in sets.items():
         for row, (metric, value) in enumerate(metrics.items()):
-            share = metric.startswith(("AUC", "PCK", "Handedness"))
+            share = metric.startswith(("AUC", "PCK", "IoU", "Handedness"))
             table.add_row("" if row else name, metric, _cell(value, 4 if share else 2))
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -178,9 +179,9 @@ def evaluate_together(settings: Settings, say: Callable[[str], None]) -> None:
 
 def write_hdr_report(settings: Settings, say: Callable[[str], None]) -> None:
     """Print the tables and write `hdr/report.json`, from what the runs wrote."""
-    masks = read_json(settings.hdr / "segmentor" / "metrics.json")["metrics"]
-    pictures = read_json(settings.hdr / "inpaintor" / "metrics.json")["metrics"]
-    predicted = read_json(settings.hdr / "together.json")["metrics"]
+    masks = _numbers(settings.hdr / "segmentor" / "metrics.json")
+    pictures = _numbers(settings.hdr / "inpaintor" / "metrics.json")
+    predicted = _numbers(settings.hdr / "together.json")
     content: dict[str, Any] = {
         "masks": mask_rows(masks),
         "pictures": picture_rows(pictures, predicted),
@@ -191,9 +192,14 @@ def write_hdr_report(settings: Settings, say: Callable[[str], None]) -> None:
     write_json(settings.hdr / "report.json", content)
     say("hdr: IoU of masks\n" + _table(content["masks"]))
     say("hdr: PSNR in dB inside what was edited\n" + _table(content["pictures"]))
-    share = max(content["phantom"].values())
-    say(f"hdr: a second hand was made up in at most {share:.1%} of the pictures of one")
+    for side, share in content["phantom"].items():
+        say(f"hdr: a {side} hand was made up in {share:.1%} of the pictures without one")
     say(f"hdr: ten random views of the test set are in {settings.hdr / 'pictures.jpg'}")
+
+
+def _numbers(path: Path) -> dict[str, float]:
+    """A test's metrics; what nothing was measured for, null in the file, is NaN."""
+    return {key: math.nan if value is None else value for key, value in read_json(path)["metrics"].items()}
 
 
 def _how(settings: Settings, training: Training) -> dict[str, Any]:
