@@ -8,10 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
-from interhand_mm.apis.quickstart.hdr import TRAININGS, mask_rows, picture_rows, run_hdr
-from interhand_mm.apis.quickstart.settings import STAGES, Settings
+from interhand_mm.apis.hdr import VARIANTS
+from interhand_mm.apis.launch import build_model
+from interhand_mm.apis.quickstart.hdr import TRAININGS, run_hdr
+from interhand_mm.apis.quickstart.hdr_report import mask_rows, picture_rows
+from interhand_mm.apis.quickstart.settings import PLAIN, ROOT, STAGES, QuickstartError, Settings
 from interhand_mm.errors import ConfigError
+from interhand_mm.utils.config import load_config
 
 OVERRIDES = ("train_dataloader.batch_size=4", "default_hooks.logger.interval=1")
 
@@ -20,9 +25,20 @@ OVERRIDES = ("train_dataloader.batch_size=4", "default_hooks.logger.interval=1")
 def finished(tmp_path_factory) -> tuple[Settings, list[str]]:
     base = tmp_path_factory.mktemp("quickstart_hdr")
     settings = Settings(out=base / "out", data=base / "data", num=16, epochs=2, hdr_overrides=OVERRIDES)
+    with pytest.raises(QuickstartError, match="pose network"):
+        run_hdr(settings, print)
+    save_pose_network(settings.folder(PLAIN))
     said: list[str] = []
     run_hdr(settings, said.append)
     return settings, said
+
+
+def save_pose_network(folder: Path) -> None:
+    """Random weights in the place of the stage "train"'s."""
+    folder.mkdir(parents=True)
+    model = build_model(load_config(ROOT / "configs/quickstart/marginal.py"))
+    model.init_weights()
+    torch.save({"meta": {}, "state_dict": model.state_dict()}, folder / "epoch_2.pth")
 
 
 def numbers_of(path: Path) -> dict[str, float | None]:
@@ -42,6 +58,9 @@ def test_the_report_holds_the_runs_numbers(finished):
     assert {row["network"] for row in report["training"]} == {t.name for t in TRAININGS}
     assert any("hull of the visible mask" in text for text in said)
     assert cv2.imread(str(settings.hdr / "pictures.jpg")).shape[1] > 9 * 192
+    poses = json.loads((settings.hdr / "poses.json").read_text())["rows"]
+    assert [row["MPJPE"] for row in report["poses"]] == list(VARIANTS)
+    assert report["poses"][3]["all"] == poses[3]["EPE_root/all"]
 
 
 def test_what_is_done_is_not_done_again(finished):

@@ -15,5 +15,6 @@ model = dict(
         removal=True,
         deocclusion=True,
         masks="pred",
+        margin=5,
     )
 )

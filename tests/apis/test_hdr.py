@@ -13,8 +13,11 @@ import torch
 from mmengine.registry import init_default_scope
 
 from interhand_mm.apis.hdr import VARIANTS, hdr_pictures, hdr_table, hdr_table_text, with_hdr
+from interhand_mm.apis.hdr_restore import restore_split
 from interhand_mm.apis.hdr_stages import show_stages
 from interhand_mm.apis.inferencer import InterHandInferencer
+from interhand_mm.datasets import OneHandDataset
+from interhand_mm.datasets.transforms.hand_masks import read_hand_masks
 from interhand_mm.errors import CheckpointError, ConfigError, EvaluationError, ImageError
 from interhand_mm.registry import MODELS
 from interhand_mm.utils.config import load_config
@@ -88,6 +91,23 @@ def test_the_table(made):
     assert "| *hands* |" in text
     with pytest.raises(EvaluationError, match="variants"):
         hdr_table(made["folder"] / "plain.py", made["folder"] / "base.pth", *made["parts"], variants=["magic"])
+
+
+def test_restored_hands_are_a_split_of_single_hands(made):
+    everything = dict(min_area=0.0, min_confidence=0.0, min_visible=0.0)
+    config = made["folder"] / "open.py"
+    config.write_text(f'_base_ = ["hdr.py"]\nmodel = dict(hdr={everything!r})\n')
+    plain, parts, root = made["folder"] / "plain.py", made["parts"][1][:2], made["root"]
+    count = restore_split(plain, config, parts, str(root), "test")
+    hands = OneHandDataset(data_root=str(root), split="restored_test", mask_root=str(root / "masks"), pipeline=[])
+    assert len(hands) == count > 0
+    sample = hands.load_item(0)
+    assert sample["keypoints_visible"][0, :21].all()
+    assert not sample["keypoints_visible"][0, 21:].any()
+    assert read_hand_masks(sample, "limb")[0].any()
+    assert cv2.imread(sample["img_path"]).shape[1::-1] == tuple(sample["image_size"])
+    with pytest.raises(ConfigError, match="restored_test"):
+        restore_split(plain, config, parts, str(root), "test")
 
 
 def test_pictures_of_samples(made, tmp_path):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...errors import ConfigError
 from ...utils.provenance import provenance, write_json
+from .hdr_report import write_hdr_report
 from .settings import (
-    BGAUG,
+    PLAIN,
     ROOT,
     QuickstartError,
     Settings,
@@ -26,11 +25,11 @@ from .settings import (
 )  # fmt: skip
 from .training import Progress, newest
 
+_BASE, _PLUGIN = ROOT / "configs" / "quickstart" / f"{PLAIN}.py", ROOT / "configs" / "hdr" / "small.py"
 _SIZE = "256x168"  # as the pose networks' set
 _HEADROOM = 0.95  # of the time: start-up and checkpoints, which the probe does not see
 _PARALLEL = 0.85  # of its ideal speed, that data-parallel training reaches
 _PICTURES = 10
-HDR_TABLES = ("masks", "pictures")  # of report.json
 
 
 @dataclass(frozen=True)
@@ -41,14 +40,14 @@ class Training:
         name: Of its work folder, OUT/hdr/NAME.
         config: Stem of the config in configs/hdr.
         batch: Batch size of the config.
-        masks: Whether its data sets read the frames' mask files.
-        start: Whether it starts from the backbone of the quick start's pose network, where that is trained.
+        masks: Config paths of its data sets that read the frames' mask files.
+        start: Whether it starts from the quick start's pose network, where that is trained.
     """
 
     name: str
     config: str
     batch: int = 16
-    masks: bool = False
+    masks: tuple[str, ...] = ()
     start: bool = False
 
     @property
@@ -58,23 +57,34 @@ class Training:
 
     def overrides(self, settings: Settings) -> list[str]:
         """Config overrides of its training and its test."""
-        masks = [f"{loader}_dataloader.dataset.mask_root={settings.hdr_data / 'masks'}" for loader in ("train", "test")]
-        return [*(masks if self.masks else []), f"randomness.seed={settings.seed}", *settings.hdr_overrides]
+        masks = [f"{path}.mask_root={settings.hdr_data / 'masks'}" for path in self.masks]
+        return [*masks, f"randomness.seed={settings.seed}", *settings.hdr_overrides]
 
 
-SEGMENTOR = Training("segmentor", "small_segmentor", masks=True, start=True)
+_TRAIN, _TEST = "train_dataloader.dataset", "test_dataloader.dataset"
+SEGMENTOR = Training("segmentor", "small_segmentor", masks=(_TRAIN, _TEST), start=True)
 INPAINTOR = Training("inpaintor", "small_inpaintor")
-TRAININGS = (SEGMENTOR, INPAINTOR)
+POSE = Training("pose", "small_pose", 32, (f"{_TRAIN}.datasets.0", f"{_TRAIN}.datasets.1", _TEST), start=True)
+TRAININGS = (SEGMENTOR, INPAINTOR, POSE)
 
 
 def run_hdr(settings: Settings, say: Callable[[str], None]) -> None:
-    """Make what is missing of data, networks and tests; `hdr/report.json` holds the numbers."""
+    """Make what is missing of data, networks and tests; `hdr/report.json` holds the numbers.
+
+    Raises:
+        QuickstartError: A step failed, or there is no pose network to compare with.
+    """
+    if newest(settings.folder(PLAIN)) is None:
+        raise QuickstartError("hdr compares with the quick start's pose network", mend="tools/quickstart.py train")
     make_aih(settings, say)
     for training in TRAININGS:
+        if training is POSE:
+            restore_hands(settings, say)
         train_network(settings, training, say)
         test_network(settings, training, say)
     evaluate_together(settings, say)
-    write_hdr_report(settings, say)
+    evaluate_poses(settings, say)
+    write_hdr_report(settings, [training.name for training in TRAININGS], say)
 
 
 def make_aih(settings: Settings, say: Callable[[str], None]) -> None:
@@ -103,9 +113,7 @@ def train_network(settings: Settings, training: Training, say: Callable[[str], N
     if done is not None and done["asked"] == asked and newest(folder) is not None:
         say(f"hdr: {training.name} is trained ({done['epochs']} epochs, {done['seconds'] / 60:.1f} min)")
         return
-    start = newest(settings.folder(BGAUG)) if training.start else None
-    if training.start and start is None:
-        say(f"hdr: {training.name} starts from random weights and learns sides late; 'quickstart.py train' comes first")
+    start = newest(settings.folder(PLAIN)) if training.start else None
     epochs = settings.epochs or _plan(settings, training, amp)
     for old in [*folder.glob("epoch_*.pth"), *folder.glob("*.json")]:  # of a run that was asked for something else
         old.unlink()
@@ -131,6 +139,21 @@ def _plan(settings: Settings, training: Training, amp: str) -> int:
     speed = read_json(answer)
     rate = speed["samples_a_second"] * (together() * _PARALLEL if together() > 1 else 1.0)
     return max(1, int(settings.minutes * 60 * _HEADROOM * rate / speed["samples"]))
+
+
+def restore_hands(settings: Settings, say: Callable[[str], None]) -> None:
+    """Let the first two networks restore the training frames' hands, for the third to learn from."""
+    from ...utils.config import DataOptions, load_config
+    from ..hdr_restore import restore_split
+
+    if (settings.hdr_data / "annotations" / "restored_train").exists():
+        say("hdr: the training frames' hands are restored")
+        return
+    begun = time.monotonic()
+    parts = [str(newest(settings.hdr / training.name)) for training in (SEGMENTOR, INPAINTOR)]
+    cfg = load_config(_BASE, (), DataOptions(data_root=str(settings.hdr_data)))
+    made = restore_split(cfg, _PLUGIN, parts)
+    say(f"hdr: {made} hands of training frames restored in {time.monotonic() - begun:.0f} s")
 
 
 def test_network(settings: Settings, training: Training, say: Callable[[str], None]) -> None:
@@ -177,74 +200,16 @@ def evaluate_together(settings: Settings, say: Callable[[str], None]) -> None:
     say(f"hdr: {len(dataset)} hands restored by predicted masks in {time.monotonic() - begun:.0f} s")
 
 
-def write_hdr_report(settings: Settings, say: Callable[[str], None]) -> None:
-    """Print the tables and write `hdr/report.json`, from what the runs wrote."""
-    masks = _numbers(settings.hdr / "segmentor" / "metrics.json")
-    pictures = _numbers(settings.hdr / "inpaintor" / "metrics.json")
-    predicted = _numbers(settings.hdr / "together.json")
-    content: dict[str, Any] = {
-        "masks": mask_rows(masks),
-        "pictures": picture_rows(pictures, predicted),
-        "phantom": {side: masks[f"Phantom/{side}"] for side in ("right", "left")},
-        "training": [{"network": t.name, **_how(settings, t)} for t in TRAININGS],
-        "provenance": provenance(seed=settings.seed),
-    }
-    write_json(settings.hdr / "report.json", content)
-    say("hdr: IoU of masks\n" + _table(content["masks"]))
-    say("hdr: PSNR in dB inside what was edited\n" + _table(content["pictures"]))
-    for side, share in content["phantom"].items():
-        say(f"hdr: a {side} hand was made up in {share:.1%} of the pictures without one")
-    say(f"hdr: ten random views of the test set are in {settings.hdr / 'pictures.jpg'}")
+def evaluate_poses(settings: Settings, say: Callable[[str], None]) -> None:
+    """Errors of two-hand views by hidden share: `poses.json`, and `stages.jpg` of ten random views."""
+    from ...utils.config import DataOptions, load_config
+    from ..hdr import hdr_pictures, hdr_table
 
-
-def _numbers(path: Path) -> dict[str, float]:
-    """A test's metrics; what nothing was measured for, null in the file, is NaN."""
-    return {key: math.nan if value is None else value for key, value in read_json(path)["metrics"].items()}
-
-
-def _how(settings: Settings, training: Training) -> dict[str, Any]:
-    done = read_json(settings.hdr / training.name / "trained.json")
-    return {"epochs": done["epochs"], "minutes": done["seconds"] / 60, "precision": done["asked"]["amp"]}
-
-
-def mask_rows(numbers: dict[str, float]) -> list[dict[str, Any]]:
-    """IoU of the network and of the two answers that know the true visible mask; means of both hands."""
-    rows = []
-    for label, prefix in (("network", ""), ("visible mask only", "visible/"), ("hull of the visible mask", "hull/")):
-        keys = {"amodal": "IoU/{}_amodal", "visible": "IoU/{}_visible", "hidden part": "IoU_hidden/{}"}
-        means = {
-            column: sum(numbers[prefix + key.format(side)] for side in ("right", "left")) / 2
-            for column, key in keys.items()
-        }
-        rows.append({"IoU": label, **means})
-    return rows
-
-
-def picture_rows(true_masks: dict[str, float], predicted_masks: dict[str, float]) -> list[dict[str, Any]]:
-    """PSNR of the composed picture in the hidden part, in the other hand's place, and in both."""
-    sources = {
-        "mean colours, true masks": (true_masks, "mean/"),
-        "Telea, true masks": (true_masks, "telea/"),
-        "network, true masks": (true_masks, ""),
-        "network, predicted masks": (predicted_masks, ""),
-    }
-    regions = {"de-occlusion": "hole", "removal": "removal", "both": "edited", "whole hand": "hand"}
-    return [
-        {"PSNR": label, **{text: numbers[f"{prefix}PSNR_composite/{key}"] for text, key in regions.items()}}
-        for label, (numbers, prefix) in sources.items()
-    ]
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    import io
-
-    from rich.console import Console
-    from rich.table import Table
-
-    table, text = Table(), io.StringIO()
-    for i, heading in enumerate(rows[0]):
-        table.add_column(heading, justify="right" if i else "left")
-    for row in rows:
-        table.add_row(*(value if isinstance(value, str) else f"{value:.3f}" for value in row.values()))
-    Console(file=text, width=100).print(table)
-    return text.getvalue()
+    begun = time.monotonic()
+    parts = [str(newest(settings.hdr / training.name)) for training in TRAININGS]
+    cfg = load_config(_BASE, settings.overrides, DataOptions(data_root=str(settings.hdr_data)))
+    options = (cfg, str(newest(settings.folder(PLAIN))), _PLUGIN, parts)
+    rows = hdr_table(*options, say=lambda name: None)
+    write_json(settings.hdr / "poses.json", {"rows": rows, "provenance": provenance(seed=settings.seed)})
+    hdr_pictures(*options, out=settings.hdr / "stages.jpg", num=_PICTURES, seed=settings.seed)
+    say(f"hdr: poses of two-hand views in {time.monotonic() - begun:.0f} s; {settings.hdr / 'stages.jpg'} shows stages")

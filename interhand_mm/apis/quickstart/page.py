@@ -14,7 +14,7 @@ import cv2
 
 from ...utils.provenance import provenance, write_json
 from .figures import chart_of, prediction_sheet
-from .hdr import HDR_TABLES
+from .hdr_report import HDR_TABLES
 from .settings import MODELS, START, QuickstartError, Settings, read_json
 from .tables import COLUMNS, LABELS, cell, console_text, ratio_rows, read_metrics, result_rows
 
@@ -144,12 +144,16 @@ def _hdr(settings: Settings, content: dict[str, Any]) -> str:
     if content["hdr"] is None:
         return ""
     tables = [html_table({key: key for key in rows[0]}, rows) for rows in map(content["hdr"].get, HDR_TABLES)]
-    jpeg = base64.b64encode((settings.hdr / "pictures.jpg").read_bytes()).decode()
+    pictures = "".join(
+        f'<img alt="ten random views" src="data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}">'
+        for path in (settings.hdr / "pictures.jpg", settings.hdr / "stages.jpg")
+    )
     return f"""<h2>HDR: each hand alone</h2>
 <p>Hands of other subjects, segmented as far as they show and as a whole, then each restored without the other. IoU of
 masks; the baselines are given the true visible mask. PSNR in dB of the restored picture, in the hidden part of the hand
-(de-occlusion), in the other hand's place (removal), in both, and over the whole hand.</p>
-{"".join(tables)}<img alt="ten random views" src="data:image/jpeg;base64,{jpeg}">"""
+(de-occlusion), in the other hand's place (removal), in both, and over the whole hand. MPJPE in mm, root aligned, of
+two-hand views by the share of the hand that is hidden, in %; SHPE is the single-hand network.</p>
+{"".join(tables)}{pictures}"""
 
 
 def page(settings: Settings, content: dict[str, Any], metrics: dict[str, Any], jpeg: bytes) -> str:

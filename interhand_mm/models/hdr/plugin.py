@@ -33,8 +33,8 @@ PARTS = ("segmentor", "inpaintor", "pose")
 
 
 @dataclass
-class RestoredHands:
-    """What the plugin found in a batch of B crops of S px; N hands passed the gates.
+class CleanHands:
+    """Either hand alone, of a batch of B crops of S px; N hands passed the gates.
 
     Attributes:
         masks: (B, 4, S, S) float 0 or 1, order `MASK_NAMES`.
@@ -42,9 +42,7 @@ class RestoredHands:
         hands: (N, 2) int64: number of the crop, side (0 right, 1 left).
         affines: (N, 2, 3) float64 from the crop to the hand's, left hands mirrored.
         seen: (N, 3, h, h) BGR, 0 to 255: the hand's crop as it is.
-        clean: (N, 3, h, h) BGR, 0 to 255: what its pose was estimated from.
-        keypoints: (N, 21, 3) float64: x, y px of the CROP and d mm relative to the wrist, mirrored back.
-        keypoint_scores: (N, 21).
+        clean: (N, 3, h, h) BGR, 0 to 255: the hand as it would look without the other; `seen` where nothing was edited.
     """
 
     masks: Tensor
@@ -53,6 +51,17 @@ class RestoredHands:
     affines: np.ndarray
     seen: Tensor
     clean: Tensor
+
+
+@dataclass
+class RestoredHands(CleanHands):
+    """And the poses that were estimated from `clean`.
+
+    Attributes:
+        keypoints: (N, 21, 3) float64: x, y px of the CROP and d mm relative to the wrist, mirrored back.
+        keypoint_scores: (N, 21).
+    """
+
     keypoints: np.ndarray
     keypoint_scores: np.ndarray
 
@@ -115,8 +124,7 @@ class HDRPlugin(BaseModule):
         segmentor: A `HandSegmentor`.
         inpaintor: A `HandInpaintor`; its discriminator is left out.
         pose: A network with `single_hand`: `SingleHandPose`, or an `InterHandEstimator` for right hands.
-        oversample: Crop px a px of the base network's input, where that is too small to paint in. The base network
-            gets every `oversample`-th pixel, which is its own crop to the bit.
+        oversample: Crop px a px of the base network's input, which gets every `oversample`-th: its own crop to the bit.
         segmentor_size: Side that the segmentor gets, px; None is the crop's.
         hand_size: Side of one hand's crop, px.
         enlarge: Of the tight box of a hand's amodal mask.
@@ -127,6 +135,8 @@ class HDRPlugin(BaseModule):
         min_confidence: See there.
         min_visible: See there.
         shrink_masks: See `warp_masks`; True as published.
+        margin: px, odd, of a kernel that grows the other hand's predicted mask before it is removed, which is often
+            short of its outline by a pixel. 1 is none, as published.
     """
 
     def __init__(
@@ -145,6 +155,7 @@ class HDRPlugin(BaseModule):
         min_confidence: float = 0.7,
         min_visible: float = 0.01,
         shrink_masks: bool = False,
+        margin: int = 1,
     ) -> None:
         super().__init__()
         if masks not in ("pred", "gt"):
@@ -152,6 +163,8 @@ class HDRPlugin(BaseModule):
         if oversample < 1 or hand_size < 1 or enlarge < 1:
             got = (oversample, hand_size, enlarge)
             raise ConfigError("HDRPlugin: oversample, hand_size, enlarge", got=got, want="1 or more each")
+        if margin < 1 or margin % 2 == 0:
+            raise ConfigError("HDRPlugin.margin", got=margin, want="an odd number of pixels")
         self.segmentor, file_1 = _build(segmentor, "segmentor")
         self.inpaintor, file_2 = _build(inpaintor, "inpaintor", discriminator=None, vgg16=None)
         self.pose, file_3 = _build(pose, "pose")
@@ -160,12 +173,21 @@ class HDRPlugin(BaseModule):
         self.oversample, self.segmentor_size, self.hand_size, self.enlarge = (
             oversample, segmentor_size, hand_size, enlarge,
         )  # fmt: skip
-        self.removal, self.deocclusion, self.masks, self.shrink_masks = removal, deocclusion, masks, shrink_masks
+        self.removal, self.deocclusion, self.masks = removal, deocclusion, masks
+        self.shrink_masks, self.margin = shrink_masks, margin
         self.gates = dict(min_area=min_area, min_confidence=min_confidence, min_visible=min_visible)
 
     @torch.no_grad()
     def forward(self, images: Tensor, truth: Tensor | None = None) -> RestoredHands:
-        """Restore and estimate every hand of a batch, all in one call of each network.
+        """Restore and estimate every hand of a batch, all in one call of each network; see `clean_hands`."""
+        hands = self.clean_hands(images, truth)
+        points, scores = self.estimate(hands.clean)
+        points[..., :2] = apply_affine(points[..., :2], invert_affine(hands.affines))
+        return RestoredHands(**vars(hands), keypoints=points, keypoint_scores=scores)
+
+    @torch.no_grad()
+    def clean_hands(self, images: Tensor, truth: Tensor | None = None) -> CleanHands:
+        """Find and restore every hand of a batch.
 
         Args:
             images: (B, 3, S, S) BGR, 0 to 255.
@@ -186,9 +208,7 @@ class HDRPlugin(BaseModule):
         # What the gates refused is no hand: it neither hides anything nor is to be removed.
         paired = present[hands[:, 0], 1 - hands[:, 1]]
         clean = self.restore(seen, own, torch.from_numpy(paired).to(seen.device))
-        points, point_scores = self.estimate(clean)
-        points[..., :2] = apply_affine(points[..., :2], invert_affine(affines))
-        return RestoredHands(masks, present, hands, affines, seen, clean, points, point_scores)
+        return CleanHands(masks, present, hands, affines, seen, clean)
 
     def segment(self, images: Tensor) -> Tensor:
         """Probabilities (B, 4, S, S) of BGR images (B, 3, S, S)."""
@@ -231,6 +251,9 @@ class HDRPlugin(BaseModule):
         Returns:
             (N, 3, h, h) BGR, 0 to 255; `seen` itself where nothing is to be painted.
         """
+        if self.masks == "pred":
+            masks = masks.clone()
+            masks[:, 2] = torch.maximum(masks[:, 2], _grown(masks[:, 2], self.margin) * (1 - masks[:, 1]))
         edit = edit_masks(*(masks[:, i : i + 1] for i in (0, 1, 2)))
         wanted = 1 - (1 - edit.hole * self.deocclusion) * (1 - edit.removal * self.removal)
         some = wanted.flatten(1).any(dim=1) & paired
@@ -238,7 +261,8 @@ class HDRPlugin(BaseModule):
             return seen
         inputs = from_bgr(seen[some], self.inpaintor.data_preprocessor)
         # The network always paints both, as in training; a switch decides what of it is taken.
-        out = self.inpaintor.paint(inputs, **_holes(masks[some]))
+        holes = hole_masks(masks[some], torch.ones(masks[some].shape[:2], device=masks.device))
+        out = self.inpaintor.paint(inputs, **holes)
         painted = self.inpaintor.data_preprocessor.denormalise(out.float())
         clean = seen.clone()
         clean[some] = composite(seen[some], painted, _grown(wanted[some, 0], self.inpaintor.dilation))
@@ -255,10 +279,6 @@ class HDRPlugin(BaseModule):
         points = points.double().cpu().numpy()
         points[..., :2] /= factor
         return points, scores.float().cpu().numpy()
-
-
-def _holes(masks: Tensor) -> dict[str, Tensor]:
-    return hole_masks(masks, torch.ones(masks.shape[:2], device=masks.device))
 
 
 def _grown(masks: Tensor, dilation_px: int) -> Tensor:
