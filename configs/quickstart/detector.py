@@ -48,7 +48,7 @@ test_dataloader = dict(num_workers=0)
 train_cfg = dict(by_epoch=True, max_epochs=6)
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.02),
+    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.02, fused=True),
     paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0, bypass_duplicate=True),
     clip_grad=dict(max_norm=10.0),
 )
@@ -56,7 +56,4 @@ param_scheduler = [
     dict(type="LinearLR", start_factor=0.05, by_epoch=False, begin=0, end=50),
     dict(type="CosineAnnealingLR", eta_min_ratio=0.01, by_epoch=True, begin=0, convert_to_iter_based=True),
 ]
-custom_hooks = [
-    dict(type="EMAHook", ema_type="ExpMomentumEMA", momentum=0.002, gamma=200, update_buffers=True, priority=49),
-    dict(type="interhand_mm.ChannelsLastHook"),
-]
+custom_hooks = [dict(type="interhand_mm.ChannelsLastHook")]

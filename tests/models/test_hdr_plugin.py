@@ -174,6 +174,27 @@ def test_without_the_plugin_the_base_answers_the_same_to_the_bit():
     assert "pred_hdr" not in alone
 
 
+def test_the_margin_grows_what_is_removed_but_never_over_the_hand():
+    seen = torch.full((1, 3, 256, 256), 100.0)
+    masks = torch.zeros(1, 4, 256, 256)
+    masks[:, :2, 20:60, 20:60] = 1
+    masks[:, 2:, 20:60, 60:100] = 1  # side by side
+    changed = {}
+    for margin, source in ((1, "pred"), (5, "pred"), (5, "gt")):
+        hdr = MODELS.build(plugin(margin=margin, masks=source))
+        hdr.inpaintor.paint = lambda inputs, **holes: torch.zeros_like(inputs)
+        clean = hdr.restore(seen, masks, torch.ones(1, dtype=torch.bool))
+        changed[margin, source] = (clean != seen).any(dim=1)[0]
+    exact = masks[0, 2] > 0
+    assert torch.equal(changed[1, "pred"], exact)
+    assert torch.equal(changed[5, "gt"], exact)  # true masks end where the hand ends
+    grown = changed[5, "pred"]
+    assert grown[exact].all()
+    assert not grown[20:60, 20:60].any()
+    assert torch.equal(grown[40].nonzero()[:, 0], torch.arange(60, 102))  # two px on, but not over the hand
+    assert torch.equal(grown[:, 80].nonzero()[:, 0], torch.arange(18, 62))
+
+
 def test_what_the_plugin_leaves_alone():
     model = estimator()
     model.hdr.pose = Corners()
@@ -327,6 +348,8 @@ def test_a_specks_hand_keeps_its_box():
 
 
 def test_wrong_settings_and_crops_say_so():
+    with pytest.raises(ConfigError, match="margin"):
+        MODELS.build(plugin(margin=4))
     with pytest.raises(ConfigError, match="pred or gt"):
         MODELS.build(plugin(masks="truth"))
     with pytest.raises(ConfigError, match="enlarge"):
