@@ -253,7 +253,7 @@ class HDRPlugin(BaseModule):
         """
         if self.masks == "pred":
             masks = masks.clone()
-            masks[:, 2] = torch.maximum(masks[:, 2], _grown(masks[:, 2], self.margin) * (1 - masks[:, 1]))
+            masks[:, 2] = torch.maximum(masks[:, 2], dilate(masks[:, 2], self.margin) * (1 - masks[:, 1]))
         edit = edit_masks(*(masks[:, i : i + 1] for i in (0, 1, 2)))
         wanted = 1 - (1 - edit.hole * self.deocclusion) * (1 - edit.removal * self.removal)
         some = wanted.flatten(1).any(dim=1) & paired
@@ -265,7 +265,7 @@ class HDRPlugin(BaseModule):
         out = self.inpaintor.paint(inputs, **holes)
         painted = self.inpaintor.data_preprocessor.denormalise(out.float())
         clean = seen.clone()
-        clean[some] = composite(seen[some], painted, _grown(wanted[some, 0], self.inpaintor.dilation))
+        clean[some] = composite(seen[some], painted, dilate(wanted[some, 0], self.inpaintor.dilation))
         return clean
 
     def estimate(self, clean: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -279,13 +279,6 @@ class HDRPlugin(BaseModule):
         points = points.double().cpu().numpy()
         points[..., :2] /= factor
         return points, scores.float().cpu().numpy()
-
-
-def _grown(masks: Tensor, dilation_px: int) -> Tensor:
-    """Masks (N, h, h) dilated, as composing wants them (hdr.md 1.3)."""
-    if dilation_px <= 1:
-        return masks
-    return torch.from_numpy(np.stack([dilate(mask, dilation_px) for mask in masks.cpu().numpy()])).to(masks)
 
 
 def _checked(truth: Tensor | None, images: Tensor) -> Tensor:
