@@ -18,7 +18,8 @@ from interhand_mm.engine.optim import SubmoduleOptimWrapperConstructor
 from interhand_mm.errors import CheckpointError, ConfigError, DataContractError
 from interhand_mm.models.hdr import inpaint_losses as L
 from interhand_mm.models.hdr.generator import PartialConv2d, PartialConvUNet
-from interhand_mm.models.hdr.inpaintor import HandInpaintor, InpaintPreprocessor, hole_masks, mean_colours
+from interhand_mm.models.hdr.holes import hole_masks, mean_colours
+from interhand_mm.models.hdr.inpaintor import HandInpaintor, InpaintPreprocessor
 from interhand_mm.registry import MODELS
 from interhand_mm.structures.amodal import dilate
 from tests.hdr_names import fill, fixture_image, summary

@@ -27,7 +27,7 @@ from ...structures.hand_crop import (
     warp_masks,
 )
 from ...utils.config import load_config
-from .inpaintor import hole_masks
+from .holes import hole_masks
 
 PARTS = ("segmentor", "inpaintor", "pose")
 
