@@ -32,5 +32,6 @@ train_dataloader = dict(
 test_dataloader = dict(
     dataset=dict(type="OneHandDataset", interacting=None, mask_root=mask_root, pipeline=test_pipeline)
 )
+test_variants = dict(_delete_=True)  # photographs need the crop of both hands
 # Its other outputs, handedness and relative root depth, have nothing to learn from; `OneHandDataset` says so.
 test_evaluator = [dict(type="HandEPE")]

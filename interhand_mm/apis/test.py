@@ -80,7 +80,14 @@ def with_variant(loader: Any, transforms: list[dict[str, Any]]) -> Any:
     """Return a copy of a dataloader's config with `transforms` put right after the crop."""
 
     def insert(pipeline: list[Any]) -> list[Any]:
-        crop = next(i for i, step in enumerate(pipeline) if step["type"] in ("HandCrop", "HandCropAugment"))
+        crop = next((i for i, step in enumerate(pipeline) if step["type"] in ("HandCrop", "HandCropAugment")), None)
+        if crop is None:
+            raise ConfigError(
+                "test_variants: the test pipeline has no crop to put their transforms after",
+                got=[step["type"] for step in pipeline],
+                want="HandCrop",
+                mend="test_variants=dict(_delete_=True) where they do not apply",
+            )
         return [*pipeline[: crop + 1], *copy.deepcopy(transforms), *pipeline[crop + 1 :]]
 
     loader = copy.deepcopy(loader)
