@@ -40,7 +40,7 @@ model = dict(
         assigner=dict(type="DynamicSoftLabelAssigner", topk=13), allowed_border=-1, pos_weight=-1, debug=False
     ),
     test_cfg=dict(
-        nms_pre=1000, min_bbox_size=0, score_thr=0.001, nms=dict(type="nms", iou_threshold=0.65), max_per_img=100
+        nms_pre=1000, min_bbox_size=0, score_thr=0.001, nms=dict(type="nms", iou_threshold=0.5), max_per_img=100
     ),
 )
 train_dataloader = dict(batch_size=16, num_workers=0, persistent_workers=False)
