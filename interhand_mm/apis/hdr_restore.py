@@ -64,7 +64,7 @@ def restore_split(
 
     Raises:
         ConfigError: Not two checkpoints, or the split exists; else see `with_hdr`.
-        EvaluationError: The split has no two-hand frames.
+        EvaluationError: The split has no two-hand frames, or none of their hands passed the gates.
         ImageError, OutputError: Of files.
     """
     if len(checkpoints) != 2:
@@ -92,6 +92,11 @@ def restore_split(
         write_image(root / "masks" / out_split / Path(name).with_suffix(".png"), mask * np.uint8(bits))
         images.append({**frame, "id": number, "file_name": name})
         annotations.append({**one_hand(source, side), "id": number, "image_id": number})
+    if not images:
+        raise EvaluationError(
+            f"split '{split}' of {root}: no hand of {len(dataset)} frames passed the plugin's gates",
+            mend="train the segmentor longer, or lower model.hdr's min_area, min_confidence and min_visible",
+        )
     _write_annotations(root, files, out_split, {"images": images, "annotations": annotations})
     return len(images)
 

@@ -106,6 +106,8 @@ def test_restored_hands_are_a_split_of_single_hands(made):
     assert not sample["keypoints_visible"][0, 21:].any()
     assert read_hand_masks(sample, "limb")[0].any()
     assert cv2.imread(sample["img_path"]).shape[1::-1] == tuple(sample["image_size"])
+    with pytest.raises(EvaluationError, match="gates"):
+        restore_split(plain, made["parts"][0], parts, str(root), "test", "restored_again")
     with pytest.raises(ConfigError, match="restored_test"):
         restore_split(plain, config, parts, str(root), "test")
 

@@ -25,8 +25,11 @@ _PARTS = ("normalise", "backbone", "head", "loss and its gradient", "backward", 
 class DenseLoss(nn.Module):
     """`GaussianHeatmapLoss`'s place, with `dense_mse` in it."""
 
-    def forward(self, volume: Tensor, bins: Tensor, weights: Tensor, sigma: float) -> Tensor:
-        """See `dense_mse`; in float32 as the plain form is."""
+    def forward(
+        self, volume: Tensor, bins: Tensor, weights: Tensor, sigma: float, depth_valid: Tensor | None = None
+    ) -> Tensor:
+        """See `dense_mse`; in float32 as the plain form is. `depth_valid` is None: every joint has a depth here."""
+        assert depth_valid is None
         return dense_mse(volume.float(), bins, weights, sigma)
 
 

@@ -41,7 +41,11 @@ def write_hdr_report(settings: Settings, networks: Sequence[str], say: Callable[
 
 def _numbers(path: Path) -> dict[str, float]:
     """A test's metrics; what nothing was measured for, null in the file, is NaN."""
-    return {key: math.nan if value is None else value for key, value in read_json(path)["metrics"].items()}
+    return {key: _number(value) for key, value in read_json(path)["metrics"].items()}
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _how(settings: Settings, network: str) -> dict[str, Any]:
@@ -80,7 +84,7 @@ def picture_rows(true_masks: dict[str, float], predicted_masks: dict[str, float]
 def pose_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of `apis.hdr.hdr_table` without their counts: errors by hidden share, root aligned."""
     groups = [*rows[0]["hands"], "all"]
-    return [{"MPJPE": row["variant"], **{group: row[f"EPE_root/{group}"] for group in groups}} for row in rows]
+    return [{"MPJPE": row["variant"], **{group: _number(row[f"EPE_root/{group}"]) for group in groups}} for row in rows]
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
