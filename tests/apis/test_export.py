@@ -11,7 +11,14 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from interhand_mm.apis import export
-from interhand_mm.apis.inference.network import OUTPUTS, CropNetwork, TorchNetwork, load_pose_model, open_network
+from interhand_mm.apis.inference.network import (
+    OUTPUTS,
+    CropNetwork,
+    TorchNetwork,
+    cast_weights,
+    load_pose_model,
+    open_network,
+)
 from interhand_mm.apis.inference.pose import PoseModel
 from interhand_mm.apis.inference.runtimes import KEY, model_digest, read_exported
 from interhand_mm.apis.inference.timing import Stopwatch
@@ -77,6 +84,22 @@ def test_the_module_gives_what_predict_gives(volume_pose):
     for name in OUTPUTS:
         assert got[name] == pytest.approx(np.concatenate([each.pred_instances[name] for each in want]), abs=1e-4)
         assert got[name].dtype == np.float32
+
+
+@pytest.mark.parametrize("head", ["marginal", "volume"])
+def test_weights_cast_once_change_nothing(head, tiny_pose, volume_pose):
+    """Under autocast, weights that are bfloat16 already against weights that it casts at every call."""
+    config, checkpoint = dict(marginal=tiny_pose, volume=volume_pose)[head]
+    model, _ = load_pose_model(load_config(config), checkpoint)
+    model.to(memory_format=torch.channels_last)
+    network = CropNetwork(model)
+    crops = torch.from_numpy(export.sample_crops((64, 64), 3, 0))
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        plain = network.infer(crops)
+        cast_weights(network, torch.bfloat16)
+        once = network.infer(crops)
+    assert {value.dtype for value in network.state_dict().values()} >= {torch.bfloat16, torch.float32}
+    assert set(once) >= set(OUTPUTS) and all(torch.equal(once[name], plain[name]) for name in once)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ...utils.images import read_image
 from ...utils.provenance import provenance
-from ..inference.network import CropNetwork, open_network
+from ..inference.network import CropNetwork, cast_weights, open_network
 from ..inference.pose import WHOLE, cut
 from ..launch import build_model
 from .measure import Task, add_ratios, interleaved
@@ -67,12 +67,14 @@ def benchmark_infer(
     model = build_model(cfg).eval()
     width, height = cfg.codec["input_size"]
     crops = torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8)
-    plain, last = CropNetwork(copy.deepcopy(model)), CropNetwork(model)
-    plain.model.channels_last, last.model.channels_last = False, True
-    last.model.to(memory_format=torch.channels_last)
+    plain, last, ours = (CropNetwork(copy.deepcopy(model)) for _ in range(3))
+    plain.model.channels_last, last.model.channels_last, ours.model.channels_last = False, True, True
+    last.to(memory_format=torch.channels_last)
+    cast_weights(ours, torch.bfloat16)
     base = "torch bfloat16, channels-last (this project)"
     tasks = {
-        base: _forward(last, crops, amp=True),
+        base: _forward(ours, crops, amp=True),
+        "torch bfloat16, weights cast at every call": _forward(last, crops, amp=True),
         "torch float32, channels-last": _forward(last, crops, amp=False),
         "torch float32, the official form": _forward(plain, crops, amp=False),
         "product float32": _product(torch.float32),
