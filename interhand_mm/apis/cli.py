@@ -13,6 +13,7 @@ from mmengine.config import Config
 
 from ..errors import ConfigError, InterHandError
 from ..utils.config import DataOptions, load_config
+from ..utils.memory import keep_freed_memory
 from .launch import LAUNCHERS, leave_group
 
 
@@ -117,6 +118,7 @@ def run(main: Callable[[], None]) -> None:
         signal.raise_signal(number)
 
     before = signal.signal(signal.SIGTERM, terminate)
+    keep_freed_memory()
     try:
         main()
         leave_group()

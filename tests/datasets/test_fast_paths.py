@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from interhand_mm.datasets import InterHandDataset
+from interhand_mm.datasets.backgrounds import BackgroundPool
 from interhand_mm.datasets.crop_cache import cache_bytes, reach_of, region, write_crop_cache
 from interhand_mm.datasets.transforms.background import blend
 from interhand_mm.datasets.transforms.hand import crop_sample, draw_augment
 from interhand_mm.datasets.transforms.load import LoadHandImage
-from interhand_mm.datasets.transforms.matte import _percentiles
+from interhand_mm.datasets.transforms.matte import _connected, _percentiles, places
 from interhand_mm.errors import ConfigError, OutputError
 from interhand_mm.utils.images import read_image
 from tests.tiny import write_photographs, write_set
@@ -36,6 +37,35 @@ def test_percentiles_by_counting_are_numpys(count):
     rng = np.random.default_rng(count)
     values = rng.integers(0, 256, (count, 3), dtype=np.uint8)
     assert np.array_equal(_percentiles(values, (8, 50, 92)), np.percentile(values, (8, 50, 92), axis=0))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
+def test_places_are_flatnonzero(share):
+    mask = np.where(np.random.default_rng(0).random((90, 70)) < share, 255, 0).astype(np.uint8)
+    assert np.array_equal(places(mask), np.flatnonzero(mask))
+
+
+@pytest.mark.parametrize("step", [2, 40])  # thousands of parts, which a byte cannot number, and few
+def test_parts_that_touch_the_core_are_kept(step):
+    mask = np.zeros((120, 120), np.uint8)
+    mask[::step, ::step] = 255
+    core = np.zeros_like(mask)
+    core[step, step] = core[0, 0] = 255
+    assert np.array_equal(_connected(mask, places(core)), np.where(core & mask, 255, 0))
+
+
+def test_a_small_pool_is_decoded_once_and_a_large_one_is_not_kept(tmp_path):
+    photos = write_photographs(tmp_path / "photos", num=3)
+    kept, not_kept = BackgroundPool(photos), BackgroundPool(photos, keep_mb=0)
+    seeds = range(12)
+    first = [kept.draw(np.random.default_rng(seed))[0] for seed in seeds]
+    for seed, photo in zip(seeds, first, strict=True):
+        again = kept.draw(np.random.default_rng(seed))[0]
+        other = not_kept.draw(np.random.default_rng(seed))[0]
+        assert again is photo
+        assert not again.flags.writeable  # what one sample gets, the next one will
+        assert other is not photo
+        assert np.array_equal(other, photo)
 
 
 def smooth_frame(period_px=80, width=512, height=334):

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from ...utils.memory import return_freed_memory
+
 Task = Callable[[], Any]
 
 
@@ -64,6 +66,7 @@ def peak_mb(task: Task, device: str = "cpu") -> float:
         task()
         torch.cuda.synchronize()
         return (torch.cuda.max_memory_allocated() - before) / 1e6
+    return_freed_memory()
     before_mb = reset_peak_mb()
     task()
     return resident_mb("VmHWM") - before_mb

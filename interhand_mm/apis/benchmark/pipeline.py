@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
@@ -74,7 +75,6 @@ def plain_float(dataset: Any) -> Callable[[int], Any]:
 
     It stands for the official loader, whose source is not part of this project; targets and photographs left out.
     """
-    import torch
 
     def load(idx: int) -> Any:
         sample = dataset.get_data_info(idx)
@@ -121,12 +121,14 @@ def benchmark_pipeline(
         folder = Path(name)
         root = data_root or _render(folder / "data", count)
         tasks = _tasks(configs, root, backgrounds, count, seed, folder, crop_cache)
-        threads = cv2.getNumThreads()
+        threads = cv2.getNumThreads(), torch.get_num_threads()
         cv2.setNumThreads(1)
+        torch.set_num_threads(1)  # as in a worker
         try:
             rows = interleaved(tasks, repeat, count)
         finally:
-            cv2.setNumThreads(threads)
+            cv2.setNumThreads(threads[0])
+            torch.set_num_threads(threads[1])
     base = "JPEG decoding alone"
     return {
         "benchmark": "pipeline",

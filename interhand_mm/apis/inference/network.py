@@ -98,7 +98,7 @@ def load_pose_model(cfg: Config, checkpoint: str | Path) -> tuple[nn.Module, flo
 def cast_weights(module: nn.Module, dtype: torch.dtype) -> None:
     """Do once what autocast does at every call: convolutions and linear layers get weights of `dtype`, in place.
 
-    Outputs under autocast are the same to the bit; the weights lie channels-last, which 16-bit convolutions are fast in.
+    Outputs under autocast are the same to the bit; weights lie channels-last, which 16-bit convolutions are fast in.
     """
     module.to(memory_format=torch.channels_last)
     for layer in module.modules():

@@ -16,7 +16,7 @@ from ...registry import TRANSFORMS
 from ...structures.camera import apply_affine, compose_affine
 from ...utils.images import read_mask
 from ..backgrounds import BackgroundPool
-from .matte import hand_matte, threshold_background
+from .matte import hand_matte, places, threshold_background
 
 MASKS = ("matte", "threshold", "file")
 
@@ -148,8 +148,8 @@ def blend(front: np.ndarray, behind: np.ndarray, alpha: np.ndarray) -> np.ndarra
     Only the feathered edge is mixed; everywhere else one of the two is copied.
     """
     mixed = cv2.copyTo(behind, cv2.compare(alpha, 255, cv2.CMP_EQ), np.ascontiguousarray(front).copy())
-    edge = np.flatnonzero(cv2.inRange(alpha, 1, 254))
-    weight = alpha.reshape(-1)[edge, None].astype(np.int32)
-    own, other = front.reshape(-1, 3)[edge], behind.reshape(-1, 3)[edge]
+    edge = places(cv2.inRange(alpha, 1, 254))
+    weight = alpha.reshape(-1).take(edge)[:, None].astype(np.uint16)
+    own, other = front.reshape(-1, 3).take(edge, axis=0), behind.reshape(-1, 3).take(edge, axis=0)
     mixed.reshape(-1, 3)[edge] = (own * (255 - weight) + other * weight + 127) // 255
     return mixed
