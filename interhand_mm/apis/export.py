@@ -182,10 +182,11 @@ def compare(network: CropNetwork, other: Network, crops: np.ndarray) -> dict[str
 def _ties(network: CropNetwork, images: Tensor, want: Tensor, got: Tensor) -> Tensor:
     """(B, 42) bool: the argmax differs, and the volume is as high at one place as at the other."""
     model = network.model
-    volume = model.head(model.extract_feat(normalise(images, model.data_preprocessor)))[0]
-    if not isinstance(volume, Tensor) or model.test_cfg.get("flip_test"):
+    outputs = model.head(model.extract_feat(normalise(images, model.data_preprocessor)))[0]
+    if outputs[0].ndim != 5 or model.test_cfg.get("flip_test"):
         return torch.zeros(want.shape[:2], dtype=torch.bool)  # marginals are decoded by expectation: none can be
 
+    volume = torch.cat(outputs, dim=1)
     depth, height, width = volume.shape[-3:]
     top = torch.tensor([width, height, depth]) - 1
     flat = volume.flatten(-3)

@@ -9,6 +9,7 @@ from mmpose.structures import PoseDataSample
 
 from interhand_mm.codecs import InterHand3DCodec
 from interhand_mm.codecs.heatmap import gaussian_volume, mirror_inputs
+from interhand_mm.models.heads.internet_head import _planar
 from interhand_mm.registry import MODELS
 from interhand_mm.structures.camera import apply_affine, crop_affine
 from interhand_mm.structures.joints import FLIP_INDICES
@@ -92,8 +93,32 @@ def test_channels_last_changes_nothing():
                     model.extract_feat(torch.rand(data["inputs"].shape, generator=torch.Generator().manual_seed(1)))
                 )
             )
-    for plain, last in zip(*outputs, strict=True):
-        assert torch.allclose(plain, last, atol=1e-5)
+    (plain_volumes, *plain), (last_volumes, *last) = outputs
+    for one, other in zip((*plain_volumes, *plain), (*last_volumes, *last), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+    assert all(volume.is_contiguous() for volume in last_volumes)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_volumes_of_channels_last_features_by_the_product(dtype):
+    # In 16 bits a product takes the place of the 1x1 convolution; value and gradients against the plain one.
+    head = MODELS.build(HEAD).right_hand_head
+    torch.nn.init.normal_(head.final_layer.weight)
+    torch.nn.init.normal_(head.final_layer.bias)
+    feature = torch.randn(2, head.final_layer.in_channels, 6, 5, generator=torch.Generator().manual_seed(1))
+    found = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        head.zero_grad()
+        own = feature.to(dtype, copy=True).contiguous(memory_format=memory_format).detach().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            out = _planar(head.final_layer, own)
+        assert out.is_contiguous()
+        (out.float() * torch.linspace(-1, 1, out.numel()).view(out.shape)).sum().backward()
+        layer = head.final_layer
+        found.append([each.detach().float() for each in (out, own.grad, layer.weight.grad, layer.bias.grad)])
+    for plain, product in zip(*found, strict=True):
+        scale = float(plain.abs().max())
+        assert torch.allclose(plain, product, atol=scale * (1e-5 if dtype == torch.float32 else 0.02))
 
 
 def test_autocast_gives_finite_losses():
@@ -118,7 +143,8 @@ class PerfectHead:
             bins = bins[:, FLIP_INDICES].clone()
             bins[..., 0] = 63 - bins[..., 0]
             root, logits = -root, logits.flip(-1)
-        return gaussian_volume(bins, (64, 64, 64), 2.5), torch.tensor([CODEC.root_to_bin(root)]), logits
+        volumes = gaussian_volume(bins, (64, 64, 64), 2.5).chunk(2, dim=1)
+        return volumes, torch.tensor([CODEC.root_to_bin(root)]), logits
 
 
 def test_mirror_test_of_a_perfect_head_changes_nothing():
@@ -142,7 +168,9 @@ def test_mirror_test_is_equivariant():
     with torch.no_grad():
         first = model.head._merge(model.head(model.extract_feat(images)), model.head(model.extract_feat(mirrored)))
         second = model.head._merge(model.head(model.extract_feat(mirrored)), model.head(model.extract_feat(images)))
-    assert torch.allclose(second[0], first[0].flip(-1)[:, FLIP_INDICES], atol=1e-6)
+    (right, left), (mirrored_right, mirrored_left) = first[0], second[0]
+    assert torch.allclose(mirrored_right, left.flip(-1), atol=1e-6)
+    assert torch.allclose(mirrored_left, right.flip(-1), atol=1e-6)
     assert torch.allclose(second[1], 64 - first[1])
     assert torch.allclose(second[2], first[2].flip(-1))
 
@@ -150,7 +178,7 @@ def test_mirror_test_is_equivariant():
 def test_refinement_recovers_fractions():
     head = MODELS.build(HEAD | dict(refine=True))
     bins = torch.tensor([[[20.3, 30.7, 12.4]] * 42])
-    refined, scores = head.decode_keypoints(gaussian_volume(bins, (64, 64, 64), 2.5))
+    refined, scores = head.decode_keypoints(gaussian_volume(bins, (64, 64, 64), 2.5).chunk(2, dim=1))
     assert 0.9 < float(scores.min()) <= float(scores.max()) <= 1  # a perfect heatmap's, whatever the target's height
     assert (refined - bins).abs().max() < 1e-3
 

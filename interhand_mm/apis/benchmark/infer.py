@@ -74,7 +74,6 @@ def benchmark_infer(
     base = "torch bfloat16, channels-last (this project)"
     tasks = {
         base: _forward(ours, crops, amp=True),
-        "torch bfloat16, weights cast at every call": _forward(last, crops, amp=True),
         "torch float32, channels-last": _forward(last, crops, amp=False),
         "torch float32, the official form": _forward(plain, crops, amp=False),
         "product float32": _product(torch.float32),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,14 @@ from .measure import Task, add_ratios, interleaved, peak_mb
 _PARTS = ("normalise", "backbone", "head", "loss and its gradient", "backward", "Adam")
 
 
-class DenseLoss(nn.Module):
-    """`GaussianHeatmapLoss`'s place, with `dense_mse` in it."""
+def dense_losses(head: Any) -> Callable[..., dict[str, Tensor]]:
+    """The plain form of `keypoint_losses`: both hands in one volume, float32, `dense_mse`."""
 
-    def forward(
-        self, volume: Tensor, bins: Tensor, weights: Tensor, sigma: float, depth_valid: Tensor | None = None
-    ) -> Tensor:
-        """See `dense_mse`; in float32 as the plain form is. `depth_valid` is None: every joint has a depth here."""
-        assert depth_valid is None
-        return dense_mse(volume.float(), bins, weights, sigma)
+    def losses(outputs: tuple[Tensor, Tensor], bins: Tensor, weights: Tensor, _: None = None) -> dict[str, Tensor]:
+        volume = torch.cat(outputs, dim=1).float()
+        return {"loss_keypoint": dense_mse(volume, bins, weights, head.codec.sigma)}
+
+    return losses
 
 
 def random_batch(cfg: Config, batch: int) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def benchmark_step(
     for name, (dense, amp, last) in forms.items():
         model = copy.deepcopy(plain).to(device).train()
         if dense:
-            model.head.loss_keypoint = DenseLoss()
+            model.head.keypoint_losses = dense_losses(model.head)
         model.channels_last = last
         if last:
             model.to(memory_format=torch.channels_last)

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from ...codecs.heatmap import PEAK, argmax_3d, refine_gaussian, soft_argmax
 from ...codecs.interhand_3d import InterHand3DCodec
 from ...registry import CODECS, MODELS
-from ...structures.joints import FLIP_INDICES, NUM_HAND_JOINTS
+from ...structures.joints import NUM_HAND_JOINTS
 from .hand_head import HandHead
+
+Volumes = tuple[Tensor, Tensor]  # of the right and the left hand, (B, 21, D, H, W)
 
 
 class VolumeBranch(BaseModule):
@@ -42,9 +44,22 @@ class VolumeBranch(BaseModule):
 
     def forward(self, feature: Tensor) -> Tensor:
         """(B, C, h, w) to (B, 21, D, 8h, 8w); channels are joint-major (joint * D + depth)."""
-        out = self.final_layer(self.deconv_layers(feature))
-        # A channels-last volume would make every later step stride through memory.
-        return out.contiguous().unflatten(1, (NUM_HAND_JOINTS, self.depth))
+        return _planar(self.final_layer, self.deconv_layers(feature)).unflatten(1, (NUM_HAND_JOINTS, self.depth))
+
+
+def _planar(conv: nn.Conv2d, feature: Tensor) -> Tensor:
+    """A 1x1 convolution (B, C, h, w) to (B, K, h, w), whose planes lie one after another in memory.
+
+    From a channels-last feature the convolution would give a channels-last volume, through which every later step
+    would stride; turning it costs more than the convolution. The product gives it, and takes its gradient, as wanted;
+    in 16 bits it is as fast, in 32 bits on a CPU it is not.
+    """
+    if feature.dtype == torch.float32 or not feature.is_contiguous(memory_format=torch.channels_last):
+        return conv(feature).contiguous()
+    weight, pixels = conv.weight.flatten(1), feature.flatten(2)
+    batch = len(pixels)
+    out = torch.baddbmm(conv.bias[None, :, None].expand(batch, -1, 1), weight.expand(batch, -1, -1), pixels)
+    return out.unflatten(2, feature.shape[-2:])
 
 
 class VectorBranch(BaseModule):
@@ -61,7 +76,9 @@ class VectorBranch(BaseModule):
 
 @MODELS.register_module()
 class InterNetHead(HandHead):
-    """Heatmaps (B, 42, D, H, W), relative root depth (B,) in bins, handedness logits (B, 2).
+    """Heatmaps of either hand (B, 21, D, H, W), relative root depth (B,) in bins, handedness logits (B, 2).
+
+    The hands' volumes stay apart: to put them into one of 42 joints would copy all of it.
 
     Args:
         in_channels: Channels of the backbone's last feature.
@@ -93,34 +110,38 @@ class InterNetHead(HandHead):
         self.hand_type_head = VectorBranch(in_channels, 2)
         self.loss_keypoint = MODELS.build(loss_keypoint or dict(type="GaussianHeatmapLoss"))
 
-    def forward(self, feats: tuple[Tensor, ...] | list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, feats: tuple[Tensor, ...] | list[Tensor]) -> tuple[Volumes, Tensor, Tensor]:
         """Run the network.
 
         Args:
             feats: Backbone stages; the last (B, C, h, w) is used.
 
         Returns:
-            heatmaps (B, 42, D, H, W), root (B,) bins, handedness (B, 2) logits.
+            heatmaps of the right and the left hand, each (B, 21, D, H, W), root (B,) bins, handedness (B, 2) logits.
         """
         feature = feats[-1]
-        heatmaps = torch.cat([self.right_hand_head(feature), self.left_hand_head(feature)], dim=1)
+        volumes = self.right_hand_head(feature), self.left_hand_head(feature)
         vector = feature.mean(dim=(2, 3))
-        return heatmaps, soft_argmax(self.root_head(vector)), self.hand_type_head(vector)
+        return volumes, soft_argmax(self.root_head(vector)), self.hand_type_head(vector)
 
     def keypoint_losses(
-        self, outputs: Tensor, bins: Tensor, weights: Tensor, depth_valid: Tensor | None = None
+        self, outputs: Volumes, bins: Tensor, weights: Tensor, depth_valid: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Heatmap loss of (B, 42, D, H, W) against (B, 42, 3) bins with (B, 42) weights."""
-        return {"loss_keypoint": self.loss_keypoint(outputs, bins, weights, self.codec.sigma, depth_valid)}
+        """Heatmap loss of both hands' volumes, as if they were one, against (B, 42, 3) bins with (B, 42) weights."""
+        parts = zip(outputs, bins.chunk(2, dim=1), weights.chunk(2, dim=1), strict=True)
+        right, left = (self.loss_keypoint(*part, self.codec.sigma, depth_valid) for part in parts)
+        return {"loss_keypoint": (right + left) / 2}
 
-    def decode_keypoints(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+    def decode_keypoints(self, outputs: Volumes) -> tuple[Tensor, Tensor]:
         """Heatmaps to bins (B, 42, 3) and scores (B, 42), peaks divided by the target's height."""
-        bins, scores = argmax_3d(outputs)
-        if self.refine:
-            bins = refine_gaussian(outputs, bins)
-        return bins, scores.float() / PEAK
+        bins, scores = zip(*(self._decode_hand(volume) for volume in outputs), strict=True)
+        return torch.cat(bins, dim=1), torch.cat(scores, dim=1).float() / PEAK
 
-    def merge_mirrored(self, outputs: Tensor, mirrored: Tensor) -> Tensor:
+    def _decode_hand(self, volume: Tensor) -> tuple[Tensor, Tensor]:
+        bins, scores = argmax_3d(volume)
+        return (refine_gaussian(volume, bins) if self.refine else bins), scores
+
+    def merge_mirrored(self, outputs: Volumes, mirrored: Volumes) -> Volumes:
         """Average heatmaps with those of the mirrored crop: mirror the bins back, swap the hands."""
-        back = mirrored.flip(-1)[:, torch.from_numpy(FLIP_INDICES).to(mirrored.device)]
-        return (outputs + back) / 2
+        (right, left), (mirrored_right, mirrored_left) = outputs, mirrored
+        return (right + mirrored_left.flip(-1)) / 2, (left + mirrored_right.flip(-1)) / 2
