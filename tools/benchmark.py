@@ -5,6 +5,7 @@ python tools/benchmark.py pipeline --data-root DIR --backgrounds PHOTOS --crop-c
 python tools/benchmark.py loss --batch-size 8
 python tools/benchmark.py step configs/internet.py --batch-size 4
 python tools/benchmark.py infer configs/internet.py --exported internet.onnx --picture hand.jpg
+python tools/benchmark.py scale configs/internet.py
 python tools/benchmark.py video POSE_CONFIG POSE_CHECKPOINT --input clip.mp4
 python tools/benchmark.py render --n 400
 python tools/benchmark.py hdr --sizes small --n 20
@@ -127,6 +128,14 @@ def infer(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     return result, rows_table
 
 
+def scale(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    from interhand_mm.apis.benchmark.scale import benchmark_scale
+
+    cfg = load_config(args.config, args.cfg_options)
+    sizes, counts = tuple(args.batch_sizes), tuple(args.annotations)
+    return benchmark_scale(cfg, sizes, counts, args.processes, args.batch_size, args.repeat or 3), rows_table
+
+
 def video(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     from interhand_mm.apis.benchmark.video import benchmark_video
 
@@ -186,6 +195,11 @@ def parse_args() -> argparse.Namespace:
     option("--batch-size", type=int, default=1)
     option("--exported", type=Path, metavar="ONNX", help="also run this by onnxruntime and OpenVINO")
     option("--picture", type=Path, metavar="FILE", help="also decode and crop this")
+    option = add(scale, "what stays flat as batches, annotations and processes grow", network)
+    option("--batch-sizes", type=int, nargs="+", default=[1, 8, 64])
+    option("--annotations", type=int, nargs="+", default=[1_000, 30_000, 1_000_000], help="in the sets")
+    option("--processes", type=int, default=2, help="of data-parallel training")
+    option("--batch-size", type=int, default=8, help="of each process")
     option = add(video, "the demo on a clip, by stage", network)
     option("checkpoint", help="its checkpoint, or with --backend the exported file")
     option("--input", metavar="FILE", help="the clip [one is made]")

@@ -10,6 +10,7 @@ from interhand_mm.apis.benchmark.infer import benchmark_infer
 from interhand_mm.apis.benchmark.loss import benchmark_loss, dense_mse, separable_mse
 from interhand_mm.apis.benchmark.measure import add_ratios, interleaved
 from interhand_mm.apis.benchmark.pipeline import benchmark_pipeline
+from interhand_mm.apis.benchmark.scale import benchmark_scale
 from interhand_mm.apis.benchmark.step import benchmark_step
 from interhand_mm.apis.benchmark.video import benchmark_video
 from interhand_mm.models.losses import gaussian_mse
@@ -67,6 +68,14 @@ def test_step_and_infer_run(tmp_path, monkeypatch):
     assert {"decode and crop", "matrix-product floor bfloat16", "torch float32, the official form"} <= set(
         result["ratios"]
     )
+
+
+def test_scale_runs():
+    cfg = load_config(ROOT / "configs/internet.py", SMALL)
+    result = benchmark_scale(cfg, sizes=(1, 2), counts=(20, 60), batch=1, repeat=1)
+    assert len(result["rows"]) == 2 * 2 + 2 + 2
+    assert all(row["ms"] > 0 for row in result["rows"].values())
+    assert len(result["ratios"]) == 4  # one for each that is not the first of its kind
 
 
 def test_pipeline_runs_beside_mmpose(tmp_path):

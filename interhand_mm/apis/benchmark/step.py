@@ -55,7 +55,8 @@ def random_batch(cfg: Config, batch: int) -> dict[str, Any]:
     return {"inputs": list(images), "data_samples": samples}
 
 
-def _step(model: nn.Module, data: dict[str, Any], device: str, amp: bool) -> Task:
+def one_step(model: nn.Module, data: dict[str, Any], device: str, amp: bool) -> Task:
+    """Forward, loss, backward and Adam on `data`, in bfloat16 where `amp` is set, to be called again and again."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-5)
 
     def run() -> None:
@@ -139,7 +140,7 @@ def benchmark_step(
         model.channels_last = last
         if last:
             model.to(memory_format=torch.channels_last)
-        tasks[name] = _step(model, random_batch(cfg, batch), device, amp)
+        tasks[name] = one_step(model, random_batch(cfg, batch), device, amp)
     rows = interleaved(tasks, repeat)
     for name, task in tasks.items():
         rows[name]["peak_mb"] = peak_mb(task, device)
