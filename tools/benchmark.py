@@ -199,7 +199,7 @@ def parse_args() -> argparse.Namespace:
     option("--batch-sizes", type=int, nargs="+", default=[1, 8, 64])
     option("--annotations", type=int, nargs="+", default=[1_000, 30_000, 1_000_000], help="in the sets")
     option("--processes", type=int, default=2, help="of data-parallel training")
-    option("--batch-size", type=int, default=8, help="of each process")
+    option("--batch-size", type=int, default=16, help="of each process")
     option = add(video, "the demo on a clip, by stage", network)
     option("checkpoint", help="its checkpoint, or with --backend the exported file")
     option("--input", metavar="FILE", help="the clip [one is made]")

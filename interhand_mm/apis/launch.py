@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 import torch
 import torch.distributed
@@ -21,6 +22,7 @@ def build_runner(cfg: Config, launcher: str = "none") -> Runner:
     """Build mmengine's runner with safe checkpoint loading, and gloo in place of nccl where there is no GPU."""
     cfg.launcher = launcher
     allow_safe_types()
+    ignore_strides_of_one()
     if launcher != "none" and not torch.cuda.is_available():
         # mmengine's launcher wants a GPU for every process; a group that is already there is used as it is.
         if launcher == "slurm":
@@ -33,6 +35,14 @@ def build_runner(cfg: Config, launcher: str = "none") -> Runner:
     runner = Runner.from_cfg(cfg)
     load_parts(bare_model(runner.model))
     return runner
+
+
+def ignore_strides_of_one() -> None:
+    """Silence what data-parallel training says of 1x1 weights whose gradient comes from a product.
+
+    Strides along sides of one pixel differ between a matrix and a channels-last kernel; the numbers lie the same.
+    """
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
 
 
 def leave_group() -> None:

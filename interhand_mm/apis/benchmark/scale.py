@@ -19,7 +19,7 @@ from torch import nn
 from ...utils.memory import keep_freed_memory
 from ...utils.provenance import provenance
 from ..inference.network import CropNetwork, cast_weights
-from ..launch import build_model
+from ..launch import build_model, ignore_strides_of_one
 from .annotations import write_annotations
 from .measure import Task, add_ratios, interleaved
 from .step import one_step, random_batch
@@ -78,7 +78,8 @@ def _work(rank: int, world: int, port: int, cfg: Config, batch: int, repeat: int
     model: nn.Module = build_model(cfg).train()
     model.channels_last = True
     model.to(memory_format=torch.channels_last)
-    wrapped = nn.parallel.DistributedDataParallel(model, broadcast_buffers=False) if world > 1 else model
+    ignore_strides_of_one()
+    wrapped = nn.parallel.DistributedDataParallel(model) if world > 1 else model
     wrapped.data_preprocessor = model.data_preprocessor
     step = one_step(wrapped, random_batch(cfg, batch), "cpu", amp=True)
     seconds = []
@@ -115,7 +116,7 @@ def benchmark_scale(
     sizes: tuple[int, ...] = (1, 8, 64),
     counts: tuple[int, ...] = (1_000, 30_000, 1_000_000),
     processes: int = 2,
-    batch: int = 8,
+    batch: int = 16,
     repeat: int = 3,
 ) -> dict[str, Any]:
     """Time a sample takes as batches, annotations and processes grow, on the CPU.
