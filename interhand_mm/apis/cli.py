@@ -14,6 +14,7 @@ from mmengine.config import Config
 from ..errors import ConfigError, InterHandError
 from ..utils.config import DataOptions, load_config
 from ..utils.memory import keep_freed_memory
+from ..utils.precision import AMP_CHOICES
 from .launch import LAUNCHERS, leave_group
 
 
@@ -53,7 +54,7 @@ def add_inference_options(parser: argparse.ArgumentParser) -> None:
     add("--smooth", action="store_true", help="filter keypoints over time (One-Euro)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1 ... [cpu]")
     add("--backend", choices=("torch", "onnxruntime", "openvino"), default="torch", help="of the pose network [torch]")
-    add("--amp", choices=("bfloat16", "float16"), help="of the pose network")
+    add("--amp", choices=AMP_CHOICES, default="auto", help="precision; auto: bfloat16 where it is fast [auto]")
     add("--batch-size", type=int, default=16, help="crops at once [16]")
     add_hdr_options(parser)
     camera = parser.add_argument_group("the camera: from EXIF, or assumed, where nothing is given")

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ..errors import InputError, OutputError
 from ..structures.results import FrameResult
+from ..utils.precision import pick_amp
 from ..utils.provenance import provenance
 from .inference.sources import Source, open_source
 from .inference.window import Window
@@ -29,14 +30,15 @@ def build_inferencer(args: argparse.Namespace) -> InterHandInferencer:
     if args.det_config.lower() != "none" and bbox is None:
         from .detector import HandDetector  # late: it brings mmdet
 
-        amp = args.amp if args.amp == "bfloat16" else None
+        amp = pick_amp(args.amp, args.device)
+        amp = amp if amp == "bfloat16" else None
         detector = HandDetector(args.det_config, args.det_checkpoint, args.device, args.score_thr, amp=amp)
     return InterHandInferencer(
         pose_config(args),
         args.pose_checkpoint,
         detector,
         device=args.device,
-        amp=args.amp,
+        amp=pick_amp(args.amp, args.device, args.backend),
         batch_size=args.batch_size,
         detect_every=args.detect_every,
         smooth=args.smooth,

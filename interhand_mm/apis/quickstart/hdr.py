@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import ConfigError
+from ...utils.precision import bfloat16_is_fast
 from ...utils.provenance import provenance, write_json
 from .hdr_report import write_hdr_report
 from .settings import (
@@ -15,7 +16,6 @@ from .settings import (
     ROOT,
     QuickstartError,
     Settings,
-    bfloat16_is_fast,
     cores,
     python,
     read_json,

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...utils.precision import bfloat16_is_fast
 from ...utils.provenance import write_json
-from .settings import PLAIN, ROOT, Settings, bfloat16_is_fast, python, read_json, run_all
+from .settings import PLAIN, ROOT, Settings, python, read_json, run_all
 from .tables import COLUMNS
 from .training import Progress, newest
 

@@ -117,12 +117,6 @@ def cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def bfloat16_is_fast() -> bool:
-    """Whether the CPU multiplies bfloat16 itself; emulated it is slower than float32."""
-    info = Path("/proc/cpuinfo")
-    return info.is_file() and any(flag in info.read_text() for flag in ("avx512_bf16", "amx_bf16"))
-
-
 def share_cores(count: int) -> list[list[int]]:
     """Disjoint sets of cores for `count` processes at once, or one set where they must take turns."""
     mine = cores()

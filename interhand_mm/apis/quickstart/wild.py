@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ...engine.checkpoint import sha256
+from ...utils.precision import bfloat16_is_fast
 from ...utils.provenance import write_json
 from .settings import (
     BGAUG,
     ROOT,
     QuickstartError,
     Settings,
-    bfloat16_is_fast,
     cores,
     python,
     read_json,
