@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import ConfigError
 from ...utils.provenance import provenance
 from ..demo import run_demo
 from ..inference.timing import STAGES
@@ -29,6 +30,9 @@ def benchmark_video(
 
     Returns:
         "rows": {stage: {"ms", "share"}} a frame, "ratios": each stage against the network's "pose".
+
+    Raises:
+        ConfigError: The detector found no hand; the drawn clip shows an ellipse.
     """
     if options.get("detector") is None and "bbox" not in options:
         options["bbox"] = (120, 40, 520, 440) if clip is None else None
@@ -41,6 +45,8 @@ def benchmark_video(
         run_demo(inferencer, str(source), Path(folder) / "out")
     total, count = sum(watch.seconds.values()), max(watch.frames, 1)
     rows = {name: {"ms": 1000 * value / count, "share": value / total} for name, value in watch.seconds.items()}
+    if not rows["pose"]["ms"]:
+        raise ConfigError(f"no hands were detected in {clip or 'the drawn clip'}", mend="--input a clip with hands")
     return {
         "benchmark": "video",
         "title": f"demo, {count} frames, {count / total:.1f} frames a second; times the network's",
