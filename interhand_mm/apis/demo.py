@@ -38,7 +38,8 @@ def build_inferencer(args: argparse.Namespace) -> InterHandInferencer:
         args.pose_checkpoint,
         detector,
         device=args.device,
-        amp=pick_amp(args.amp, args.device, args.backend),
+        # One network's rounding is the next one's input: with a plugin only what is asked for.
+        amp=pick_amp("float32" if args.hdr and args.amp == "auto" else args.amp, args.device, args.backend),
         batch_size=args.batch_size,
         detect_every=args.detect_every,
         smooth=args.smooth,

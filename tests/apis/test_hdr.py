@@ -129,6 +129,10 @@ def test_the_demos(made, tmp_path):
     assert cv2.imread(str(written[0])).shape == (96, 9 * 96, 3)
     black = np.zeros((64, 80, 3), np.uint8)
     assert next(iter(inferencer.infer(black))).image.shape == (64, 80, 3)
+    half = InterHandInferencer(cfg, made["folder"] / "base.pth", amp="bfloat16")
+    hands = [next(iter(each.infer(str(picture)))).hands[0] for each in (inferencer, half)]
+    assert np.isfinite(hands[1].keypoint_scores).all()
+    assert hands[1].hand_prob == pytest.approx(hands[0].hand_prob, abs=0.02)
     plain = InterHandInferencer(made["folder"] / "plain.py", made["folder"] / "base.pth")
     with pytest.raises(ConfigError, match="no plugin"):
         show_stages(plain, str(picture), tmp_path / "none")

@@ -88,7 +88,7 @@ class HandHead(BaseModule):
         else:
             outputs = self.forward(feats)
         keypoints, root_bin, logits = outputs
-        bins, scores = self.decode_keypoints(keypoints)
+        bins, scores = (values.float() for values in self.decode_keypoints(keypoints))
         return {
             "keypoints": self.codec.from_bins(bins),
             "keypoint_scores": scores,
