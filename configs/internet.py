@@ -17,7 +17,8 @@ model = dict(
     channels_last=False,
 )
 
-optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-4), accumulative_counts=1)
+# Fused: the same update in one pass over the weights.
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-4, fused=True), accumulative_counts=1)
 param_scheduler = [dict(type="MultiStepLR", milestones=[15, 17], gamma=0.1, by_epoch=True)]
 auto_scale_lr = dict(base_batch_size=64, enable=False)  # four GPUs in print; the official code does not scale
 train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=1)

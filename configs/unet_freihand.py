@@ -28,6 +28,6 @@ train_dataloader = dict(dataset=dict(versions=("gs",)))
 train_cfg = dict(by_epoch=True, max_epochs=150, val_interval=5)
 val_cfg = dict()
 test_cfg = dict()
-optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-3))
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-3, fused=True))
 param_scheduler = [dict(type="CosineAnnealingLR", eta_min_ratio=0.01, by_epoch=True, convert_to_iter_based=True)]
 default_hooks = dict(checkpoint=dict(save_best="EPE_px"))

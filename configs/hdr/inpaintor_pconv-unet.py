@@ -20,8 +20,8 @@ val_cfg = dict()
 test_cfg = dict()
 optim_wrapper = dict(
     constructor="SubmoduleOptimWrapperConstructor",
-    generator=dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=8e-4)),
-    discriminator=dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=8e-5, betas=(0.0, 0.9))),
+    generator=dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=8e-4, fused=True)),
+    discriminator=dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=8e-5, betas=(0.0, 0.9), fused=True)),
 )
 param_scheduler = None
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=70_000, val_interval=1500)

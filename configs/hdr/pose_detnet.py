@@ -65,7 +65,7 @@ test_dataloader = dict(
 )
 test_evaluator = [dict(type="HandEPE")]
 test_cfg = dict()
-optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-4))
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-4, fused=True))
 param_scheduler = [dict(type="MultiStepLR", milestones=[500_000, 550_000], gamma=0.1, by_epoch=False)]
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters)
 log_processor = dict(by_epoch=False)

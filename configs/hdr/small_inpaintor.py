@@ -78,7 +78,7 @@ optim_wrapper = dict(
     constructor="SubmoduleOptimWrapperConstructor",
     generator=dict(
         type="OptimWrapper",
-        optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.01),
+        optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.01, fused=True),
         # The output has no batch norm, and its sums are divided by some 300 values: its weights have far to go.
         paramwise_cfg=dict(custom_keys={"dec_1": dict(lr_mult=20.0)}),
         clip_grad=dict(max_norm=5.0),

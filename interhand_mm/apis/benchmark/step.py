@@ -55,9 +55,9 @@ def random_batch(cfg: Config, batch: int) -> dict[str, Any]:
     return {"inputs": list(images), "data_samples": samples}
 
 
-def one_step(model: nn.Module, data: dict[str, Any], device: str, amp: bool) -> Task:
+def one_step(model: nn.Module, data: dict[str, Any], device: str, amp: bool, fused: bool = True) -> Task:
     """Forward, loss, backward and Adam on `data`, in bfloat16 where `amp` is set, to be called again and again."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-5)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-5, fused=fused)
 
     def run() -> None:
         batch = model.data_preprocessor(data, True)
@@ -72,7 +72,7 @@ def one_step(model: nn.Module, data: dict[str, Any], device: str, amp: bool) -> 
 
 def step_parts(model: nn.Module, data: dict[str, Any], repeat: int) -> dict[str, dict[str, float]]:
     """Where one step's time goes: {part: {"ms", "cpu_ms", "share"}}, medians."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-5)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-5, fused=True)
     marks: list[list[tuple[float, float]]] = []
 
     def mark(row: list[tuple[float, float]]) -> None:
@@ -110,7 +110,7 @@ def step_parts(model: nn.Module, data: dict[str, Any], repeat: int) -> dict[str,
 def benchmark_step(
     cfg: Config, batch: int = 4, repeat: int = 3, device: str = "cpu", clock: str = "ms"
 ) -> dict[str, Any]:
-    """Time forward, loss, backward and Adam.
+    """Time forward, loss, backward and Adam, which the dense rows run in torch's default form and ours fused.
 
     Args:
         cfg: From `load_config`, with a volume head.
@@ -140,7 +140,7 @@ def benchmark_step(
         model.channels_last = last
         if last:
             model.to(memory_format=torch.channels_last)
-        tasks[name] = one_step(model, random_batch(cfg, batch), device, amp)
+        tasks[name] = one_step(model, random_batch(cfg, batch), device, amp, fused=not dense)
     rows = interleaved(tasks, repeat)
     for name, task in tasks.items():
         rows[name]["peak_mb"] = peak_mb(task, device)

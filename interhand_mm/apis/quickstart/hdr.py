@@ -23,12 +23,10 @@ from .settings import (
     together,
     train_together,
 )  # fmt: skip
-from .training import Progress, newest
+from .training import HEADROOM, PARALLEL, Progress, newest
 
 _BASE, _PLUGIN = ROOT / "configs" / "quickstart" / f"{PLAIN}.py", ROOT / "configs" / "hdr" / "small.py"
 _SIZE = "256x168"  # as the pose networks' set
-_HEADROOM = 0.95  # of the time: start-up and checkpoints, which the probe does not see
-_PARALLEL = 0.85  # of its ideal speed, that data-parallel training reaches
 _PICTURES = 10
 
 
@@ -137,8 +135,8 @@ def _plan(settings: Settings, training: Training, amp: str) -> int:
     command = python("quickstart.py", "probe", *arguments, "--cfg-options", *training.overrides(settings))
     run_all({training.name: command}, {training.name: answer.with_name("probe.log")}, lambda name: None, together())
     speed = read_json(answer)
-    rate = speed["samples_a_second"] * (together() * _PARALLEL if together() > 1 else 1.0)
-    return max(1, int(settings.minutes * 60 * _HEADROOM * rate / speed["samples"]))
+    rate = speed["samples_a_second"] * (together() * PARALLEL if together() > 1 else 1.0)
+    return max(1, int(settings.minutes * 60 * HEADROOM * rate / speed["samples"]))
 
 
 def restore_hands(settings: Settings, say: Callable[[str], None]) -> None:

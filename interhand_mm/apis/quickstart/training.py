@@ -24,10 +24,10 @@ from .settings import (
 )  # fmt: skip
 
 _BATCHES = 20  # timed, after as many to warm up
-_HEADROOM = 0.9  # of the time: checkpoints, and start-up, which the probe does not see
-# Of the epochs. On all cores the start runs almost twice as fast as each of the two does afterwards.
+HEADROOM = 0.9  # of the time: checkpoints, and start-up, which the probe does not see
+# Of the epochs. On all cores the start runs faster than each of the two does afterwards.
 _START_SHARE = 0.6
-_PARALLEL = 0.6  # of its ideal speed, that data-parallel training of so small a network reaches on two cores
+PARALLEL = 0.6  # of its ideal speed, that data-parallel training of so small a network reaches on two cores
 _BATCH = 32  # of the configs
 
 
@@ -118,9 +118,9 @@ def _plan(settings: Settings, amp: str, say: Callable[[str], None]) -> int:
     # One after the other where they cannot run at once; the start uses what both do.
     at_once = len(share_cores(len(MODELS)))
     each = (1 - _START_SHARE) * len(MODELS) / at_once
-    shared = _START_SHARE / (at_once * (_PARALLEL if at_once > 1 else 1.0))
+    shared = _START_SHARE / (at_once * (PARALLEL if at_once > 1 else 1.0))
     seconds_a_sample = (each + shared) / slowest
-    epochs = max(2, int(settings.minutes * 60 * _HEADROOM / seconds_a_sample / settings.num))
+    epochs = max(2, int(settings.minutes * 60 * HEADROOM / seconds_a_sample / settings.num))
     write_json(settings.out / "plan.json", {"asked": asked, "speeds": speeds, "epochs": epochs})
     share = speeds[BGAUG]["data_share"]
     say(f"train: {slowest:.0f} samples/s a model, {share:.0%} of the time for the data")
