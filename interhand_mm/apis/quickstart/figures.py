@@ -46,7 +46,7 @@ def curves(series: dict[str, tuple[np.ndarray, np.ndarray]], title: str, unit: s
         title: Above it.
         unit: Of y.
     """
-    width, height, left, top, right, bottom = 460, 260, 48, 30, 12, 34
+    width, height, left, top, right, bottom = 460, 260, 58, 30, 12, 34
     filled = {label: pair for label, pair in series.items() if len(pair[0])}
     if not filled:
         return f"<p>{escape(title)}: nothing was logged.</p>"
