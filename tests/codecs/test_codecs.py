@@ -101,6 +101,16 @@ def test_argmax_and_refinement():
     assert (H.refine_gaussian(volume, peak) - bins).abs().max() < 1e-3
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_argmax_by_planes_is_the_first_of_the_flat_volume(dtype):
+    volume = torch.tensor(RNG.integers(-9, 3, (4, 21, 5, 6, 7))).to(dtype)  # few heights, so many ties
+    height, flat = volume.flatten(-3).float().max(-1).values, volume.flatten(-3).float().numpy().argmax(-1)
+    peak, score = H.argmax_3d(volume)
+    assert torch.equal(score.float(), height)
+    z, y, x = np.unravel_index(flat, (5, 6, 7))
+    assert np.array_equal(peak.numpy(), np.stack([x, y, z], axis=-1))
+
+
 def test_refinement_at_borders_and_on_dead_volumes_keeps_the_peak():
     volume = torch.zeros(2, 8, 8, 8)
     volume[0, 0, 7, 3] = 5.0

@@ -14,8 +14,9 @@ from interhand_mm.datasets.crop_cache import cache_bytes, reach_of, region, writ
 from interhand_mm.datasets.transforms.background import blend
 from interhand_mm.datasets.transforms.hand import crop_sample, draw_augment
 from interhand_mm.datasets.transforms.load import LoadHandImage
-from interhand_mm.datasets.transforms.matte import _connected, _percentiles, places
+from interhand_mm.datasets.transforms.matte import _connected, _draw_hand, _percentiles, places
 from interhand_mm.errors import ConfigError, OutputError
+from interhand_mm.structures.joints import BONES
 from interhand_mm.utils.images import read_image
 from tests.tiny import write_photographs, write_set
 
@@ -52,6 +53,24 @@ def test_parts_that_touch_the_core_are_kept(step):
     core = np.zeros_like(mask)
     core[step, step] = core[0, 0] = 255
     assert np.array_equal(_connected(mask, places(core)), np.where(core & mask, 255, 0))
+
+
+def test_bones_drawn_at_once_are_those_drawn_singly():
+    rng = np.random.default_rng(0)
+    for seen in (1.0, 0.7, 0.0):
+        points, visible = rng.uniform(-40, 160, (21, 2)), rng.random(21) < seen
+        visible[[3, 7, 11, 15, 19, 20]] = False  # no palm and no wrist: bones alone
+        core, reach, want_core, want_reach = np.zeros((4, 120, 120), np.uint8)
+        _draw_hand(core, reach, points, visible, 0.5, 90.0)
+        pixels = np.rint(points).astype(np.int32)
+        for child, parent in BONES[:20]:
+            if visible[child] and visible[parent]:
+                end = pixels[parent] + (pixels[child] - pixels[parent]) * 7 // 10 if child % 4 == 0 else pixels[child]
+                cv2.line(want_core, end.tolist(), pixels[parent].tolist(), 255, 6)
+                cv2.line(want_reach, pixels[child].tolist(), pixels[parent].tolist(), 255, 13)
+        assert core.any() == reach.any() == (seen > 0)
+        assert np.array_equal(core, want_core)
+        assert np.array_equal(reach, want_reach)
 
 
 def test_a_small_pool_is_decoded_once_and_a_large_one_is_not_kept(tmp_path):

@@ -131,6 +131,26 @@ def test_autocast_gives_finite_losses():
     assert torch.isfinite(total)
 
 
+@pytest.mark.parametrize("depth_valid", [None, torch.tensor([1.0, 0.0])])
+def test_two_volumes_lose_what_one_of_all_joints_does(depth_valid):
+    head = MODELS.build(HEAD)
+    generator = torch.Generator().manual_seed(0)
+    whole = torch.randn(2, 42, 8, 8, 8, generator=generator)
+    bins, weights = 8 * torch.rand(2, 42, 3, generator=generator), torch.rand(2, 42, generator=generator)
+    weights[:, 30:] = 0
+    grads, values = [], []
+    for outputs in ((whole.clone().requires_grad_(),), [part.clone().requires_grad_() for part in whole.chunk(2, 1)]):
+        if len(outputs) == 1:
+            loss = head.loss_keypoint(outputs[0], bins, weights, head.codec.sigma, depth_valid)
+        else:
+            loss = head.keypoint_losses(outputs, bins, weights, depth_valid)["loss_keypoint"]
+        loss.backward()
+        values.append(loss.item())
+        grads.append(torch.cat([each.grad for each in outputs], dim=1))
+    assert values[1] == pytest.approx(values[0], rel=1e-5)
+    assert torch.allclose(grads[1], grads[0], rtol=1e-4, atol=1e-7)
+
+
 class PerfectHead:
     """Outputs that a perfect network gives for a sample and for its mirror image."""
 
