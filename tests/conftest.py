@@ -17,6 +17,11 @@ ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT.parent / "shared" / "data" / "interhand26m_sample"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--regen`, which records the golden files of `test_golden.py` again."""
+    parser.addoption("--regen", action="store_true", help="record tests/golden/ again instead of comparing with it")
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test its own cache folder, so that none sees another's index."""
