@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.apis.cli import add_inference_options, run
+from interhand_mm.cli.options import add_inference_options, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.demo import build_inferencer, run_demo  # late, so that --help answers at once
+    from interhand_mm.inference.run import build_inferencer, run_demo  # late, so that --help answers at once
 
     source = int(args.input) if args.input.isdigit() else args.input
     inferencer = build_inferencer(args)

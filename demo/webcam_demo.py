@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.apis.cli import add_inference_options, run
+from interhand_mm.cli.options import add_inference_options, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,8 +24,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.demo import build_inferencer, run_demo  # late, so that --help answers at once
-    from interhand_mm.apis.inference.sources import Camera
+    from interhand_mm.inference.io.sources import Camera
+    from interhand_mm.inference.run import build_inferencer, run_demo  # late, so that --help answers at once
 
     # The frames are mirrored for the eye, and mirrored back for the network.
     inferencer = build_inferencer(args)

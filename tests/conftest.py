@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.tiny_sets import Hand, render
+from tests.fixtures.tiny_sets import Hand, render
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT.parent / "shared" / "data" / "interhand26m_sample"
@@ -49,5 +49,5 @@ def sample_root(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def rendered_hands(tmp_path_factory: pytest.TempPathFactory) -> list[Hand]:
-    """Four rendered single hands, for the miniatures of `tests.tiny_sets`."""
+    """Four rendered single hands, for the miniatures of `tests.fixtures.tiny_sets`."""
     return render(tmp_path_factory.mktemp("rendered") / "set")

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 import torch
 
-from interhand_mm.apis.eval_preds import calibrate_handedness, evaluate_predictions
+from interhand_mm.apis.evaluate_predictions import calibrate_handedness, evaluate_predictions
 from interhand_mm.apis.test import run_test
 from interhand_mm.apis.train import train
-from interhand_mm.engine.checkpoint import read_checkpoint
+from interhand_mm.checkpoints.io import read_checkpoint
 from interhand_mm.errors import AnnotationError, BackgroundError, CheckpointError
+from interhand_mm.evaluation.predictions_file import load_predictions, save_predictions
 from interhand_mm.registry import DATASETS
 from interhand_mm.utils.config import DataOptions, load_config
-from interhand_mm.utils.predictions import load_predictions, save_predictions
 from tests.conftest import ROOT
-from tests.tiny import write_photographs, write_set
+from tests.fixtures.tiny import write_photographs, write_set
 
 SMALL = [
     "model.backbone.depth=18", "model.head.in_channels=512", "model.head.deconv_channels=16",

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 import torch
 
-from interhand_mm.apis.launch import build_runner
+from interhand_mm.engine.runner import build_runner
 from interhand_mm.utils.config import DataOptions, load_config
 from tests.conftest import ROOT
-from tests.tiny import write_photographs, write_set
-from tests.tiny_aih import write_aih_render, write_aih_syn
-from tests.tiny_masks import write_masks
+from tests.fixtures.tiny import write_photographs, write_set
+from tests.fixtures.tiny_aih import write_aih_render, write_aih_syn
+from tests.fixtures.tiny_masks import write_masks
 
 GOLDEN = ROOT / "tests" / "golden"
 RTOL = float(os.environ.get("GOLDEN_RTOL", "2e-3"))

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from interhand_mm.apis.browse import browse
-from interhand_mm.apis.cli import _data_root
-from interhand_mm.apis.eval_preds import evaluate_predictions
-from interhand_mm.apis.report import metrics_table
+from interhand_mm.apis.evaluate_predictions import evaluate_predictions
 from interhand_mm.apis.test import run_test
 from interhand_mm.apis.train import train
+from interhand_mm.cli.options import _data_root
 from interhand_mm.errors import ConfigError
+from interhand_mm.evaluation.report import metrics_table
 from interhand_mm.utils.config import DataOptions, load_config
 from tests import tiny_sets as T
 from tests.conftest import ROOT
-from tests.tiny import write_set
+from tests.fixtures.tiny import write_set
 
 SMALL = [
     "model.backbone.depth=18", "model.head.in_channels=512", "model.head.deconv_channels=8",

@@ -15,7 +15,7 @@ from interhand_mm.utils.config import DataOptions, load_config
 from interhand_mm.utils.provenance import write_json
 from interhand_mm.visualization.overlay import contact_sheet, draw_hands
 from tests.conftest import ROOT
-from tests.tiny import write_photographs, write_set
+from tests.fixtures.tiny import write_photographs, write_set
 
 
 def run(*command: str) -> subprocess.CompletedProcess:

@@ -24,8 +24,8 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from interhand_mm.apis.benchmark.index import PEERS, benchmark_index
-from interhand_mm.apis.cli import run as run_tool
+from interhand_mm.benchmark.index import PEERS, benchmark_index
+from interhand_mm.cli.options import run as run_tool
 from interhand_mm.utils.config import load_config
 from interhand_mm.utils.provenance import write_json
 
@@ -93,13 +93,13 @@ def index(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
 
 
 def render(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
-    from interhand_mm.apis.benchmark.render import benchmark_render
+    from interhand_mm.benchmark.render import benchmark_render
 
     return benchmark_render(args.n, tuple(args.workers), args.repeat or 1), render_table
 
 
 def pipeline(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
-    from interhand_mm.apis.benchmark.pipeline import benchmark_pipeline
+    from interhand_mm.benchmark.pipeline import benchmark_pipeline
 
     result = benchmark_pipeline(
         CONFIGS, args.data_root, args.backgrounds, args.n, args.repeat or 5, crop_cache=args.crop_cache
@@ -108,20 +108,20 @@ def pipeline(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
 
 
 def loss(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
-    from interhand_mm.apis.benchmark.loss import benchmark_loss
+    from interhand_mm.benchmark.loss import benchmark_loss
 
     return benchmark_loss(args.batch_size, args.bins, args.repeat or 3, args.device, args.clock), rows_table
 
 
 def step(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
-    from interhand_mm.apis.benchmark.step import benchmark_step
+    from interhand_mm.benchmark.step import benchmark_step
 
     cfg = load_config(args.config, args.cfg_options)
     return benchmark_step(cfg, args.batch_size, args.repeat or 3, args.device, args.clock), rows_table
 
 
 def infer(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
-    from interhand_mm.apis.benchmark.infer import benchmark_infer
+    from interhand_mm.benchmark.infer import benchmark_infer
 
     cfg = load_config(args.config, args.cfg_options)
     result = benchmark_infer(cfg, args.batch_size, args.repeat or 7, args.exported, args.picture, args.clock)
@@ -129,7 +129,7 @@ def infer(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
 
 
 def scale(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
-    from interhand_mm.apis.benchmark.scale import benchmark_scale
+    from interhand_mm.benchmark.scale import benchmark_scale
 
     cfg = load_config(args.config, args.cfg_options)
     sizes, counts = tuple(args.batch_sizes), tuple(args.annotations)
@@ -137,18 +137,18 @@ def scale(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
 
 
 def video(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
-    from interhand_mm.apis.benchmark.video import benchmark_video
+    from interhand_mm.benchmark.video import benchmark_video
 
     options = dict(amp=args.amp, backend=args.backend, batch_size=args.batch_size)
     if args.detector:
-        from interhand_mm.apis.detector import HandDetector
+        from interhand_mm.inference.detector import HandDetector
 
         options["detector"] = HandDetector(*args.detector)
     return benchmark_video(args.config, args.checkpoint, args.input, args.n, **options), rows_table
 
 
 def hdr(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
-    from interhand_mm.apis.benchmark.hdr import benchmark_hdr
+    from interhand_mm.benchmark.hdr import benchmark_hdr
 
     return benchmark_hdr(args.n, tuple(args.threads), tuple(args.sizes)), hdr_table
 

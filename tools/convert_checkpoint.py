@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.apis.cli import run
+from interhand_mm.cli.options import run
 
 FAMILIES = ("official", "official-rhd", "official-stb", "mmpose", "hdr")
 

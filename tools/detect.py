@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.apis.cli import run
+from interhand_mm.cli.options import run
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,9 +30,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.detection import detect_split, write_boxes  # late, so that --help answers at once
-    from interhand_mm.apis.detector import HandDetector
-    from interhand_mm.engine.checkpoint import sha256
+    from interhand_mm.apis.detect import detect_split, write_boxes  # late, so that --help answers at once
+    from interhand_mm.checkpoints.io import sha256
+    from interhand_mm.inference.detector import HandDetector
 
     detector = HandDetector(
         args.config, args.checkpoint, args.device, args.score_thr,

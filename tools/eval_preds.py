@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.apis.cli import add_config_options, config_of, run
+from interhand_mm.cli.options import add_config_options, config_of, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,8 +22,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.eval_preds import calibrate_handedness, evaluate_predictions
-    from interhand_mm.apis.report import metrics_table
+    from interhand_mm.apis.evaluate_predictions import calibrate_handedness, evaluate_predictions
+    from interhand_mm.evaluation.report import metrics_table
     from interhand_mm.utils.provenance import write_json
 
     report = evaluate_predictions(config_of(args), args.predictions)

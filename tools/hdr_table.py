@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.apis.cli import add_hdr_options, run
+from interhand_mm.cli.options import add_hdr_options, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,7 +25,11 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.hdr import hdr_pictures, hdr_table, hdr_table_text  # late, so that --help answers at once
+    from interhand_mm.hdr.ablation import (  # late, so that --help answers at once
+        hdr_pictures,
+        hdr_table,
+        hdr_table_text,
+    )
     from interhand_mm.utils.provenance import provenance, write_json
 
     parts = (args.pose_config, args.pose_checkpoint, args.hdr[0], args.hdr[1:], args.data_root)

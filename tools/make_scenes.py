@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.apis.cli import run
+from interhand_mm.cli.options import run
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,7 +32,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = vars(parse_args())
-    from interhand_mm.synthesis.scenes import SceneOptions, make_scenes  # late, so that --help answers at once
+    from interhand_mm.synthesis.scenes.compose import SceneOptions, make_scenes  # late, so that --help answers at once
 
     out, workers, shard, quiet = (args.pop(k) for k in ("out", "workers", "shard", "quiet"))
     options = SceneOptions(**{**args, "photographs": tuple(args["photographs"])})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.apis.cli import run
+from interhand_mm.cli.options import run
 
 
 def parse_args() -> argparse.Namespace:
@@ -18,7 +18,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.aih import prepare_aih
+    from interhand_mm.hdr.data.prepare_aih import prepare_aih
 
     print("\n".join(prepare_aih(args.data_root)))
 

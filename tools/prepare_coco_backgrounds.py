@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.apis.cli import run
+from interhand_mm.cli.options import run
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.coco_backgrounds import prepare_coco_backgrounds
+    from interhand_mm.preparation.coco_backgrounds import prepare_coco_backgrounds
 
     print("\n".join(prepare_coco_backgrounds(args.data_root, args.out, args.min_side)))
 

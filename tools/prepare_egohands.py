@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.apis.cli import run
+from interhand_mm.cli.options import run
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.egohands import prepare_egohands
+    from interhand_mm.preparation.egohands import prepare_egohands
 
     print("\n".join(prepare_egohands(args.data_root, args.out, args.split_file, args.seed)))
 

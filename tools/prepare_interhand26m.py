@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from interhand_mm.apis.cli import run
+from interhand_mm.cli.options import run
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,8 +28,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.interhand_check import check_interhand, report_lines
-    from interhand_mm.datasets.blocklist import write_blocklist
+    from interhand_mm.datasets.annotations.blocklist import write_blocklist
+    from interhand_mm.preparation.interhand26m import check_interhand, report_lines
     from interhand_mm.utils.provenance import provenance, write_json
 
     report, blocked = check_interhand(args.data_root, args.fps, args.processes, args.decode)

@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from interhand_mm.apis.cli import add_config_options, config_of, run
+from interhand_mm.cli.options import add_config_options, config_of, run
 
 STAGES = ("data", "train", "test", "detector", "demo", "report", "all", "heads", "hdr")
 
@@ -28,7 +28,7 @@ def probe(arguments: list[str]) -> None:
     parser.add_argument("--amp", default="float32")
     parser.add_argument("--answer", required=True)
     args = parser.parse_args(arguments)
-    from interhand_mm.apis.quickstart.training import probe as measure
+    from interhand_mm.quickstart.training import probe as measure
     from interhand_mm.utils.provenance import write_json
 
     write_json(args.answer, measure(config_of(args), args.amp))
@@ -52,8 +52,8 @@ def main() -> None:
     if sys.argv[1:2] == ["probe"]:
         return probe(sys.argv[2:])
     args = parse_args()
-    from interhand_mm.apis.quickstart.settings import Settings
-    from interhand_mm.apis.quickstart.stages import run_stages  # late, so that --help answers at once
+    from interhand_mm.quickstart.settings import Settings
+    from interhand_mm.quickstart.stages import run_stages  # late, so that --help answers at once
 
     begun = time.monotonic()
     settings = Settings(

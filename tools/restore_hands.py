@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.apis.cli import add_hdr_options, run
+from interhand_mm.cli.options import add_hdr_options, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.hdr_restore import restore_split  # late, so that --help answers at once
+    from interhand_mm.hdr.restore_dataset import restore_split  # late, so that --help answers at once
 
     made = restore_split(
         args.pose_config, args.hdr[0], args.hdr[1:], args.data_root, args.split, args.out_split, args.limit

@@ -15,10 +15,10 @@ from ..registry import DATASETS
 from ..structures.camera import apply_affine, compose_affine, invert_affine
 from ..utils.config import is_detector, map_pipelines
 from ..utils.images import read_mask
-from ..visualization.amodal import amodal_tile
+from ..visualization.masks import amodal_tile
 from ..visualization.overlay import contact_sheet, draw_hands, draw_label
 from .browse_coco import browse_coco
-from .detection import check_coco
+from .detect import check_coco
 
 LOADERS = {"train": "train_dataloader", "val": "val_dataloader", "test": "test_dataloader"}
 STAGES = ("before", "after", "both")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..engine import convert as names
-from ..engine.checkpoint import read_checkpoint, write_checkpoint
-from ..engine.convert_hdr import from_hdr, to_hdr
+from ..checkpoints import internet as names
+from ..checkpoints.io import read_checkpoint, write_checkpoint
+from ..engine.runner import build_model
+from ..hdr.checkpoints import from_hdr, to_hdr
 from ..utils.config import load_config
-from .launch import build_model
 
 
 def convert(src: str, dst: str, source: str | None, target: str | None, config: str) -> int:

@@ -15,12 +15,21 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
-from ..engine.checkpoint import sha256
+from ..checkpoints.io import sha256
 from ..errors import ConfigError, ExportError
+from ..inference.network.exported import (
+    FORMAT,
+    INPUT,
+    KEY,
+    VERSION,
+    OnnxRuntimeNetwork,
+    OpenVinoNetwork,
+    model_digest,
+    need,
+)
+from ..inference.network.torch_network import OUTPUTS, CropNetwork, Network, load_pose_model, normalise
 from ..structures.joints import JOINT_NAMES
 from ..utils.provenance import provenance
-from .inference.network import OUTPUTS, CropNetwork, Network, load_pose_model, normalise
-from .inference.runtimes import FORMAT, INPUT, KEY, VERSION, OnnxRuntimeNetwork, OpenVinoNetwork, model_digest, need
 
 OPSET = 18  # the first in which torch's exporter writes without converting; older runtimes read it too
 BINS_TOLERANCE = 1e-3

@@ -12,13 +12,13 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmengine.runner.loops import TestLoop
 
-from ..engine.checkpoint import check_fits, read_checkpoint, sha256
+from ..checkpoints.io import check_fits, read_checkpoint, sha256
+from ..engine.runner import bare_model, build_runner
 from ..errors import ConfigError
+from ..evaluation.report import metrics_report, metrics_table
 from ..utils.config import is_detector, map_pipelines
 from ..utils.provenance import provenance, write_json
-from .detection import run_detector_test
-from .launch import bare_model, build_runner
-from .report import metrics_report, metrics_table
+from .detect import run_detector_test
 
 ORIGINAL = "original"
 

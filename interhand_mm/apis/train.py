@@ -12,13 +12,13 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from ..checkpoints.io import check_fits, read_checkpoint
 from ..datasets.crop_cache import cache_bytes, write_crop_cache
-from ..engine.checkpoint import check_fits, read_checkpoint
+from ..engine.runner import bare_model, build_runner
 from ..errors import CheckpointError, ConfigError
 from ..registry import DATASETS
 from ..utils.config import is_detector
-from .detection import check_coco, check_start
-from .launch import bare_model, build_runner
+from .detect import check_coco, check_start
 
 
 def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: str | None = None) -> Runner:

@@ -1,10 +1,10 @@
 """Registered data sets."""
 
-from .aih import AIHDataset
+from ..hdr.data.aih import AIHDataset
+from ..hdr.data.one_hand import OneHandDataset
 from .freihand import FreiHANDDataset
 from .interhand import InterHandDataset
 from .mixed import MixedHandDataset, SetSampler
-from .one_hand import OneHandDataset
 from .rhd import RHDDataset
 from .stb import STBDataset
 

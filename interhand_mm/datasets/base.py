@@ -12,8 +12,8 @@ from mmengine.dataset import BaseDataset
 
 from ..errors import ConfigError, ImageError
 from ..registry import TRANSFORMS
-from ..structures.contract import check_sample, checks_enabled
 from ..structures.joints import pose_metainfo
+from ..structures.sample import check_sample, checks_enabled
 
 STRICT = ("error", "skip")
 

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Struct
 
 from ..errors import AnnotationError
-from .json_stream import MEND_FILE, read_records
+from ..utils.json_stream import MEND_FILE, read_records
 
 PERSON = "person"
 

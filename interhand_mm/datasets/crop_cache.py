@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigError, OutputError
-from .transforms.hand import HandCropAugment
-from .transforms.load import LoadHandImage
+from .transforms.geometry import HandCropAugment
+from .transforms.loading import LoadHandImage
 
 FORMAT, VERSION = "interhand_mm.crop_cache", 1
 _EDGE_PX = 2  # what bilinear sampling reads beyond the last pixel, and a rounded corner

@@ -13,7 +13,7 @@ from ..errors import AnnotationError, ConfigError
 from ..registry import DATASETS
 from ..structures.camera import square_bbox
 from ..structures.joints import FROM_FREIHAND, NUM_HAND_JOINTS
-from .json_stream import MEND_FILE, read_records
+from ..utils.json_stream import MEND_FILE, read_records
 from .single_hand import RIGHT, SingleHandDataset, SingleHands, named_metainfo, tight_boxes
 
 VERSIONS = ("gs", "hom", "sample", "auto")  # green screen, and three ways to replace it

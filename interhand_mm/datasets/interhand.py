@@ -14,11 +14,9 @@ from ..errors import AnnotationError, ConfigError
 from ..registry import DATASETS
 from ..structures.camera import camera_to_pixel, square_bbox, world_to_camera
 from ..structures.joints import LEFT_WRIST, OWN_WRIST, RIGHT_WRIST, WRISTS
-from .base import HandDataset
-from .blocklist import read_blocklist
-from .boxes import read_boxes
-from .crop_cache import CropCache, reach_of
-from .index import (
+from .annotations.blocklist import read_blocklist
+from .annotations.detected_boxes import read_boxes
+from .annotations.index import (
     HAND_TYPES,
     HandIndex,
     ProblemKind,
@@ -28,6 +26,8 @@ from .index import (
     usable_joints,
     validity_flags,
 )
+from .base import HandDataset
+from .crop_cache import CropCache, reach_of
 
 _PLACEHOLDER_MM = 1.0  # what the files hold for a joint without 3D; joints without it are given the same
 
@@ -194,7 +194,7 @@ class InterHandDataset(HandDataset):
         self._box_rows = of_sample[found]
 
     def load_item(self, idx: int) -> dict[str, Any]:
-        """Return sample `idx`; keys and units as in `structures/contract.py`, station "dataset"."""
+        """Return sample `idx`; keys and units as in `structures/sample.py`, station "dataset"."""
         index = self.index
         row = idx if self._rows is None else int(self._rows[idx])
         camera, kind = int(index.camera[row]), int(index.hand_type[row])

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ..utils.images import is_cut_jpeg
-from .index import HAND_TYPES, HandIndex
+from .annotations.index import HAND_TYPES, HandIndex
 
 FAULTS = ("missing", "unreadable", "swapped_size", "other_size", "black")
 BLACK_LEVEL = 8  # as LoadHandImage: a frame whose brightest value lies below shows nothing

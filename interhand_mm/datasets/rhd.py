@@ -10,8 +10,8 @@ import numpy as np
 from ..errors import AnnotationError, ConfigError
 from ..registry import DATASETS
 from ..structures.joints import FROM_RHD, NUM_HAND_JOINTS, NUM_JOINTS
-from ..utils.plain_pickle import read_pickle
-from .parsed import read_parsed, skeleton_order
+from ..utils.safe_pickle import read_pickle
+from .internet_json import read_parsed, skeleton_order
 from .single_hand import LEFT, RIGHT, SingleHandDataset, SingleHands, first_existing, named_metainfo, tight_boxes
 
 FOLDERS = {"train": "training", "test": "evaluation"}

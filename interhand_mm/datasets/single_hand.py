@@ -176,7 +176,7 @@ class SingleHandDataset(HandDataset):
         return len(self.hands.ann_id)
 
     def load_item(self, idx: int) -> dict[str, Any]:
-        """Return sample `idx`; keys and units as in `structures/contract.py`, station "dataset"."""
+        """Return sample `idx`; keys and units as in `structures/sample.py`, station "dataset"."""
         hands = self.hands
         side, name = int(hands.side[idx]), str(hands.image[idx])
         own = slice(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS)
@@ -221,7 +221,7 @@ class SingleHandDataset(HandDataset):
 
     def use_rootnet(self, path: Path, cache_dir: str | None = None) -> None:
         """Take boxes, as they are, and wrist depths from RootNet's output."""
-        from .index import open_rootnet
+        from .annotations.index import open_rootnet
 
         self.rootnet = open_rootnet(path, cache_dir)
         self._rootnet_rows = self.rootnet.lookup(self.hands.ann_id)

@@ -14,7 +14,7 @@ from ..errors import AnnotationError, ConfigError
 from ..registry import DATASETS
 from ..structures.camera import camera_to_pixel
 from ..structures.joints import FROM_STB, NUM_HAND_JOINTS, RIGHT_WRIST
-from .parsed import read_parsed, skeleton_order
+from .internet_json import read_parsed, skeleton_order
 from .single_hand import LEFT, SingleHandDataset, SingleHands, first_existing, join, named_metainfo, tight_boxes
 
 TEST_SEQUENCES = ("B1Counting", "B1Random")

@@ -2,7 +2,7 @@
 
 from .hooks import ChannelsLastHook, SampleSeedHook, SkipReportHook
 from .optim import Bfloat16OptimWrapper, SubmoduleOptimWrapperConstructor
-from .visualize import HandVisualizationHook
+from .visualization_hook import HandVisualizationHook
 
 __all__ = [
     "Bfloat16OptimWrapper",

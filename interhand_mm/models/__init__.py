@@ -1,8 +1,6 @@
 """Networks. Importing this imports `mmpose.models` (and with it mmdet), so only the registry does."""
 
-from .backbones.unet import UNet
-from .estimator import InterHandEstimator
-from .hdr import (
+from ..hdr.models import (
     AmodalMaskHead,
     HandInpaintor,
     HandSegmentor,
@@ -13,6 +11,8 @@ from .hdr import (
     PatchDiscriminator,
     SingleHandPose,
 )
+from .backbones.unet import UNet
+from .estimator import InterHandEstimator
 from .heads.heatmap_2d import DiceHeatmapLoss, HandHeatmapHead
 from .heads.internet_head import InterNetHead
 from .heads.marginal_head import InterHandMarginalHead, MarginalLoss

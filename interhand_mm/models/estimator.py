@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ..codecs.heatmap import mirror_inputs
 from ..errors import DataContractError
+from ..hdr.models.plugin import HDRPlugin, RestoredHands, to_bgr
 from ..registry import MODELS
 from ..structures.camera import apply_affine, invert_affine
 from ..structures.joints import NUM_HAND_JOINTS
-from .hdr.plugin import HDRPlugin, RestoredHands, to_bgr
 
 
 @MODELS.register_module()

@@ -9,8 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from interhand_mm.synthesis import appearance, sampling, shading, writer
-from interhand_mm.synthesis.parts import make_parts
 from interhand_mm.synthesis.plan import (
     CAMERAS,
     PARTS,
@@ -23,8 +21,12 @@ from interhand_mm.synthesis.plan import (
     plan,
 )
 from interhand_mm.synthesis.sampling import PAINT, SPLITS, STEP, SUBJECT, TONE, stream
-from interhand_mm.synthesis.scene import Step, Subject, View, light_limbs, make_subject
 from interhand_mm.synthesis.view import render_view
+
+from . import sampling, writer
+from .chunks import make_parts
+from .render import appearance, shading
+from .time_step import Step, Subject, View, light_limbs, make_subject
 
 
 def subject_of(options: Options, split: str, number: int) -> Subject:
@@ -33,7 +35,7 @@ def subject_of(options: Options, split: str, number: int) -> Subject:
     rng = stream(options.seed, source, SUBJECT, number)
     meshes = None
     if options.hand_mesh:
-        from interhand_mm.synthesis.rigged import load_meshes
+        from .hand.rigged import load_meshes
 
         meshes = load_meshes(options.hand_mesh, rng)
     # Golden-ratio steps: even a few subjects span the skin tones; the start differs from split to split.

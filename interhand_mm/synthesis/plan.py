@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from interhand_mm.errors import ConfigError
-from interhand_mm.synthesis.cameras import SIZES
 from interhand_mm.synthesis.sampling import SPLITS
+
+from .render.cameras import SIZES
 
 VERSION = 1  # raise when the same options give other bytes
 MANIFEST = "synthesis.json"

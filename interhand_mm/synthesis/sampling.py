@@ -8,12 +8,13 @@ import numpy as np
 
 from interhand_mm.structures.camera import camera_to_pixel, world_to_camera
 from interhand_mm.structures.joints import NUM_HAND_JOINTS
-from interhand_mm.synthesis import collision, poses
-from interhand_mm.synthesis.cameras import Camera
-from interhand_mm.synthesis.mesh import HandMesh
-from interhand_mm.synthesis.scene import Step, make_step
-from interhand_mm.synthesis.skeleton import UPPER_ARM_BONE, WRIST, bone_transforms, clamp_pose, posed_joints
-from interhand_mm.synthesis.surface import ARM_END_MM
+
+from .hand import collision, poses
+from .hand.mesh import HandMesh
+from .hand.skeleton import UPPER_ARM_BONE, WRIST, bone_transforms, clamp_pose, posed_joints
+from .hand.surface import ARM_END_MM
+from .render.cameras import Camera
+from .time_step import Step, make_step
 
 SPLITS = ("train", "val", "test")
 SUBJECT, STEP, SEQUENCE, PAINT, TONE = 1, 2, 3, 4, 6  # the third number of a seed: streams never mix

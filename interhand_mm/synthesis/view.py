@@ -6,10 +6,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from interhand_mm.synthesis import appearance, renderer, sensor, shading
-from interhand_mm.synthesis.cameras import Camera
-from interhand_mm.synthesis.scene import Step, Subject, View
-from interhand_mm.synthesis.skeleton import FOREARM_BONE
+from .hand.skeleton import FOREARM_BONE
+from .render import appearance, renderer, sensor, shading
+from .render.cameras import Camera
+from .time_step import Step, Subject, View
 
 STUDIO_BLACK = 0.0006
 TORSO_GAP_MM = 95.0

@@ -12,11 +12,12 @@ import numpy as np
 
 from interhand_mm.structures.camera import BBOX_ENLARGE, crop_affine, square_bbox
 from interhand_mm.structures.joints import HAND_JOINT_NAMES, NUM_HAND_JOINTS, PARENTS
-from interhand_mm.synthesis import renderer
-from interhand_mm.synthesis.cameras import Camera
 from interhand_mm.synthesis.sampling import inside, pixels
-from interhand_mm.synthesis.scene import Step, View
-from interhand_mm.synthesis.sensor import encode_jpeg, encode_png
+
+from .render import renderer
+from .render.cameras import Camera
+from .render.sensor import encode_jpeg, encode_png
+from .time_step import Step, View
 
 MIN_INTERACTING_JOINTS = 30
 DEPTH_STEP_MM = 0.1

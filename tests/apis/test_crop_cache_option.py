@@ -9,7 +9,7 @@ from interhand_mm.errors import ConfigError
 from interhand_mm.registry import DATASETS
 from interhand_mm.utils.config import DataOptions, load_config
 from tests.conftest import ROOT
-from tests.tiny import write_set
+from tests.fixtures.tiny import write_set
 
 
 def test_the_cache_is_made_once_and_read(tmp_path):

@@ -9,9 +9,13 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from tests.apis.conftest import CODEC, MODEL
 
 from interhand_mm.apis import export
-from interhand_mm.apis.inference.network import (
+from interhand_mm.engine.runner import build_model
+from interhand_mm.errors import CheckpointError, ConfigError, ExportError
+from interhand_mm.inference.network.exported import KEY, model_digest, read_exported
+from interhand_mm.inference.network.torch_network import (
     OUTPUTS,
     CropNetwork,
     TorchNetwork,
@@ -19,14 +23,10 @@ from interhand_mm.apis.inference.network import (
     load_pose_model,
     open_network,
 )
-from interhand_mm.apis.inference.pose import PoseModel
-from interhand_mm.apis.inference.runtimes import KEY, model_digest, read_exported
-from interhand_mm.apis.inference.timing import Stopwatch
-from interhand_mm.apis.launch import build_model
-from interhand_mm.errors import CheckpointError, ConfigError, ExportError
+from interhand_mm.inference.pose import PoseModel
+from interhand_mm.inference.timing import Stopwatch
 from interhand_mm.structures.joints import JOINT_NAMES
 from interhand_mm.utils.config import load_config
-from tests.apis.conftest import CODEC, MODEL
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from interhand_mm.datasets import InterHandDataset
-from interhand_mm.datasets.backgrounds import BackgroundPool
 from interhand_mm.datasets.crop_cache import cache_bytes, reach_of, region, write_crop_cache
 from interhand_mm.datasets.transforms.background import blend
-from interhand_mm.datasets.transforms.hand import crop_sample, draw_augment
-from interhand_mm.datasets.transforms.load import LoadHandImage
+from interhand_mm.datasets.transforms.background_pool import BackgroundPool
+from interhand_mm.datasets.transforms.geometry import crop_sample, draw_augment
+from interhand_mm.datasets.transforms.loading import LoadHandImage
 from interhand_mm.datasets.transforms.matte import _connected, _draw_hand, _percentiles, places
 from interhand_mm.errors import ConfigError, OutputError
 from interhand_mm.structures.joints import BONES
 from interhand_mm.utils.images import read_image
-from tests.tiny import write_photographs, write_set
+from tests.fixtures.tiny import write_photographs, write_set
 
 CODEC = dict(type="InterHand3DCodec")
 

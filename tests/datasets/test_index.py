@@ -15,10 +15,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from interhand_mm.apis.benchmark.annotations import plain_records, write_annotations, write_rootnet
-from interhand_mm.datasets import index as index_module
-from interhand_mm.datasets import index_cache, json_stream
-from interhand_mm.datasets.index import (
+from interhand_mm.benchmark.annotations import plain_records, write_annotations, write_rootnet
+from interhand_mm.datasets.annotations import column_cache as index_cache
+from interhand_mm.datasets.annotations import index as index_module
+from interhand_mm.datasets.annotations.index import (
     HAND_TYPES,
     DamagedIndex,
     ProblemKind,
@@ -29,6 +29,7 @@ from interhand_mm.datasets.index import (
     validity_flags,
 )
 from interhand_mm.errors import AnnotationError
+from interhand_mm.utils import json_stream
 
 COUNT = 200
 SAMPLE = Path(__file__).parents[2].parent / "shared/data/interhand26m_sample"

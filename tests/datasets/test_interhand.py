@@ -8,11 +8,11 @@ import pytest
 
 from interhand_mm.codecs import InterHand3DCodec
 from interhand_mm.datasets import InterHandDataset
-from interhand_mm.datasets.transforms.hand import Augment, crop_sample
+from interhand_mm.datasets.transforms.geometry import Augment, crop_sample
 from interhand_mm.errors import AnnotationError, ConfigError, ImageError
 from interhand_mm.structures.camera import apply_affine, camera_to_pixel, invert_affine
 from tests.conftest import SAMPLE
-from tests.tiny import annotations, edit_json, write_set
+from tests.fixtures.tiny import annotations, edit_json, write_set
 
 CODEC = dict(type="InterHand3DCodec")
 LOAD = [dict(type="LoadHandImage"), dict(type="HandCrop", encoder=CODEC), dict(type="EncodeHand", encoder=CODEC)]

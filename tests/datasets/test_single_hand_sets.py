@@ -12,15 +12,15 @@ import pytest
 from scipy.io import savemat
 
 from interhand_mm.datasets import FreiHANDDataset, RHDDataset, STBDataset
-from interhand_mm.datasets.parsed import skeleton_order
+from interhand_mm.datasets.internet_json import skeleton_order
 from interhand_mm.datasets.rhd import read_original
 from interhand_mm.datasets.stb import VIEWS, in_view, read_labels
 from interhand_mm.errors import AnnotationError, ConfigError, ImageError
 from interhand_mm.structures.camera import camera_to_pixel
 from interhand_mm.structures.joints import FROM_RHD, FROM_STB, HAND_JOINT_NAMES
-from interhand_mm.utils.plain_pickle import UnsafeFileError
+from interhand_mm.utils.safe_pickle import UnsafeFileError
 from tests import tiny_sets as T
-from tests.tiny import edit_json
+from tests.fixtures.tiny import edit_json
 
 LOAD = [dict(type="LoadHandImage")]
 
@@ -375,7 +375,7 @@ def test_broken_freihand_lists_are_named(tmp_path, rendered_hands, name, change,
 
 
 def test_freihand_masks_stand_before_photographs(tmp_path, rendered_hands):
-    from tests.tiny import write_photographs
+    from tests.fixtures.tiny import write_photographs
 
     T.write_freihand(tmp_path, rendered_hands)
     photos = write_photographs(tmp_path / "photos")

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interhand_mm.datasets import InterHandDataset
-from interhand_mm.datasets.backgrounds import BackgroundPool
 from interhand_mm.datasets.transforms import ChannelJitter, HandCropAugment, RandomBackgroundReplace
 from interhand_mm.datasets.transforms.background import blend, warp_photo
-from interhand_mm.datasets.transforms.hand import Augment, crop_sample, draw_augment, flip_sample
+from interhand_mm.datasets.transforms.background_pool import BackgroundPool
+from interhand_mm.datasets.transforms.geometry import Augment, crop_sample, draw_augment, flip_sample
 from interhand_mm.datasets.transforms.matte import hand_matte, threshold_background
 from interhand_mm.errors import BackgroundError, ConfigError, DataContractError
 from interhand_mm.structures.camera import apply_affine, camera_to_pixel
-from interhand_mm.structures.contract import check_sample
-from tests.tiny import write_photographs, write_set
+from interhand_mm.structures.sample import check_sample
+from tests.fixtures.tiny import write_photographs, write_set
 
 CODEC = dict(type="InterHand3DCodec")
 OFFICIAL = dict(shift=0.15, scale=0.25, rotation_deg=45.0, rotation_prob=0.6, flip_prob=0.5)

@@ -12,8 +12,8 @@ from interhand_mm.errors import ConfigError, EvaluationError
 from interhand_mm.evaluation.functional import single_hand as S
 from interhand_mm.evaluation.metrics import EPE, MPJPE, FreiHANDScore, FreiHANDSubmission, HandAUC
 from interhand_mm.structures.camera import camera_to_pixel
-from tests.tiny import hand_world
-from tests.tiny_sets import FREIHAND_NAMES, in_order
+from tests.fixtures.tiny import hand_world
+from tests.fixtures.tiny_sets import FREIHAND_NAMES, in_order
 
 FOCAL, CENTER = np.array([1000.0, 1000.0]), np.array([160.0, 160.0])
 

@@ -18,7 +18,7 @@ from interhand_mm.registry import MODELS, TRANSFORMS
 from interhand_mm.structures.camera import apply_affine, invert_affine
 from interhand_mm.utils.config import load_config
 from tests.conftest import ROOT
-from tests.tiny import write_photographs, write_set
+from tests.fixtures.tiny import write_photographs, write_set
 
 SIZE = (64, 64)
 CODEC = dict(type="mmpose.MSRAHeatmap", input_size=SIZE, heatmap_size=SIZE, sigma=2.0)

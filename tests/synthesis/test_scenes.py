@@ -12,13 +12,13 @@ import pytest
 
 from interhand_mm.datasets.interhand import InterHandDataset
 from interhand_mm.errors import AnnotationError, BackgroundError, ConfigError, ImageError
+from interhand_mm.inference.grouping import interaction_bbox, scale_boxes
 from interhand_mm.structures.camera import BBOX_ENLARGE
-from interhand_mm.structures.grouping import interaction_bbox, scale_boxes
-from interhand_mm.synthesis import renderer
-from interhand_mm.synthesis.paste import CutOut, cut_out, paste
-from interhand_mm.synthesis.scene_files import coco
-from interhand_mm.synthesis.scenes import SceneOptions, make_scenes
-from tests.tiny import edit_json, write_photographs, write_set
+from interhand_mm.synthesis.render import renderer
+from interhand_mm.synthesis.scenes.annotations import coco
+from interhand_mm.synthesis.scenes.compose import SceneOptions, make_scenes
+from interhand_mm.synthesis.scenes.paste import CutOut, cut_out, paste
+from tests.fixtures.tiny import edit_json, write_photographs, write_set
 
 RIGHT = renderer.RIGHT_AMODAL | renderer.RIGHT_VISIBLE | renderer.RIGHT_LIMB_AMODAL | renderer.RIGHT_LIMB_VISIBLE
 LEFT = RIGHT << 1
@@ -58,7 +58,7 @@ def load(path: Path):
 
 
 def test_same_bytes_from_shards_and_from_a_longer_run(made, options, tmp_path, monkeypatch):
-    monkeypatch.setattr("interhand_mm.synthesis.scenes.SCENES_PER_CHUNK", 4)
+    monkeypatch.setattr("interhand_mm.synthesis.scenes.compose.SCENES_PER_CHUNK", 4)
     more = replace(options, num=15)
     assert not make_scenes(tmp_path / "s", more, shard="1/2", progress=False)
     assert make_scenes(tmp_path / "s", more, shard="0/2", progress=False)

@@ -10,14 +10,17 @@ import pytest
 from interhand_mm.errors import AnnotationError, BackgroundError, ConfigError
 from interhand_mm.structures.camera import camera_to_pixel, world_to_camera
 from interhand_mm.structures.joints import FROM_MANO, NUM_HAND_JOINTS
-from interhand_mm.synthesis import appearance, collision, generate, poses, sampling, scene, skeleton, view, writer
-from interhand_mm.synthesis.anatomy import sample_hand_size
+from interhand_mm.synthesis import generate, sampling, view, writer
+from interhand_mm.synthesis import time_step as scene
 from interhand_mm.synthesis.generate import subject_of
-from interhand_mm.synthesis.glb import read_glb
-from interhand_mm.synthesis.mesh import build_hand
+from interhand_mm.synthesis.hand import collision, poses, skeleton
+from interhand_mm.synthesis.hand.anatomy import sample_hand_size
+from interhand_mm.synthesis.hand.glb import read_glb
+from interhand_mm.synthesis.hand.mesh import build_hand
+from interhand_mm.synthesis.hand.rigged import from_mano_arrays, load_glb, webxr_names
 from interhand_mm.synthesis.plan import Options, parse_shard, plan
-from interhand_mm.synthesis.rigged import from_mano_arrays, load_glb, webxr_names
-from interhand_mm.synthesis.shading import sample_lights
+from interhand_mm.synthesis.render import appearance
+from interhand_mm.synthesis.render.shading import sample_lights
 
 GLB = Path(__file__).resolve().parents[3] / "shared" / "assets" / "webxr_hands"
 OPTIONS = Options(num=14, num_test=4, seed=11, views=2, subjects=2)

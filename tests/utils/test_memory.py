@@ -13,7 +13,7 @@ _FAULTS = """
 import resource, sys
 import torch
 from interhand_mm.utils.memory import keep_freed_memory, return_freed_memory
-from interhand_mm.apis.benchmark.measure import resident_mb
+from interhand_mm.benchmark.measure import resident_mb
 
 if sys.argv[1] == "keep":
     assert keep_freed_memory()

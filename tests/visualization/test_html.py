@@ -15,7 +15,7 @@ from interhand_mm.errors import OutputError
 from interhand_mm.structures.camera import camera_to_pixel
 from interhand_mm.structures.joints import COLORS
 from interhand_mm.visualization.html import HtmlViewer, reduce_frame
-from tests.frames import make_frame, make_hands
+from tests.fixtures.frames import make_frame, make_hands
 
 
 def scripts(page: str, attribute: str) -> list[str]:

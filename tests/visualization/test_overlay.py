@@ -9,7 +9,7 @@ from interhand_mm.structures.joints import COLORS, LEFT_WRIST, RIGHT_WRIST
 from interhand_mm.visualization import overlay
 from interhand_mm.visualization.overlay import draw_frame, draw_hands, presence_label
 from interhand_mm.visualization.text import draw_text, text_size
-from tests.frames import make_frame, make_hands
+from tests.fixtures.frames import make_frame, make_hands
 
 GREY = 90
 

@@ -18,8 +18,8 @@ from interhand_mm.utils.config import load_config
 from interhand_mm.visualization.plot3d import plot_hands
 from interhand_mm.visualization.visualizer import InterHandVisualizer, lift, sample_tiles
 from tests.conftest import ROOT
-from tests.frames import make_hands
-from tests.tiny import write_set
+from tests.fixtures.frames import make_hands
+from tests.fixtures.tiny import write_set
 
 CODEC = dict(type="InterHand3DCodec", input_size=(128, 128))
 PIPELINE = [dict(type="LoadHandImage"), dict(type="HandCrop", encoder=CODEC), dict(type="PackHandInputs")]

@@ -1,14 +1,21 @@
 """Registered transforms; each changes a sample in place."""
 
-from .amodal import CropTarget, JointColorJitter, LoadAIH, LoadLimbMasks, MirrorHands, PackAmodalInputs
+from ...hdr.data.transforms.aih import (
+    CropTarget,
+    JointColorJitter,
+    LoadAIH,
+    LoadLimbMasks,
+    MirrorHands,
+    PackAmodalInputs,
+)
+from ...hdr.data.transforms.hand_masks import CropHandMasks
+from ...hdr.data.transforms.interaction import SynthesizeInteraction
+from ...hdr.data.transforms.one_hand import OneHandCrop, PackOneHand
 from .background import RandomBackgroundReplace
-from .hand import ChannelJitter, EncodeHand, HandCrop, HandCropAugment
+from .formatting import PackHandInputs
+from .geometry import ChannelJitter, EncodeHand, HandCrop, HandCropAugment
 from .hand_2d import GreenScreen, PackHand2DInputs
-from .hand_masks import CropHandMasks
-from .load import LoadHandImage
-from .occlusion import SynthesizeInteraction
-from .one_hand import OneHandCrop, PackOneHand
-from .pack import PackHandInputs
+from .loading import LoadHandImage
 
 __all__ = [
     "ChannelJitter",

@@ -15,7 +15,7 @@ from ...errors import BackgroundError, ConfigError
 from ...registry import TRANSFORMS
 from ...structures.camera import apply_affine, compose_affine
 from ...utils.images import read_mask
-from ..backgrounds import BackgroundPool
+from .background_pool import BackgroundPool
 from .matte import hand_matte, places, threshold_background
 
 MASKS = ("matte", "threshold", "file")

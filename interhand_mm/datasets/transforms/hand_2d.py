@@ -11,9 +11,9 @@ from mmengine.structures import InstanceData, PixelData
 from ...codecs import build_codec
 from ...registry import TRANSFORMS
 from ...structures.camera import apply_affine
-from ...structures.contract import only_hand
+from ...structures.sample import only_hand
 from .background import RandomBackgroundReplace
-from .pack import PackHandInputs
+from .formatting import PackHandInputs
 
 
 @TRANSFORMS.register_module()

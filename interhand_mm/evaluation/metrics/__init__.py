@@ -1,11 +1,11 @@
 """Registered metrics."""
 
-from .amodal import AmodalIoU, HandEPE, RestorationScore
+from ...hdr.evaluation.metrics import AmodalIoU, HandEPE, RestorationScore
+from ...hdr.evaluation.occlusion import OcclusionEPE
 from .dump import DumpPredictions
 from .freihand import FreiHANDScore, FreiHANDSubmission
-from .hand_metrics import MPJPE, MRRPE, HandednessAccuracy
+from .interhand import MPJPE, MRRPE, HandednessAccuracy
 from .keypoints_2d import Keypoints2D
-from .occlusion import OcclusionEPE
 from .single_hand import EPE, HandAUC
 
 __all__ = [

@@ -12,7 +12,7 @@ from mmengine.evaluator import BaseMetric
 
 from ...errors import EvaluationError
 from ...registry import METRICS
-from ...utils.predictions import save_predictions
+from ..predictions_file import save_predictions
 
 
 @METRICS.register_module()

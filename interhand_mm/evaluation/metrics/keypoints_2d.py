@@ -9,8 +9,8 @@ import numpy as np
 
 from ...errors import EvaluationError
 from ...registry import METRICS
-from ...structures.contract import only_hand
 from ...structures.joints import NUM_JOINTS
+from ...structures.sample import only_hand
 from .. import functional as F
 from .base import RunningMetric
 

@@ -1,7 +1,7 @@
 """InterNet's head: two 3D heatmap branches, relative root depth, handedness.
 
 Parameter names and shapes are those of mmpose's InterNet files, so such a checkpoint loads without renaming;
-`engine/convert.py` maps the official ones onto them (internet_checkpoints.md).
+`checkpoints/internet.py` maps the official ones onto them (internet_checkpoints.md).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...codecs.heatmap import PEAK, argmax_3d, refine_gaussian, soft_argmax
 from ...codecs.interhand_3d import InterHand3DCodec
 from ...registry import CODECS, MODELS
 from ...structures.joints import NUM_HAND_JOINTS
-from .hand_head import HandHead
+from .base_head import HandHead
 
 Volumes = tuple[Tensor, Tensor]  # of the right and the left hand, (B, 21, D, H, W)
 

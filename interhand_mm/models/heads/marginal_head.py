@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from ...codecs.heatmap import gaussian_axes, soft_argmax
 from ...registry import CODECS, MODELS
 from ...structures.joints import FLIP_INDICES, NUM_JOINTS
-from .hand_head import HandHead
+from .base_head import HandHead
 from .internet_head import VectorBranch
 
 # Logits over x, y and z bins, each (B, 42, bins), and over the cells of the map (B, 42, h, w).

@@ -1,0 +1,203 @@
+"""Random but consistent annotation sets in InterHand2.6M's format, of any size, for tests and benchmarks.
+
+Two hands of random points stand near the origin, cameras look at them from a metre away; boxes and validity
+follow from the projection as in the real set. Written as a stream, so the full 1,361,062 fit in little memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..structures.camera import camera_to_pixel
+from ..structures.joints import NUM_HAND_JOINTS, NUM_JOINTS, WRISTS
+
+_STEPS_PER_CAPTURE = 700  # the 5 fps training set: 18,718 time steps in 27 captures,
+_CAMERAS_PER_CAPTURE = 73  # each seen by 73 cameras on average
+_STEPS_PER_SEQUENCE = 25
+_FRAME_STRIDE = 18
+_TYPES = ("right", "left", "interacting", "interacting")  # half of the training set is interacting
+
+
+class _Cameras(NamedTuple):
+    names: list[str]
+    rotation: np.ndarray  # (C, 3, 3)
+    position: np.ndarray  # (C, 3) mm
+    focal: np.ndarray  # (C, 2) px
+    principal_pt: np.ndarray  # (C, 2) px
+    size: np.ndarray  # (C, 2) width, height
+
+
+def write_annotations(
+    data_root: str | Path,
+    count: int,
+    split: str = "train",
+    seed: int = 0,
+    cameras_per_capture: int = _CAMERAS_PER_CAPTURE,
+    subset: str | None = None,
+) -> Path:
+    """Write data, camera and joint_3d files of `count` annotations, one an image.
+
+    Args:
+        data_root: Folder that gets ``annotations/<split>/`` (or ``annotations/<subset>/``).
+        count: Number of annotations.
+        split: "train", "val" or "test".
+        seed: Seed of everything random.
+        cameras_per_capture: Images of a time step.
+        subset: Write the older layout's folder of this name.
+
+    Returns:
+        The folder written to.
+    """
+    rng = np.random.default_rng(seed)
+    folder = Path(data_root) / "annotations" / (subset or split)
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"InterHand2.6M_{split}"
+    scratch = folder / "annotations.part"  # the second list of the file, appended once the first is complete
+    camera_file: dict[str, Any] = {}
+    with (
+        (folder / f"{stem}_data.json").open("w") as data,
+        scratch.open("w+") as tail,
+        (folder / f"{stem}_joint_3d.json").open("w") as joints,
+    ):
+        data.write('{"images": [')
+        joints.write("{")
+        written = 0
+        for capture in range(-(-count // (_STEPS_PER_CAPTURE * cameras_per_capture))):
+            cameras = _draw_cameras(rng, cameras_per_capture)
+            camera_file[str(capture)] = _camera_entry(cameras)
+            joints.write(f'{", " if capture else ""}"{capture}": {{')
+            for step in range(_STEPS_PER_CAPTURE):
+                if written >= count:
+                    break
+                images, annotations, frame = _step_texts(rng, capture, step, cameras, written, count - written)
+                joints.write((", " if step else "") + frame)
+                data.write((", " if written else "") + ", ".join(images))
+                tail.write((", " if written else "") + ", ".join(annotations))
+                written += len(images)
+            joints.write("}")
+        joints.write("}")
+        data.write('], "annotations": [')
+        tail.seek(0)
+        while text := tail.read(1 << 20):
+            data.write(text)
+        data.write("]}")
+    scratch.unlink()
+    (folder / f"{stem}_camera.json").write_text(json.dumps(camera_file))
+    return folder
+
+
+def write_rootnet(path: str | Path, ann_ids: np.ndarray, seed: int = 0) -> None:
+    """Write a RootNet output file with a result for each id."""
+    rng = np.random.default_rng(seed)
+    boxes = rng.uniform(20, 200, (len(ann_ids), 4)).astype(np.float32).tolist()
+    depths = rng.uniform(900, 1200, (len(ann_ids), 2)).astype(np.float32).tolist()
+    records = [
+        {"annot_id": int(ann_id), "bbox": box, "abs_depth": depth, "root_valid": [1.0, 1.0]}
+        for ann_id, box, depth in zip(ann_ids, boxes, depths, strict=True)
+    ]
+    Path(path).write_text(json.dumps(records))
+
+
+def _draw_cameras(rng: np.random.Generator, count: int) -> _Cameras:
+    angle, height = rng.uniform(-np.pi, np.pi, count), rng.uniform(-300, 300, count)
+    position = np.stack([1000 * np.sin(angle), height, 1000 * np.cos(angle)], axis=1)
+    forward = -position / np.linalg.norm(position, axis=1, keepdims=True)
+    right = np.cross(np.array([0.0, 1.0, 0.0]), forward)
+    right /= np.linalg.norm(right, axis=1, keepdims=True)
+    rotation = np.stack([right, np.cross(forward, right), forward], axis=1)
+    size = np.where(rng.random((count, 1)) < 0.5, (334, 512), (512, 334))
+    names = [f"4{gray}{number:04d}" for gray, number in zip(rng.integers(0, 2, count), range(count), strict=True)]
+    focal, center = rng.uniform(1260, 1280, (count, 2)), size / 2 + rng.uniform(-20, 20, (count, 2))
+    return _Cameras(names, *(_as_single(a) for a in (rotation, position, focal, center)), size)
+
+
+def _as_single(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32)  # the real files hold float32 values, written with all their digits
+
+
+def _camera_entry(cameras: _Cameras) -> dict[str, dict[str, list]]:
+    fields = {
+        "campos": cameras.position,
+        "camrot": cameras.rotation,
+        "focal": cameras.focal,
+        "princpt": cameras.principal_pt,
+    }
+    return {key: dict(zip(cameras.names, values.tolist(), strict=True)) for key, values in fields.items()}
+
+
+def _step_texts(
+    rng: np.random.Generator, capture: int, step: int, cameras: _Cameras, start: int, room: int
+) -> tuple[list[str], list[str], str]:
+    """One time step seen by all cameras: JSON texts of its images, its annotations and its 3D joints."""
+    sequence = step // _STEPS_PER_SEQUENCE
+    hand_type = _TYPES[sequence % len(_TYPES)]
+    valid = rng.random(NUM_JOINTS) > 0.03
+    valid[list(WRISTS)] = True
+    valid[:NUM_HAND_JOINTS] &= hand_type != "left"
+    valid[NUM_HAND_JOINTS:] &= hand_type != "right"
+    world = _as_single(rng.normal(0, 40, (NUM_JOINTS, 3)) + np.repeat([[-60, 0, 0], [60, 0, 0]], NUM_HAND_JOINTS, 0))
+    world[~valid] = 1.0
+    number = 1000 + step * _FRAME_STRIDE
+    frame = json.dumps(
+        {
+            "world_coord": world.tolist(),
+            "joint_valid": valid[:, None].astype(int).tolist(),
+            "hand_type": hand_type,
+            "hand_type_valid": True,
+        }
+    )
+    cam = np.einsum("cij,ckj->cki", cameras.rotation, world[None] - cameras.position[:, None])
+    pixels = camera_to_pixel(cam, cameras.focal[:, None], cameras.principal_pt[:, None])
+    seen = valid & ((pixels >= 0) & (pixels < cameras.size[:, None])).all(axis=-1)
+    boxes = _as_single(_boxes(pixels[:, valid]))
+    name = f"{sequence:04d}_pose{sequence % 7}"
+    images, annotations = [], []
+    rows = zip(
+        range(min(room, len(cameras.names))), cameras.names, cameras.size.tolist(), boxes.tolist(), seen, strict=False
+    )
+    for offset, camera, (width, height), box, flags in rows:
+        ident = start + offset
+        images.append(
+            f'{{"id": {ident}, "file_name": "Capture{capture}/{name}/cam{camera}/image{number}.jpg", '
+            f'"width": {width}, "height": {height}, "capture": {capture}, "subject": {capture % 26}, '
+            f'"seq_name": "{name}", "camera": "{camera}", "frame_idx": {number}}}'
+        )
+        known = int(hand_type != "interacting" or flags.sum() > 30)
+        annotations.append(
+            f'{{"id": {ident}, "image_id": {ident}, "bbox": {box}, "joint_valid": {_nested(flags)}, '
+            f'"hand_type": "{hand_type}", "hand_type_valid": {known}}}'
+        )
+    return images, annotations, f'"{number}": {frame}'
+
+
+def _nested(flags: np.ndarray) -> str:
+    return "[[" + "], [".join("01"[flag] for flag in flags.astype(int).tolist()) + "]]"
+
+
+def _boxes(pixels: np.ndarray) -> np.ndarray:
+    """(C, K, 2) px -> (C, 4) x, y, w, h: the tight box, 1.2 times as large about its centre."""
+    low, high = pixels.min(axis=1), pixels.max(axis=1)
+    size = (high - low) * 1.2
+    return np.concatenate([(low + high - size) / 2, size], axis=1)
+
+
+def plain_records(folder: Path, split: str = "train") -> Iterator[dict[str, Any]]:
+    """Yield every annotation as a dict in official order, read with nothing but `json`: what to compare with."""
+    data, cameras, joints = (
+        json.loads((folder / f"InterHand2.6M_{split}_{part}.json").read_text())
+        for part in ("data", "camera", "joint_3d")
+    )
+    images = {image["id"]: image for image in data["images"]}
+    for interacting in (False, True):
+        for ann in data["annotations"]:
+            if (ann["hand_type"] == "interacting") == interacting:
+                image = images[ann["image_id"]]
+                capture, camera = str(image["capture"]), str(image["camera"])
+                values = {key: table[camera] for key, table in cameras[capture].items()}
+                frame = joints[capture][str(image["frame_idx"])]
+                yield {"image": image, "ann": ann, "camera": values, "frame": frame}

@@ -1,0 +1,114 @@
+"""One image through the network, beside the official form and the matrix-product floor of the same run."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..engine.runner import build_model
+from ..inference.network.torch_network import CropNetwork, cast_weights, open_network
+from ..inference.pose import WHOLE, cut
+from ..utils.images import read_image
+from ..utils.provenance import provenance
+from .measure import Task, add_ratios, interleaved
+
+_SIDE = 2048  # of the matrices of the floor: large enough that every core works at its best
+
+
+def network_gflop(network: CropNetwork, crops: torch.Tensor) -> float:
+    """Multiplications and additions of one forward pass, in 1e9, counted by torch."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(crops)
+    return counter.get_total_flops() / 1e9
+
+
+def _product(dtype: torch.dtype) -> Task:
+    left, right = torch.randn(_SIDE, _SIDE).to(dtype), torch.randn(_SIDE, _SIDE).to(dtype)
+    return lambda: left @ right
+
+
+def _forward(network: CropNetwork, crops: torch.Tensor, amp: bool) -> Task:
+    @torch.inference_mode()
+    def run() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=amp):
+            network(crops)
+
+    return run
+
+
+def benchmark_infer(
+    cfg: Config,
+    batch: int = 1,
+    repeat: int = 7,
+    exported: str | Path | None = None,
+    picture: str | Path | None = None,
+    clock: str = "ms",
+) -> dict[str, Any]:
+    """Time the network, normalisation to joints, on the CPU.
+
+    Args:
+        cfg: From `load_config`; weights are as initialised, which takes as long as trained ones.
+        batch: Crops.
+        repeat: Rounds; the median counts.
+        exported: The config's file of `tools/export_onnx.py`, to run by onnxruntime and OpenVINO too.
+        picture: A picture whose decoding and cropping is timed too.
+        clock: "ms" (wall) or "cpu_ms": what ratios are made of. With one thread CPU time stays right on a busy machine.
+
+    Returns:
+        "rows", "ratios" against bfloat16 channels-last, "gflop", and "floors_ms": the network's operations at the speed
+        of this run's matrix products in float32 and bfloat16.
+    """
+    model = build_model(cfg).eval()
+    width, height = cfg.codec["input_size"]
+    crops = torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8)
+    plain, last, ours = (CropNetwork(copy.deepcopy(model)) for _ in range(3))
+    plain.model.channels_last, last.model.channels_last, ours.model.channels_last = False, True, True
+    last.to(memory_format=torch.channels_last)
+    cast_weights(ours, torch.bfloat16)
+    base = "torch bfloat16, channels-last (this project)"
+    tasks = {
+        base: _forward(ours, crops, amp=True),
+        "torch float32, channels-last": _forward(last, crops, amp=False),
+        "torch float32, the official form": _forward(plain, crops, amp=False),
+        "product float32": _product(torch.float32),
+        "product bfloat16": _product(torch.bfloat16),
+    }
+    if exported is not None:
+        for name, backend, amp in (
+            ("onnxruntime float32", "onnxruntime", None),
+            ("openvino float32", "openvino", None),
+            ("openvino bfloat16", "openvino", "bfloat16"),
+        ):
+            network = open_network(cfg, exported, "cpu", amp, backend)
+            tasks[name] = lambda network=network: network(crops.numpy())
+    if picture is not None:
+        tasks["decode and crop"] = lambda: [_decode_and_crop(picture, (width, height)) for _ in range(batch)]
+    rows = interleaved(tasks, repeat)
+    gflop = network_gflop(plain, crops)
+    floors = {}
+    for dtype in ("float32", "bfloat16"):
+        rate = 2 * _SIDE**3 / 1e9 / rows.pop(f"product {dtype}")[clock]  # GFLOP a ms
+        floors[dtype] = gflop / rate
+        rows[f"matrix-product floor {dtype}"] = {clock: floors[dtype]}
+    return {
+        "benchmark": "infer",
+        "title": f"inference, batch {batch}, {gflop:.1f} GFLOP, {torch.get_num_threads()} threads",
+        "base": base,
+        "rows": rows,
+        "ratios": add_ratios(rows, base, clock),
+        "gflop": gflop,
+        "floors_ms": floors,
+        "provenance": provenance(),
+    }
+
+
+def _decode_and_crop(picture: str | Path, size: tuple[int, int]) -> np.ndarray:
+    image = read_image(picture)
+    box = np.array([0.0, 0.0, image.shape[1], image.shape[0]])
+    return cut(image, box, WHOLE, size).image

@@ -1,0 +1,157 @@
+"""One training step of a config's network, whole: this project's form beside the dense, plain one."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample
+from torch import Tensor, nn
+
+from ..engine.runner import build_model
+from ..models.heads.base_head import stack_labels
+from ..utils.provenance import provenance
+from .loss import dense_mse
+from .measure import Task, add_ratios, interleaved, peak_mb
+
+_PARTS = ("normalise", "backbone", "head", "loss and its gradient", "backward", "Adam")
+
+
+def dense_losses(head: Any) -> Callable[..., dict[str, Tensor]]:
+    """The plain form of `keypoint_losses`: both hands in one volume, float32, `dense_mse`."""
+
+    def losses(outputs: tuple[Tensor, Tensor], bins: Tensor, weights: Tensor, _: None = None) -> dict[str, Tensor]:
+        volume = torch.cat(outputs, dim=1).float()
+        return {"loss_keypoint": dense_mse(volume, bins, weights, head.codec.sigma)}
+
+    return losses
+
+
+def random_batch(cfg: Config, batch: int) -> dict[str, Any]:
+    """A batch as the loader gives it: (3, h, w) uint8 crops and samples with targets."""
+    codec = cfg.codec
+    width, height = codec["input_size"]
+    generator = torch.Generator().manual_seed(0)
+    samples = []
+    for _ in range(batch):
+        sample = PoseDataSample()
+        scale = torch.tensor(codec["heatmap_size"])
+        sample.gt_instance_labels = InstanceData(
+            bins=torch.rand(1, 42, 3, generator=generator) * scale,
+            bin_weights=torch.ones(1, 42),
+            root_bin=torch.tensor([32.0]),
+            root_weight=torch.ones(1),
+            hand_type=torch.ones(1, 2),
+            hand_type_valid=torch.ones(1),
+        )
+        samples.append(sample)
+    images = torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8, generator=generator)
+    return {"inputs": list(images), "data_samples": samples}
+
+
+def one_step(model: nn.Module, data: dict[str, Any], device: str, amp: bool, fused: bool = True) -> Task:
+    """Forward, loss, backward and Adam on `data`, in bfloat16 where `amp` is set, to be called again and again."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-5, fused=fused)
+
+    def run() -> None:
+        batch = model.data_preprocessor(data, True)
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=amp):
+            losses = model(**batch, mode="loss")
+        optimizer.zero_grad(set_to_none=True)
+        sum(losses.values()).backward()
+        optimizer.step()
+
+    return run
+
+
+def step_parts(model: nn.Module, data: dict[str, Any], repeat: int) -> dict[str, dict[str, float]]:
+    """Where one step's time goes: {part: {"ms", "cpu_ms", "share"}}, medians."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-5, fused=True)
+    marks: list[list[tuple[float, float]]] = []
+
+    def mark(row: list[tuple[float, float]]) -> None:
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+        row.append((time.perf_counter(), time.process_time()))
+
+    for _ in range(repeat + 1):
+        row: list[tuple[float, float]] = []
+        mark(row)
+        batch = model.data_preprocessor(data, True)
+        mark(row)
+        feats = model.extract_feat(batch["inputs"])
+        mark(row)
+        outputs = model.head(feats)
+        mark(row)
+        labels = stack_labels(batch["data_samples"], outputs[2].device)
+        losses = model.head.keypoint_losses(outputs[0], labels["bins"], labels["bin_weights"])
+        total = sum(losses.values()) + outputs[1].sum() + outputs[2].sum()
+        mark(row)
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        mark(row)
+        optimizer.step()
+        mark(row)
+        marks.append(row)
+    spans = 1000 * np.median(np.diff(np.array(marks[1:]), axis=1), axis=0)  # the first warms up
+    whole = spans[:, 0].sum()
+    return {
+        f"  {part}": {"ms": float(wall), "cpu_ms": float(cpu), "share": float(wall / whole)}
+        for part, (wall, cpu) in zip(_PARTS, spans, strict=True)
+    }
+
+
+def benchmark_step(
+    cfg: Config, batch: int = 4, repeat: int = 3, device: str = "cpu", clock: str = "ms"
+) -> dict[str, Any]:
+    """Time forward, loss, backward and Adam, which the dense rows run in torch's default form and ours fused.
+
+    Args:
+        cfg: From `load_config`, with a volume head.
+        batch: Crops.
+        repeat: Rounds; the median counts.
+        device: As torch names it.
+        clock: "ms" (wall) or "cpu_ms": what ratios are made of. With one thread CPU time stays right on a busy machine.
+
+    Returns:
+        "rows": {name: {"ms", "peak_mb", ...}} with the parts of the first after it, "ratios" and "memory_ratios"
+        against this project's float32 step.
+        `peak_mb` is above weights, gradients and Adam's moments, which the first, untimed step has made.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    plain = build_model(cfg)
+    forms = {
+        "this project": (False, False, False),
+        "this project, bfloat16, channels-last": (False, True, True),
+        "dense loss": (True, False, False),
+        "dense loss, bfloat16, channels-last": (True, True, True),
+    }
+    tasks = {}
+    for name, (dense, amp, last) in forms.items():
+        model = copy.deepcopy(plain).to(device).train()
+        if dense:
+            model.head.keypoint_losses = dense_losses(model.head)
+        model.channels_last = last
+        if last:
+            model.to(memory_format=torch.channels_last)
+        tasks[name] = one_step(model, random_batch(cfg, batch), device, amp, fused=not dense)
+    rows = interleaved(tasks, repeat)
+    for name, task in tasks.items():
+        rows[name]["peak_mb"] = peak_mb(task, device)
+    first = next(iter(rows))
+    parts = step_parts(copy.deepcopy(plain).to(device).train(), random_batch(cfg, batch), repeat)
+    return {
+        "benchmark": "step",
+        "title": f"training step, batch {batch}, {device}",
+        "base": first,
+        "rows": {first: rows[first], **parts, **rows},
+        "ratios": add_ratios(rows, first, clock),
+        "memory_ratios": add_ratios(rows, first, "peak_mb"),
+        "provenance": provenance(),
+    }

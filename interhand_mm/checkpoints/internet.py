@@ -1,0 +1,136 @@
+"""Names of InterNet's parameters in the official files and in ours (which are mmpose's); internet_checkpoints.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import CheckpointError
+from ..structures.joints import FROM_RHD, FROM_STB
+from .io import check_shapes
+
+# Official prefix (after dropping DataParallel's "module.") -> ours. No transposes, no reordering.
+_OFFICIAL_TO_OURS = (
+    ("backbone_net.resnet.", "backbone."),
+    ("pose_net.joint_deconv_1.", "head.right_hand_head.deconv_layers."),
+    ("pose_net.joint_conv_1.0.", "head.right_hand_head.final_layer."),
+    ("pose_net.joint_deconv_2.", "head.left_hand_head.deconv_layers."),
+    ("pose_net.joint_conv_2.0.", "head.left_hand_head.final_layer."),
+    ("pose_net.root_fc.", "head.root_head.fc."),
+    ("pose_net.hand_fc.", "head.hand_type_head.fc."),
+)
+# Official models of RHD and STB: left hand in branch 1, and the set's own joint order (internet_checkpoints.md 1.2).
+ORDERS = {"official": None, "official-rhd": FROM_RHD, "official-stb": FROM_STB}
+_BRANCHES = ("head.right_hand_head.", "head.left_hand_head.")
+_OURS_TO_OFFICIAL = tuple((ours, official) for official, ours in _OFFICIAL_TO_OURS)
+OFFICIAL_NORMALISATION = {"mean": [0.0, 0.0, 0.0], "std": [255.0, 255.0, 255.0]}
+MMPOSE_NORMALISATION = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
+
+State = dict[str, torch.Tensor]
+
+
+def _rename(state: State, table: tuple[tuple[str, str], ...]) -> State:
+    renamed = {}
+    for name, tensor in state.items():
+        for old, new in table:
+            if name.startswith(old):
+                renamed[new + name[len(old) :]] = tensor
+                break
+        else:
+            raise CheckpointError(
+                f"not a parameter of InterNet: {name}", want=f"one of {[old + '*' for old, _ in table]}"
+            )
+    return renamed
+
+
+def _exchanged(state: State) -> State:
+    """The state with its two branches' names exchanged."""
+    right, left = _BRANCHES
+    return {
+        right + n[len(left) :] if n.startswith(left) else left + n[len(right) :] if n.startswith(right) else n: tensor
+        for n, tensor in state.items()
+    }
+
+
+def _reordered(state: State, order: np.ndarray) -> State:
+    """The state with the joints' blocks of output channels gathered: ``new = old[order]``, joint-major."""
+    gather = torch.from_numpy(order)
+    return {
+        name: tensor.unflatten(0, (len(gather), -1))[gather].flatten(0, 1) if ".final_layer." in name else tensor
+        for name, tensor in state.items()
+    }
+
+
+def from_official(checkpoint: dict[str, Any], wanted: State, family: str = "official") -> dict[str, Any]:
+    """Turn an official snapshot (key "network", names with "module.") into our file.
+
+    Args:
+        checkpoint: As `read_checkpoint` gives it.
+        wanted: State dict of our model, for its names and shapes.
+        family: Of `ORDERS`: what the snapshot was trained on; nothing in the file tells.
+
+    Returns:
+        {"state_dict", "meta"}; meta keeps the epoch and the input normalisation the weights expect.
+
+    Raises:
+        CheckpointError: Not an official snapshot, or not InterNet's names and shapes.
+    """
+    network = checkpoint.get("network")
+    if not isinstance(network, dict):
+        raise CheckpointError(
+            "not an official snapshot: no 'network'", got=f"keys {sorted(map(str, checkpoint))[:8]}",
+            mend="for an mmpose file: tools/convert_checkpoint.py mmpose SRC DST",
+        )  # fmt: skip
+    state = _rename({name.removeprefix("module."): tensor for name, tensor in network.items()}, _OFFICIAL_TO_OURS)
+    state, order = _checked(state, wanted), ORDERS[family]
+    if order is not None:
+        state = _reordered(_exchanged(state), order)
+    meta = {"source": family, "epoch": checkpoint.get("epoch"), "normalisation": OFFICIAL_NORMALISATION}
+    return {"state_dict": {name: state[name] for name in wanted}, "meta": meta}
+
+
+def to_official(checkpoint: dict[str, Any], family: str = "official") -> dict[str, Any]:
+    """Turn our file into one that the official loader takes: "network" with "module." and an epoch.
+
+    Args:
+        checkpoint: This project's file.
+        family: Of `ORDERS`: the set whose official code shall load it.
+    """
+    state = checkpoint.get("state_dict")
+    if not isinstance(state, dict):
+        raise CheckpointError("not a file of this project: no 'state_dict'", got=sorted(map(str, checkpoint))[:8])
+    own = {name: tensor for name, tensor in state.items() if not name.startswith("data_preprocessor.")}
+    order = ORDERS[family]
+    if order is not None:
+        own = _exchanged(_reordered(own, np.argsort(order)))
+    network = {f"module.{name}": tensor for name, tensor in _rename(own, _OURS_TO_OFFICIAL).items()}
+    return {"epoch": (checkpoint.get("meta") or {}).get("epoch") or 0, "network": network}
+
+
+def from_mmpose(checkpoint: dict[str, Any], wanted: State) -> dict[str, Any]:
+    """Turn an mmpose 0.x or 1.x InterNet file into ours: same names but 0.x's `keypoint_head`."""
+    state = checkpoint.get("state_dict", checkpoint)
+    renamed = {
+        ("head." + name.removeprefix("keypoint_head.") if name.startswith("keypoint_head.") else name): tensor
+        for name, tensor in state.items()
+        if not name.startswith("data_preprocessor.")
+    }
+    meta = {"source": "mmpose", "normalisation": MMPOSE_NORMALISATION}
+    return {"state_dict": _checked(renamed, wanted), "meta": meta}
+
+
+def to_mmpose(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Turn our file into a plain mmpose one: the weights alone."""
+    return {"state_dict": dict(checkpoint["state_dict"]), "meta": {}}
+
+
+def _checked(state: State, wanted: State) -> State:
+    """Check names and shapes, and fill in batch counters that old files lack."""
+    tensors = {name: value for name, value in state.items() if torch.is_tensor(value)}
+    check_shapes({n: t.shape for n, t in tensors.items()}, {n: t.shape for n, t in wanted.items()}, "the checkpoint")
+    for name in wanted:
+        if name not in tensors:
+            tensors[name] = torch.zeros((), dtype=torch.int64)
+    return {name: tensors[name] for name in wanted}

@@ -1,0 +1,283 @@
+"""Columns on disk: one folder of plain .npy files and a meta.json, memory-mapped on opening.
+
+A folder ``<stem>-<content key>`` becomes visible by one rename after everything in it is on the disk, so
+whatever bears that name is complete; only damage from outside (a full disk, a cut-short copy) can change that,
+and sizes are compared on opening. One process builds, holding a lock; the kernel drops it when that process dies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import platformdirs
+
+from ...errors import AnnotationError
+
+Columns = dict[str, np.ndarray]
+
+SCHEMA = 1  # raise it whenever a column's name, type or meaning changes: older indexes are then rebuilt
+
+_LOG = logging.getLogger(__name__)
+_FOLDER = ".interhand_mm"
+_KEY_CHARS = 16
+
+
+class DamagedIndex(AnnotationError):
+    """An index on disk is incomplete; opening it through its annotation files builds it anew."""
+
+
+def open_columns(
+    kind: str,
+    sources: Sequence[Path],
+    build: Callable[[], Columns],
+    names: Sequence[str],
+    cache_dir: str | Path | None = None,
+) -> Path:
+    """Return the folder of the sources' index, building it when there is no usable one.
+
+    Args:
+        kind: What the index holds; an index of another kind is never taken.
+        sources: The files it is made from; the first one's folder and stem place and name it.
+        build: Reads the sources into columns; called at most once, by one process.
+        names: Columns an index of this kind must have.
+        cache_dir: Where to keep it. By default ``.interhand_mm`` beside the first source or, where that can
+            not be written, the user's cache folder (which honours XDG_CACHE_HOME).
+    """
+    stamps = _stamps(sources)
+    stem, homes = sources[0].stem, _homes(sources[0], cache_dir)
+    for home in homes:
+        if folder := _find(home, stem, kind, stamps, names):
+            return folder
+    home = _first_writable(homes)
+    with _locked(home / f".{stem}.lock"):
+        # another process may have built it while this one waited
+        if folder := _find(home, stem, kind, stamps, names):
+            return folder
+        _remove(home.glob("*"), re.compile(rf"\.{re.escape(stem)}-\w+\.tmp"))  # of builders that were killed
+        folder = _rebuild(home, stem, kind, sources, stamps, build, names)
+        _remove(home.glob("*"), _folder_pattern(stem), keep=folder)
+        return folder
+
+
+def load_columns(folder: Path, names: Sequence[str]) -> Columns:
+    """Map an index's columns without reading their pages.
+
+    Raises:
+        DamagedIndex: Something is missing, or has another size than it was written with.
+    """
+    meta = _read_meta(folder)
+    if meta is None:
+        raise DamagedIndex(f"{folder} is not a complete index", got="no readable meta.json")
+    return {name: _load_column(folder, name, meta["columns"].get(name)) for name in names}
+
+
+def _load_column(folder: Path, name: str, entry: dict[str, Any] | None) -> np.ndarray:
+    path = folder / f"{name}.npy"
+    try:
+        if entry is None:
+            raise ValueError("no entry in meta.json")
+        if (size := path.stat().st_size) != entry["bytes"]:
+            raise ValueError(f"{size} bytes instead of {entry['bytes']}")
+        empty = 0 in entry["shape"]  # nothing to map
+        column = np.load(path, mmap_mode=None if empty else "r", allow_pickle=False).view(np.ndarray)
+        if list(column.shape) != entry["shape"] or str(column.dtype) != entry["dtype"]:
+            raise ValueError(f"{column.dtype} {column.shape} instead of {entry['dtype']} {entry['shape']}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedIndex(f"{folder}: column {name} is damaged", got=error) from None
+    return column
+
+
+def _stamps(sources: Sequence[Path]) -> list[dict[str, Any]]:
+    stamps = []
+    for path in sources:
+        try:
+            stat = path.stat()
+        except OSError as error:
+            mend = "check the data root; find_annotations lists what there is"
+            raise AnnotationError(f"annotation file {path} can not be read", got=error, mend=mend) from None
+        stamps.append({"name": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns})
+    return stamps
+
+
+def _homes(source: Path, cache_dir: str | Path | None) -> list[Path]:
+    parent = source.parent.resolve()
+    # one cache serves many data roots, whose files bear the same names
+    place = f"{parent.name}-{hashlib.blake2b(os.fsencode(parent), digest_size=6).hexdigest()}"
+    if cache_dir is not None:
+        return [Path(cache_dir) / place]
+    return [parent / _FOLDER, Path(platformdirs.user_cache_dir("interhand_mm")) / "index" / place]
+
+
+def _first_writable(homes: list[Path]) -> Path:
+    reasons = []
+    for home in homes:
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=home):
+                return home
+        except OSError as error:
+            reasons.append(str(error))
+    mend = "give a writable cache_dir, or set XDG_CACHE_HOME"
+    raise AnnotationError("no place to keep the annotation index", got="; ".join(reasons), mend=mend)
+
+
+class _locked:
+    """Hold a file lock; says so once when another process has it."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = filelock.FileLock(path)
+
+    def __enter__(self) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            _LOG.warning("waiting for another process to build the index (%s)", self._lock.lock_file)
+            self._lock.acquire()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._lock.release()
+
+
+def _folder_pattern(stem: str) -> re.Pattern[str]:
+    return re.compile(rf"{re.escape(stem)}-[0-9a-f]{{{_KEY_CHARS}}}")
+
+
+def _find(home: Path, stem: str, kind: str, stamps: list[dict[str, Any]], names: Sequence[str]) -> Path | None:
+    """Return the index whose sources had these sizes and times, if it is undamaged."""
+    try:
+        folders = [path for path in sorted(home.iterdir()) if _folder_pattern(stem).fullmatch(path.name)]
+    except OSError:
+        return None
+    for folder in folders:
+        meta = _read_meta(folder)
+        if meta is None:
+            _LOG.warning("the annotation index %s has no readable meta.json and is not used", folder)
+            continue
+        fresh = (meta.get("schema"), meta.get("kind"), meta.get("sources")) == (SCHEMA, kind, stamps)
+        if fresh and _is_whole(folder, names):
+            return folder
+    return None
+
+
+def _is_whole(folder: Path, names: Sequence[str]) -> bool:
+    try:
+        load_columns(folder, names)
+    except DamagedIndex as error:
+        _LOG.warning("the annotation index is damaged and is not used: %s", error)
+        return False
+    return True
+
+
+def _read_meta(folder: Path) -> dict[str, Any] | None:
+    try:
+        meta = json.loads((folder / "meta.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(meta, dict) and isinstance(meta.get("columns"), dict)
+    return meta if whole else None
+
+
+def _rebuild(
+    home: Path,
+    stem: str,
+    kind: str,
+    sources: Sequence[Path],
+    stamps: list[dict[str, Any]],
+    build: Callable[[], Columns],
+    names: Sequence[str],
+) -> Path:
+    """Build the index, or take an old one whose sources had the same contents under other times."""
+    start = time.perf_counter()
+    with ThreadPoolExecutor(1) as pool:
+        pending_key = pool.submit(_content_key, kind, sources)  # hashing lets other threads run
+        if any(_folder_pattern(stem).fullmatch(path.name) for path in home.iterdir()):
+            folder = home / f"{stem}-{pending_key.result()}"
+            meta = _read_meta(folder)
+            if meta is not None and _is_whole(folder, names):
+                _write_json(folder, {**meta, "sources": stamps})
+                return folder
+        _LOG.info("building the annotation index of %s (once)", sources[0])
+        columns = build()
+        key = pending_key.result()
+    if _stamps(sources) != stamps:
+        raise AnnotationError(f"{sources[0]} or a file beside it changed while it was read", mend="start again")
+    assert set(columns) == set(names), set(columns) ^ set(names)
+    folder = _publish(home, stem, key, columns, {"schema": SCHEMA, "kind": kind, "key": key, "sources": stamps})
+    _LOG.info("built %s in %.1f s", folder, time.perf_counter() - start)
+    return folder
+
+
+def _content_key(kind: str, sources: Sequence[Path]) -> str:
+    digest = hashlib.blake2b(f"{kind} {SCHEMA}".encode(), digest_size=_KEY_CHARS // 2)
+    for path in sources:
+        digest.update(f" {path.stat().st_size} ".encode())  # so that contents can not move across a file's end
+        with path.open("rb", buffering=0) as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _publish(home: Path, stem: str, key: str, columns: Columns, meta: dict[str, Any]) -> Path:
+    target = home / f"{stem}-{key}"
+    scratch = Path(tempfile.mkdtemp(prefix=f".{stem}-", suffix=".tmp", dir=home))
+    try:
+        scratch.chmod(0o755)  # mkdtemp's 0700 would shut out the data root's other users
+        entries = {}
+        for name, column in columns.items():
+            size = _write_column(scratch / f"{name}.npy", column)
+            entries[name] = {"shape": list(column.shape), "dtype": str(column.dtype), "bytes": size}
+        _write_json(scratch, {**meta, "columns": entries})
+        if target.exists():  # damaged, or this function would not have been called
+            target.rename(Path(tempfile.mkdtemp(prefix=f".{stem}-", suffix=".tmp", dir=home)) / "old")
+        scratch.rename(target)
+        _sync_folder(home)
+    finally:
+        _remove(home.glob("*"), re.compile(rf"\.{re.escape(stem)}-\w+\.tmp"))
+    return target
+
+
+def _write_column(path: Path, column: np.ndarray) -> int:
+    with path.open("wb") as file:
+        np.save(file, column, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+        return file.tell()
+
+
+def _write_json(folder: Path, meta: dict[str, Any]) -> None:
+    scratch = folder / f"meta.json.{os.getpid()}"
+    with scratch.open("w") as file:
+        json.dump(meta, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(folder / "meta.json")
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # elsewhere a folder can not be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(paths: Any, pattern: re.Pattern[str], keep: Path | None = None) -> None:
+    for path in paths:
+        if path != keep and pattern.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,75 @@
+"""Boxes of detected hands, as `tools/detect.py` writes them: one for each annotation that was found, the rest named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...errors import AnnotationError
+
+_WANT = '{"boxes": [{"annot_id": 1, "bbox": [x, y, w, h]}, ...], "missed": [2, ...]}'
+_MEND = "python tools/detect.py DET_CONFIG DET_CHECKPOINT --data-root DIR --split test --out boxes.json"
+
+
+class DetectedBoxes(NamedTuple):
+    """ann_id (M,) int64 sorted; bbox (M, 4) float64 px, x1 y1 x2 y2, square and enlarged; missed (K,) int64."""
+
+    ann_id: np.ndarray
+    bbox: np.ndarray
+    missed: np.ndarray
+
+    def lookup(self, ann_ids: np.ndarray, where: str) -> np.ndarray:
+        """Return the rows of annotations, -1 for those that no detection matched.
+
+        Args:
+            ann_ids: (N,) ids.
+            where: The file's name, for the message.
+
+        Raises:
+            AnnotationError: An id is neither among the found nor among the missed.
+        """
+        ann_ids = np.asarray(ann_ids, np.int64)
+        unknown = ann_ids[~np.isin(ann_ids, np.concatenate([self.ann_id, self.missed]))]
+        if len(unknown):
+            raise AnnotationError(
+                f"{where} lacks annotations",
+                got=f"{len(unknown)} of {len(ann_ids)} neither found nor missed, first {unknown[:5].tolist()}",
+                want="boxes made of the same annotations",
+                mend=_MEND,
+            )
+        rows = np.searchsorted(self.ann_id, ann_ids)
+        found = np.isin(ann_ids, self.ann_id)
+        return np.where(found, rows, -1)
+
+
+def read_boxes(path: str | Path) -> DetectedBoxes:
+    """Read the file of `tools/detect.py`.
+
+    Raises:
+        AnnotationError: Missing, not such a file, an id twice, or a box without area.
+    """
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise AnnotationError(f"boxes cannot be read: {path}", got=error, mend=_MEND) from error
+    try:
+        records: list[dict[str, Any]] = content["boxes"]
+        ids = np.array([record["annot_id"] for record in records], np.int64)
+        xywh = np.array([record["bbox"] for record in records], np.float64).reshape(len(ids), 4)
+        missed = np.array(content["missed"], np.int64)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise AnnotationError(
+            f"not a file of boxes: {path}", got=f"{type(error).__name__}: {error}", want=_WANT, mend=_MEND
+        ) from error
+    known = np.concatenate([ids, missed])
+    if len(np.unique(known)) < len(known):
+        raise AnnotationError(f"{path}: an annotation stands twice", want=_WANT, mend=_MEND)
+    bad = ~np.isfinite(xywh).all(axis=1) | (xywh[:, 2:] <= 0).any(axis=1)
+    if bad.any():
+        first = int(np.flatnonzero(bad)[0])
+        raise AnnotationError(f"{path}: the box of annotation {ids[first]}", got=xywh[first].tolist(), want="an area")
+    order = np.argsort(ids)
+    return DetectedBoxes(ids[order], np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)[order], missed)

@@ -1,0 +1,237 @@
+"""Annotations as columns: read from JSON once, memory-mapped ever after.
+
+>>> index = open_index(find_annotations("data/InterHand2.6M", "train"))
+>>> index.bbox[0], index.file_name(0), index.joints_world[index.step[0]]
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ...errors import AnnotationError
+from ...structures.joints import JOINT_NAMES, NUM_JOINTS
+from .build import HAND_TYPES, ProblemKind, build_hand_columns, build_rootnet_columns, usable_joints
+from .column_cache import DamagedIndex, load_columns, open_columns
+
+__all__ = [
+    "HAND_TYPES",
+    "AnnotationFiles",
+    "DamagedIndex",
+    "HandIndex",
+    "ProblemKind",
+    "RootNetIndex",
+    "find_annotations",
+    "open_index",
+    "open_rootnet",
+    "usable_joints",
+    "validity_flags",
+]
+
+SPLITS = ("train", "val", "test")
+SUBSETS = ("all", "human_annot", "machine_annot")
+
+
+class AnnotationFiles(NamedTuple):
+    """The three files of one split."""
+
+    data: Path
+    camera: Path
+    joint_3d: Path
+
+
+def find_annotations(data_root: str | Path, split: str, annot_subset: str = "all") -> AnnotationFiles:
+    """Find a split's files in the v1.0 layout or, failing that, in the older one with annotation subsets.
+
+    Args:
+        data_root: The folder that holds `annotations` and `images`.
+        split: "train", "val" or "test".
+        annot_subset: "all", "human_annot" or "machine_annot"; v1.0 has no subsets and does not look at it.
+
+    Raises:
+        AnnotationError: Neither layout has all three files; it lists where was looked and what there is.
+    """
+    root = Path(data_root) / "annotations"
+    folders = [root / split, root / annot_subset]
+    for folder in folders:
+        files = AnnotationFiles(*(folder / f"InterHand2.6M_{split}_{part}.json" for part in AnnotationFiles._fields))
+        absent = [path for path in files if not path.is_file()]
+        if not absent:
+            return files
+        if len(absent) < len(files):
+            raise AnnotationError(
+                f"split '{split}' in {folder} is not complete",
+                got="missing: " + ", ".join(path.name for path in absent),
+                mend="unpack the annotation archive again",
+            )
+    looked = " or ".join(str(folder / f"InterHand2.6M_{split}_data.json") for folder in folders)
+    there = [f"{path.parent.name}/{path.name}" for path in sorted(root.glob("*/InterHand2.6M_*_data.json"))]
+    mend = "set data_root to the folder that holds annotations/ and images/, or choose a split that is there"
+    if split == "val":
+        mend += "; in the older layout val exists only with annot_subset='machine_annot'"
+    raise AnnotationError(
+        f"no annotations of split '{split}', annot_subset '{annot_subset}' under {data_root}",
+        got=", ".join(there) or ("an annotations folder without any" if root.is_dir() else f"no folder {root}"),
+        want=looked,
+        mend=mend,
+    )
+
+
+def open_index(files: AnnotationFiles, cache_dir: str | Path | None = None) -> HandIndex:
+    """Open a split's index, building it first if need be; safe to call from many processes at once.
+
+    Args:
+        files: The split's files, see `find_annotations`.
+        cache_dir: Where to keep the index; default ``.interhand_mm`` beside `files.data` or, where that can
+            not be written, the user's cache folder.
+    """
+    files = AnnotationFiles(*map(Path, files))
+    folder = open_columns("hand", files, partial(build_hand_columns, *files), HandIndex.COLUMNS, cache_dir)
+    return HandIndex(folder)
+
+
+def open_rootnet(path: str | Path, cache_dir: str | Path | None = None) -> RootNetIndex:
+    """Open the index of a RootNet output file; see `open_index`."""
+    path = Path(path)
+    folder = open_columns("rootnet", [path], partial(build_rootnet_columns, path), RootNetIndex.COLUMNS, cache_dir)
+    return RootNetIndex(folder)
+
+
+def validity_flags(validity: np.ndarray) -> np.ndarray:
+    """(...) uint64 -> (..., 42) bool, entry j = bit j."""
+    bits = np.asarray(validity, np.uint64)[..., None] >> np.arange(NUM_JOINTS, dtype=np.uint64)
+    return (bits & np.uint64(1)).astype(bool)
+
+
+class _MappedColumns:
+    """Read-only arrays mapped from a folder. Pickled as the folder's path, so workers map the same pages."""
+
+    COLUMNS: tuple[str, ...]
+    ann_id: np.ndarray
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        for name, column in load_columns(self.folder, self.COLUMNS).items():
+            setattr(self, name, column)
+
+    def __len__(self) -> int:
+        return len(self.ann_id)
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.folder,)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} rows, {str(self.folder)!r})"
+
+
+class HandIndex(_MappedColumns):
+    """One split, one row an annotation: all single-hand samples first, then interacting, each in file order.
+
+    Samples (N rows): ann_id, image_id int64; bbox (N, 4) float32 px x, y, w, h as annotated (NaN where the
+    file has none); image_size (N, 2) uint16 width, height; validity uint64, bit j = joint j valid in data.json,
+    not yet multiplied by its wrist's (`usable_joints` does); hand_type uint8 (`HAND_TYPES`); hand_type_valid
+    bool; camera, step int32, rows of the tables below, -1 = missing; `file_name`.
+
+    Cameras (C rows): rotation (C, 3, 3), position (C, 3) mm, focal, principal_pt (C, 2) px, float32;
+    camera_capture int32; camera_name text.
+
+    Time steps (T rows): joints_world (T, 42, 3) float32 mm, NaN for a joint without coordinates (NaN, null or
+    the placeholder (1, 1, 1)); step_capture int32; step_frame int64.
+
+    problems: structured (row, kind, detail), by row: samples that can not be used as annotated, found while
+    building. Kinds are `ProblemKind`; `describe_problem` says it in words.
+    """
+
+    COLUMNS = (
+        *("ann_id", "image_id", "bbox", "image_size", "validity", "hand_type", "hand_type_valid", "camera", "step"),
+        *("name_start", "name_length", "names"),
+        *("rotation", "position", "focal", "principal_pt", "camera_capture", "camera_name"),
+        *("joints_world", "step_capture", "step_frame"),
+        *("problems", "missing_name"),
+    )
+    image_id: np.ndarray
+    bbox: np.ndarray
+    image_size: np.ndarray
+    validity: np.ndarray
+    hand_type: np.ndarray
+    hand_type_valid: np.ndarray
+    camera: np.ndarray
+    step: np.ndarray
+    name_start: np.ndarray
+    name_length: np.ndarray
+    names: np.ndarray
+    rotation: np.ndarray
+    position: np.ndarray
+    focal: np.ndarray
+    principal_pt: np.ndarray
+    camera_capture: np.ndarray
+    camera_name: np.ndarray
+    joints_world: np.ndarray
+    step_capture: np.ndarray
+    step_frame: np.ndarray
+    problems: np.ndarray
+    missing_name: np.ndarray
+
+    def file_name(self, row: int) -> str:
+        """Return a sample's file name, relative to ``images/<split>/``."""
+        start = int(self.name_start[row])
+        return self.names[start : start + int(self.name_length[row])].tobytes().decode()
+
+    def describe_problem(self, number: int) -> str:
+        """Say in words what row `number` of `problems` is about."""
+        row, kind, detail = (int(value) for value in self.problems[number].item())
+        sample = f"annotation {self.ann_id[row]} ({self.file_name(row)})"
+        if kind == ProblemKind.CAMERA_MISSING:
+            return f"{sample}: the camera file lacks {self.missing_name[detail]}"
+        if kind == ProblemKind.FRAME_MISSING:
+            return f"{sample}: the joint_3d file lacks {self.missing_name[detail]}"
+        if kind == ProblemKind.BAD_BBOX:
+            x, y, width, height = self.bbox[row].tolist()
+            return f"{sample}: the box x {x:g}, y {y:g}, w {width:g}, h {height:g} has no area"
+        joint = JOINT_NAMES[detail]
+        return f"{sample}: {joint} is marked valid, but has no 3D coordinate in {self._where(row)}"
+
+    def _where(self, row: int) -> str:
+        step, camera = self.step[row], self.camera[row]
+        where = f"capture {self.step_capture[step]}, frame {self.step_frame[step]}"
+        return where + (f" (camera {self.camera_name[camera]})" if camera >= 0 else "")
+
+
+class RootNetIndex(_MappedColumns):
+    """RootNet's boxes and absolute wrist depths, sorted by annotation id.
+
+    ann_id (M,) int64; bbox (M, 4) float32 px x, y, w, h, already square and enlarged; abs_depth (M, 2) float32
+    mm, right and left (a one-hand file's scalar stands in both); root_valid (M, 2) bool.
+    """
+
+    COLUMNS = ("ann_id", "bbox", "abs_depth", "root_valid")
+    bbox: np.ndarray
+    abs_depth: np.ndarray
+    root_valid: np.ndarray
+
+    def lookup(self, ann_ids: np.ndarray) -> np.ndarray:
+        """Return the rows of annotations.
+
+        Args:
+            ann_ids: (N,) ids.
+
+        Returns:
+            (N,) int64 rows.
+
+        Raises:
+            AnnotationError: Some have no result.
+        """
+        ann_ids = np.asarray(ann_ids, np.int64)
+        rows = np.minimum(np.searchsorted(self.ann_id, ann_ids), len(self) - 1)
+        missing = ann_ids[self.ann_id[rows] != ann_ids]
+        if len(missing):
+            raise AnnotationError(
+                f"RootNet's results ({self.folder.name}) lack annotations",
+                got=f"{len(missing)} of {len(ann_ids)} ids not found, first {missing[:5].tolist()}",
+                want="a result for every annotation of the split",
+                mend="take the RootNet file of the same release, split and frame rate (…_30fps.json belongs to 30 fps)",
+            )
+        return rows

@@ -1,0 +1,140 @@
+"""The form in which InterNet's authors give RHD and STB: one COCO-like JSON a split (datasets.md 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from msgspec import Meta, Struct
+
+from ..errors import AnnotationError
+from ..structures.joints import FINGERS, NUM_HAND_JOINTS, RIGHT_WRIST
+from ..utils.json_stream import MEND_FILE, read_records
+from .single_hand import LEFT, RIGHT, SingleHands
+
+_Number = float | None  # None: a NaN in the file
+_Flag = bool | int | float
+_Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+_Point2 = Annotated[list[_Number], Meta(min_length=2, max_length=3)]
+_Point3 = Annotated[list[_Number], Meta(min_length=3, max_length=3)]
+_Hand = Meta(min_length=NUM_HAND_JOINTS, max_length=NUM_HAND_JOINTS)
+_SIDES = {"right": RIGHT, "left": LEFT}
+
+
+class _Camera(Struct, gc=False):
+    focal: tuple[_Number, _Number]
+    princpt: tuple[_Number, _Number]
+
+
+class _Image(Struct, gc=False):
+    id: _Id
+    file_name: Annotated[str, Meta(min_length=1)]
+    width: Annotated[int, Meta(ge=1)]
+    height: Annotated[int, Meta(ge=1)]
+    cam_param: _Camera
+    seq_name: str = ""
+
+
+class _Annotation(Struct, gc=False):
+    id: _Id
+    image_id: _Id
+    bbox: tuple[_Number, _Number, _Number, _Number]
+    joint_img: Annotated[list[_Point2], _Hand]
+    joint_cam: Annotated[list[_Point3], _Hand]
+    joint_valid: Annotated[list[_Flag | Annotated[list[_Flag], Meta(min_length=1, max_length=1)]], _Hand]
+    hand_type: Literal["right", "left"]
+
+
+def read_parsed(path: Path, order: np.ndarray) -> tuple[SingleHands, np.ndarray]:
+    """Read one split.
+
+    Args:
+        path: The JSON file.
+        order: (21,) gather array to our order, ``ours = theirs[order]``.
+
+    Returns:
+        The table, image paths as `seq_name/file_name`, and the annotated pixels (N, 21, 2) in our order.
+
+    Raises:
+        AnnotationError: Missing, not whole, a record that does not fit (it is named), an annotation without image.
+    """
+    images: dict[int, _Image] = {}
+    records: list[_Annotation] = []
+    for section, part in read_records(path, {"images": _Image, "annotations": _Annotation}):
+        if section == "images":
+            images.update((image.id, image) for image in part)
+        else:
+            records += part
+    lost = next((r for r in records if r.image_id not in images), None)
+    if lost is not None:
+        raise AnnotationError(
+            f"{path}: annotation {lost.id}", got=f"image_id {lost.image_id}, which 'images' lacks", mend=MEND_FILE
+        )
+    of = [images[r.image_id] for r in records]
+    x, y, w, h = _floats([r.bbox for r in records], (4,)).T
+    flags = [[bool(f[0] if isinstance(f, list) else f) for f in r.joint_valid] for r in records]
+    hands = SingleHands(
+        ann_id=np.array([r.id for r in records], np.int64),
+        image=np.array([f"{i.seq_name}/{i.file_name}" if i.seq_name else i.file_name for i in of], np.str_),
+        image_size=np.array([(i.width, i.height) for i in of], np.int32).reshape(-1, 2),
+        side=np.array([_SIDES[r.hand_type] for r in records], np.uint8),
+        joints_cam=_floats([r.joint_cam for r in records], (NUM_HAND_JOINTS, 3))[:, order].astype(np.float32),
+        visible=np.array(flags, bool).reshape(-1, NUM_HAND_JOINTS)[:, order],
+        focal=_floats([i.cam_param.focal for i in of], (2,)),
+        principal_pt=_floats([i.cam_param.princpt for i in of], (2,)),
+        bbox=np.stack([x, y, x + w, y + h], axis=1),
+    )
+    pixels = _floats([[point[:2] for point in r.joint_img] for r in records], (NUM_HAND_JOINTS, 2))[:, order]
+    return hands, pixels
+
+
+def _floats(values: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray:
+    """(N, *shape) float64, NaN for None."""
+    return np.array(values, np.float64).reshape(-1, *shape)
+
+
+_DIGITS = 4  # joints of a finger
+_FINGER_WORDS = {"thumb": 0, "index": 1, "fore": 1, "middle": 2, "ring": 3, "pinky": 4, "little": 4}
+
+
+def skeleton_order(path: Path, default: np.ndarray) -> np.ndarray:
+    """Gather array to our order as a `skeleton.txt` (rows "name id parent") has it; `default` without the file.
+
+    The finger is read from the name and the joint's place in it from the parents, because the digits in names
+    count from either end. The first hand's 21 rows are read.
+
+    Raises:
+        AnnotationError: A row is not of this form, or the joints are not a wrist and five chains of four.
+    """
+    if not path.is_file():
+        return default
+    rows = [line.split() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    try:
+        names = {int(number): name.lower() for name, number, _ in rows}
+        parents = {int(number): int(parent) for _, number, parent in rows}
+        order = [-1] * NUM_HAND_JOINTS
+        for joint in range(NUM_HAND_JOINTS):
+            steps, at = 0, joint
+            while (at := parents[at]) >= 0 and steps <= _DIGITS:
+                steps += 1
+            finger = next((f for word, f in _FINGER_WORDS.items() if word in names[joint]), None)
+            ours = RIGHT_WRIST if steps == 0 else _DIGITS * _known(finger, joint) + _DIGITS - steps
+            if steps > _DIGITS or order[ours] >= 0:
+                raise ValueError(f"joint {joint} ({names[joint]}) has the place of another one")
+            order[ours] = joint
+    except (ValueError, KeyError) as error:
+        raise AnnotationError(
+            f"{path} does not describe two hands of {len(FINGERS)} fingers",
+            got=error,
+            want="rows 'name id parent', joints 0 to 20 the first hand, the wrist's parent -1",
+            mend="fetch it again, or take it away to read the joints in the documented order",
+        ) from error
+    return np.array(order)
+
+
+def _known(finger: int | None, joint: int) -> int:
+    if finger is None:
+        raise ValueError(f"joint {joint} is no finger's")
+    return finger

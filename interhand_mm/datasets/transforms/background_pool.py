@@ -1,0 +1,86 @@
+"""A directory of photographs to put behind hands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import BackgroundError, ImageError
+from ...utils.images import read_image
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+_TRIES = 20
+
+
+class BackgroundPool:
+    """Photographs, drawn by a generator that the caller hands in.
+
+    Args:
+        source: A directory (searched recursively), a text file with a path a line (relative ones against
+            the file's folder), or a sequence of paths.
+        keep_mb: Decoded photographs to hold in each process: a small pool, as the quick start's, is decoded once.
+
+    Raises:
+        BackgroundError: Nothing there, before any training starts.
+    """
+
+    def __init__(self, source: str | Path | Sequence[str], keep_mb: float = 64.0) -> None:
+        self.source = str(source)
+        self._kept: dict[int, np.ndarray] = {}
+        self._room = int(keep_mb * 1e6)
+        # Bytes in one array: no Python object a photograph in every worker.
+        self._paths = np.array([path.encode() for path in _find(source)], dtype=bytes)
+        if not len(self._paths):
+            raise BackgroundError(
+                f"no photographs in {self.source}",
+                want=f"files ending in {', '.join(SUFFIXES)}",
+                mend="pass --backgrounds DIR with some hundreds of photographs (COCO's train2017 was used in print)",
+            )
+
+    def __len__(self) -> int:
+        """Number of photographs."""
+        return len(self._paths)
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, int, str]:
+        """Draw one photograph.
+
+        Returns:
+            (H, W, 3) uint8 BGR, not to be written to; how many unreadable ones were drawn before it; and its path.
+
+        Raises:
+            BackgroundError: Twenty in a row could not be read.
+        """
+        reason = ""
+        for tries in range(_TRIES):
+            number = int(rng.integers(len(self._paths)))
+            path = self._paths[number].decode()
+            try:
+                return self._read(number, path), tries, path
+            except ImageError as error:
+                reason = error.what
+        raise BackgroundError(f"{_TRIES} photographs in a row could not be read in {self.source}", got=reason)
+
+    def _read(self, number: int, path: str) -> np.ndarray:
+        """Photograph `number`; the first that there is room for stay, which a large pool gains and loses nothing by."""
+        if number in self._kept:
+            return self._kept[number]
+        image = read_image(path)
+        if image.nbytes <= self._room:
+            image.flags.writeable = False
+            self._kept[number] = image
+            self._room -= image.nbytes
+        return image
+
+
+def _find(source: str | Path | Sequence[str]) -> list[str]:
+    if not isinstance(source, (str, Path)):
+        return sorted(str(path) for path in source)
+    path = Path(source)
+    if path.is_dir():
+        return sorted(str(file) for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+    if path.is_file():
+        lines = [line.strip() for line in path.read_text().splitlines()]
+        return sorted(str(path.parent / line) for line in lines if line and not line.startswith("#"))
+    raise BackgroundError(f"background directory does not exist: {source}", mend="pass --backgrounds DIR")

@@ -1,0 +1,72 @@
+"""From a config to a runner, on one process or many, CPU or GPU."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+import torch
+import torch.distributed
+from mmengine.config import Config
+from mmengine.model import is_model_wrapper
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from ..checkpoints.io import allow_safe_types, load_parts
+from ..registry import MODELS
+
+LAUNCHERS = ("none", "pytorch", "slurm")
+
+
+def build_runner(cfg: Config, launcher: str = "none") -> Runner:
+    """Build mmengine's runner with safe checkpoint loading, and gloo in place of nccl where there is no GPU."""
+    cfg.launcher = launcher
+    allow_safe_types()
+    ignore_strides_of_one()
+    if launcher != "none" and not torch.cuda.is_available():
+        # mmengine's launcher wants a GPU for every process; a group that is already there is used as it is.
+        if launcher == "slurm":
+            _slurm_environment()
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("gloo")
+        cfg.env_cfg.dist_cfg = dict(backend="gloo")
+        wrapper = cfg.get("model_wrapper_cfg") or dict(type="MMDistributedDataParallel")
+        cfg.model_wrapper_cfg = dict(wrapper, broadcast_buffers=False, device_ids=None)
+    runner = Runner.from_cfg(cfg)
+    load_parts(bare_model(runner.model))
+    return runner
+
+
+def ignore_strides_of_one() -> None:
+    """Silence what data-parallel training says of 1x1 weights whose gradient comes from a product.
+
+    Strides along sides of one pixel differ between a matrix and a channels-last kernel; the numbers lie the same.
+    """
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+
+
+def leave_group() -> None:
+    """Wait for the other processes and part from them: one that ends while another still writes may be aborted."""
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
+def _slurm_environment() -> None:
+    """Fill in torch's rendezvous variables from Slurm's; slurm_train.sh exports the address."""
+    os.environ.setdefault("RANK", os.environ["SLURM_PROCID"])
+    os.environ.setdefault("WORLD_SIZE", os.environ["SLURM_NTASKS"])
+    os.environ.setdefault("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))
+
+
+def build_model(cfg: Config) -> torch.nn.Module:
+    """Build the config's model alone, on the CPU, weights as initialised but those of an HDR plugin's parts."""
+    init_default_scope(cfg.get("default_scope", "interhand_mm"))
+    model: torch.nn.Module = MODELS.build(cfg.model)
+    load_parts(model)
+    return model
+
+
+def bare_model(model: torch.nn.Module) -> torch.nn.Module:
+    """The model inside a data-parallel wrapper, or the model itself."""
+    return model.module if is_model_wrapper(model) else model

@@ -1,0 +1,162 @@
+"""Names of HDR's parameters in its four published files and in ours (hdr.md 7).
+
+The networks keep the published names, so little moves: DataParallel's "module." comes off, the inpaintor's two
+networks become parts of one model, mask kernels (all ones) and an alias of the discriminator's first layer are left
+out and made anew on the way back, and the spectral norm's names are those of torch's parametrizations.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from ..checkpoints.internet import MMPOSE_NORMALISATION, State
+from ..checkpoints.io import check_shapes
+from ..errors import CheckpointError
+from ..registry import MODELS
+
+_MASK_KERNEL = re.compile(r"\.mask_conv\.weight$")
+_ALIAS, _ALIASED = "features.0.", "conv1.0."
+_SPECTRAL = (
+    (".weight_orig", ".parametrizations.weight.original"),
+    (".weight_u", ".parametrizations.weight.0._u"),
+    (".weight_v", ".parametrizations.weight.0._v"),
+)
+
+
+class Network(NamedTuple):
+    """A published network: a name that only it has, its prefix in our model, our config of it at full size."""
+
+    sign: str
+    prefix: str
+    config: dict[str, Any]
+
+
+_SEGMENTOR = {
+    "type": "HandSegmentor",
+    "backbone": {"type": "MixVisionTransformer", "size": "b5"},
+    "decode_head": {"type": "AmodalMaskHead"},
+}
+NETWORKS = {
+    "segmentor": Network("decode_head.conv_seg1.weight", "", _SEGMENTOR),
+    "generator": Network("enc_1.conv.input_conv.weight", "generator.", {"type": "PartialConvUNet"}),
+    "discriminator": Network("conv5.0.weight_orig", "discriminator.", {"type": "PatchDiscriminator"}),
+    "pose": Network("hmap_0.prediction.weight", "", {"type": "SingleHandPose"}),
+}
+
+
+class _LinspaceOnCPU(TorchFunctionMode):
+    """Lets mmpose's PVT read its drop-path rates from a linspace where everything else is on the meta device."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **{"device": "cpu", **(kwargs or {})} if func is torch.linspace else kwargs or {})
+
+
+def wanted_shapes(network: str) -> dict[str, torch.Size]:
+    """Names and shapes of one of `NETWORKS` in our model, found without allocating it."""
+    with torch.device("meta"), _LinspaceOnCPU():
+        model = MODELS.build(NETWORKS[network].config)
+    return {NETWORKS[network].prefix + name: tensor.shape for name, tensor in model.state_dict().items()}
+
+
+def from_hdr(*checkpoints: dict[str, Any]) -> dict[str, Any]:
+    """Turn published files into ours; of the inpaintor's two networks both may be given.
+
+    Args:
+        *checkpoints: As `read_checkpoint` gives them, keys with or without "module.".
+
+    Returns:
+        {"state_dict", "meta"}; meta keeps the published step and the input normalisation.
+
+    Raises:
+        CheckpointError: Not HDR's, names or shapes other than published, or files that are not one model's.
+    """
+    state: State = {}
+    found = []
+    for checkpoint in checkpoints:
+        tensors = checkpoint.get("state_dict", checkpoint)
+        tensors = {str(name).removeprefix("module."): t for name, t in tensors.items() if torch.is_tensor(t)}
+        network = _identify(tensors, {name: one.sign for name, one in NETWORKS.items()})
+        found.append(network)
+        part = {NETWORKS[network].prefix + name: t for name, t in _simplify(tensors, network).items()}
+        wanted = wanted_shapes(network)
+        check_shapes({n: t.shape for n, t in part.items()}, wanted, f"HDR's {network}")
+        state |= {name: part.get(name, torch.zeros((), dtype=torch.int64)) for name in wanted}
+    if len(found) > 1 and sorted(found) != ["discriminator", "generator"]:
+        raise CheckpointError("files of one model are wanted", got=found, want="a generator and its discriminator")
+    steps = [checkpoint.get("step") for checkpoint in checkpoints]
+    meta = {"source": "hdr", "networks": found, "step": steps[0], "normalisation": MMPOSE_NORMALISATION}
+    return {"state_dict": state, "meta": meta}
+
+
+def to_hdr(checkpoint: dict[str, Any], network: str | None = None) -> dict[str, Any]:
+    """Turn our file into a published one.
+
+    Args:
+        checkpoint: Ours, of a segmentor, an inpaintor or a pose network.
+        network: Of `NETWORKS`; None takes the one there is, and the generator of an inpaintor.
+
+    Raises:
+        CheckpointError: It does not hold that network in the published names and shapes.
+    """
+    state = checkpoint.get("state_dict")
+    if not isinstance(state, dict):
+        raise CheckpointError("not a file of this project: no 'state_dict'", got=sorted(map(str, checkpoint))[:8])
+    signs = {name: one.prefix + _parametrized(one.sign) for name, one in NETWORKS.items()}
+    network = network or _identify(state, signs)
+    prefix = NETWORKS[network].prefix
+    wanted = wanted_shapes(network)
+    part = {name: t for name, t in state.items() if name.startswith(prefix)}
+    check_shapes({n: t.shape for n, t in part.items()}, wanted, f"the {network}")
+    published = {_published(name.removeprefix(prefix)): tensor for name, tensor in part.items()}
+    for name in [name for name in published if name.endswith(".input_conv.weight")]:
+        published[name.replace(".input_conv.", ".mask_conv.")] = torch.ones_like(published[name])
+    if network == "discriminator":
+        published |= {_ALIAS + n.removeprefix(_ALIASED): t for n, t in published.items() if n.startswith(_ALIASED)}
+    if network == "segmentor":
+        palette = [[255, 0, 0], [0, 255, 0]]
+        return {"meta": {"CLASSES": ("background", "foreground"), "PALETTE": palette}, "state_dict": published}
+    step = (checkpoint.get("meta") or {}).get("step") or 0
+    return {"step": step, "state_dict": {f"module.{name}": tensor for name, tensor in published.items()}}
+
+
+def _identify(state: State, signs: dict[str, str]) -> str:
+    for network, sign in signs.items():
+        if sign in state:
+            return network
+    raise CheckpointError("not a network of HDR", got=f"names {list(state)[:3]}", want=f"one of {sorted(signs)}")
+
+
+def _simplify(state: State, network: str) -> State:
+    """Drop what is constant or stored twice, having checked that it is, and rename the spectral norm."""
+    kernels = [name for name in state if network == "generator" and _MASK_KERNEL.search(name)]
+    alias = [name for name in state if network == "discriminator" and name.startswith(_ALIAS)]
+    wrong = [name for name in kernels if not bool((state[name] == 1).all())]
+    for name in alias:
+        original = state.get(_ALIASED + name.removeprefix(_ALIAS))
+        if original is None or not torch.equal(original, state[name]):
+            wrong.append(name)
+    if wrong:
+        raise CheckpointError(
+            f"HDR's {network}: {len(wrong)} tensors do not hold what this network takes for granted",
+            got=wrong[:3],
+            want="mask kernels of ones, features.0 equal to conv1.0",
+        )
+    return {_parametrized(n): t for n, t in state.items() if n not in kernels and n not in alias}
+
+
+def _parametrized(name: str) -> str:
+    for published, ours in _SPECTRAL:
+        if name.endswith(published):
+            return name.removesuffix(published) + ours
+    return name
+
+
+def _published(name: str) -> str:
+    for published, ours in _SPECTRAL:
+        if name.endswith(ours):
+            return name.removesuffix(ours) + published
+    return name

@@ -1,0 +1,241 @@
+"""AIH, HDR's Amodal Interacting Hands (hdr.md 5): AIH_Render and AIH_Syn in their published layout."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.logging import print_log
+
+from ...datasets.base import HandDataset
+from ...errors import AnnotationError, ConfigError, DataContractError, ImageError
+from ...registry import DATASETS
+from ..masks import MASK_NAMES
+from .aih_recipes import check_rows, find_recipes, read_list, read_recipes
+
+SUBSETS = ("human_annot", "machine_annot")
+PARTS = {"syn": "AIH_syn", "render": "AIH_render"}
+AIH_SIZE = 256
+
+
+@DATASETS.register_module()
+class AIHDataset(HandDataset):
+    """Pictures of two hands with the same picture of one hand alone, and amodal and visible masks.
+
+    *render*: rendered triples, for each annotation subset the samples whose target is the right hand, then the left.
+    *syn*: pairs of single-hand crops that `SynthesizeInteraction` joins, by the stored recipes, or online: each
+    listed crop once as target, right then left, with another side's crop that the sample's generator draws.
+
+    An item names its files; `LoadAIH` reads them. From `LoadAIH` (render) or `SynthesizeInteraction` (syn) on:
+
+    =============== ================ ==================================================================
+    key             shape            meaning
+    =============== ================ ==================================================================
+    img             (H, W, 3) uint8  BGR, both hands
+    masks           (4, H, W) uint8  0 or 1, order `hdr.masks.MASK_NAMES`, right before left
+    masks_valid     (4,) float32     0 where a mask is not known: the other hand's amodal one in `render`
+    clean           (2, H, W, 3)     uint8 BGR, the picture with the right, the left hand alone
+    clean_valid     (2,) float32     0 where there is none; the target's is there
+    target          int              0 right, 1 left: the hand that shall be seen alone
+    =============== ================ ==================================================================
+
+    Args:
+        data_root: The folder AIH_dataset, or the one that holds it.
+        split: "train", "val" or "test".
+        part: "syn" or "render".
+        annot_subset: "human_annot", "machine_annot" or "all" of those that are there.
+        online: For "syn": draw partners and geometry anew in place of the stored recipes, which need not be there.
+        **kwargs: See `HandDataset`. ``strict='skip'`` also leaves out, and counts, render samples that lack a file.
+
+    Raises:
+        AnnotationError: Folders, lists or recipes are missing or contradict each other.
+    """
+
+    def __init__(
+        self,
+        data_root: str,
+        split: str = "train",
+        part: str = "syn",
+        annot_subset: str = "all",
+        online: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if part not in PARTS:
+            raise ConfigError("AIHDataset: part", got=part, want=" or ".join(PARTS))
+        if annot_subset not in ("all", *SUBSETS):
+            raise ConfigError("AIHDataset: annot_subset", got=annot_subset, want="all or " + " or ".join(SUBSETS))
+        super().__init__(**kwargs)
+        root = Path(data_root)
+        self.root = (root / "AIH_dataset" if (root / "AIH_dataset").is_dir() else root) / PARTS[part]
+        self.split, self.part, self.online = split, part, online
+        # The published order: machine before human in AIH_Syn, human before machine in AIH_Render (datasets.md 8).
+        order = SUBSETS if part == "render" else SUBSETS[::-1]
+        self.subsets = [s for s in order if annot_subset in ("all", s) and (self.root / s / split).is_dir()]
+        if not self.subsets:
+            raise AnnotationError(
+                f"no AIH data for split '{split}', annot_subset '{annot_subset}' under {self.root}",
+                want=f"a folder {self.root / order[0] / split}",
+                mend="--data-root with the folder that holds AIH_dataset; tools/make_synthetic.py --aih makes one",
+            )
+        # Rows (subset, ...): of "render" (subset, side, index of `_names`), of "syn" (subset, recipe or target).
+        self._rows = self._open_render() if part == "render" else self._open_syn()
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self._rows)
+
+    # --- AIH_Render ---
+
+    def _files(self, subset: str, side: str, name: str) -> dict[str, str]:
+        base = self.root / subset / self.split
+        images, labels = base / "images" / f"{side}_images", base / "labels" / f"in_{side}_images"
+        return {
+            "img_path": str(images / "IH" / f"{name}.jpg"),
+            "clean_path": str(images / "DR_gt" / f"{name}.jpg"),
+            "amodal_path": str(labels / f"{side}_amodal" / f"{name}.png"),
+            "visible_path": str(labels / "rl_visible" / f"{name}.png"),
+        }
+
+    def _open_render(self) -> np.ndarray:
+        names: list[str] = []
+        rows, lost, first = [], 0, ""
+        for s, subset in enumerate(self.subsets):
+            for side in "rl":
+                folders = {key: Path(path).parent for key, path in self._files(subset, side, "x").items()}
+                if not any(folder.is_dir() for folder in folders.values()):
+                    continue
+                found = {key: _stems(folder) for key, folder in folders.items()}
+                whole = set.intersection(*found.values())
+                for name in sorted(set.union(*found.values()) - whole):
+                    missing = next(key for key in found if name not in found[key])
+                    first = first or self._files(subset, side, name)[missing]
+                    lost += 1
+                for name in sorted(whole, key=lambda text: (len(text), text)):
+                    rows.append((s, "rl".index(side), len(names)))
+                    names.append(name)
+        if lost:
+            self._complain(f"{lost} samples lack a file; the first: {first}")
+        if not rows:
+            raise AnnotationError(
+                f"no whole sample under {self.root} for split '{self.split}'",
+                want="images/{r,l}_images/{IH,DR_gt} and labels/in_{r,l}_images/{r,l}_amodal, rl_visible",
+                mend="unpack the archive again",
+            )
+        self._names = np.array(names)  # one block of memory, which loader workers share
+        return np.array(rows, np.int64)
+
+    def _complain(self, what: str) -> None:
+        """Raise, or with ``strict='skip'`` warn."""
+        if self.strict == "error":
+            raise AnnotationError(
+                f"split '{self.split}' under {self.root}: {what}",
+                mend="unpack the archive again, or set strict='skip' to leave those samples out (they are counted)",
+            )
+        print_log(f"split '{self.split}' under {self.root}: {what}; left out", "current", logging.WARNING)
+
+    # --- AIH_Syn ---
+
+    def _open_syn(self) -> np.ndarray:
+        self._lists: list[tuple[np.ndarray, np.ndarray]] = []
+        self._recipes: list[Any] = []
+        rows = []
+        for s, subset in enumerate(self.subsets):
+            lists = [
+                read_list(self.root / "filtered_list" / f"{subset}_{self.split}_sh_{side}_filtered.txt")
+                for side in ("right", "left")
+            ]
+            self._lists.append((lists[0], lists[1]))
+            lengths = len(lists[0]), len(lists[1])
+            if self.online:
+                usable = np.arange(sum(lengths) if min(lengths) else 0)
+            else:
+                path = find_recipes(self.root / "syn_cfgs", subset, self.split)
+                self._recipes.append(read_recipes(path))
+                usable = check_rows(path, self._recipes[-1], lengths)
+            rows.append(np.column_stack([np.full(len(usable), s), usable]))
+        made = np.concatenate(rows)
+        if not len(made):
+            raise AnnotationError(
+                f"nothing to join under {self.root} for split '{self.split}'",
+                want="crops of right and of left hands in filtered_list, and recipes that name them",
+            )
+        return made
+
+    def _source(self, subset: int, side: int, row: int) -> dict[str, Any]:
+        s, base = "rl"[side], self.root / self.subsets[subset] / self.split
+        stem = self._lists[subset][side][row]
+        return {
+            "img_path": str(base / "images" / f"{s}_images" / f"{stem}.jpg"),
+            "amodal_path": str(base / "labels" / f"in_{s}_images" / f"{s}_amodal" / f"{stem}.png"),
+            "side": side,
+        }
+
+    def _syn_item(self, subset: int, number: int) -> dict[str, Any]:
+        """Target first, then its partner, which online is not known yet."""
+        if self.online:
+            right = len(self._lists[subset][0])
+            side, row = (0, number) if number < right else (1, number - right)
+            return {"target": side, "sources": [self._source(subset, side, row)]}
+        recipes = self._recipes[subset]
+        side = int(recipes.target_side[number])
+        pair = [(side, recipes.target_row[number]), (1 - side, recipes.other_row[number])]
+        moves = [recipes.right[number], recipes.left[number]]
+        return {
+            "target": side,
+            "sources": [self._source(subset, *hand) for hand in pair],
+            "recipe": {"target": moves[side], "other": moves[1 - side]},
+        }
+
+    # --- both ---
+
+    def load_item(self, idx: int) -> dict[str, Any]:
+        """Sample `idx` as file names, without pixels."""
+        subset, *rest = (int(value) for value in self._rows[idx])
+        if self.part == "syn":
+            item = self._syn_item(subset, rest[0])
+            item["img_path"] = item["sources"][0]["img_path"]
+        else:
+            side, name = rest
+            item = {"target": side, **self._files(self.subsets[subset], "rl"[side], str(self._names[name]))}
+        item["sample_id"] = f"{self.part}/{self.subsets[subset]}/{self.split}/{'/'.join(map(str, rest))}"
+        return {**item, "ann_id": idx, "dataset_name": f"aih_{self.part}"}
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """Sample `idx` with its generator; online, the generator's first draw is the partner."""
+        sample = super().get_data_info(idx)
+        if self.part == "syn" and self.online:
+            subset = int(self._rows[sample["sample_idx"]][0])
+            side = 1 - sample["target"]
+            row = int(sample["rng"].integers(len(self._lists[subset][side])))
+            sample["sources"].append(self._source(subset, side, row))
+        return sample
+
+    def check(self, sample: dict[str, Any]) -> None:
+        """Check what `load_item` promises."""
+        if sample["target"] not in (0, 1) or not ("sources" in sample or "clean_path" in sample):
+            raise DataContractError("after AIHDataset: 'target' and files", got=sorted(sample))
+
+    @staticmethod
+    def _blank(sample: dict[str, Any], error: ImageError) -> dict[str, Any]:
+        sample.pop("sources", None)
+        sample.update(
+            skipped=str(error),
+            img=np.zeros((AIH_SIZE, AIH_SIZE, 3), np.uint8),
+            masks=np.zeros((len(MASK_NAMES), AIH_SIZE, AIH_SIZE), np.uint8),
+            masks_valid=np.zeros(len(MASK_NAMES), np.float32),
+            clean=np.zeros((2, AIH_SIZE, AIH_SIZE, 3), np.uint8),
+            clean_valid=np.zeros(2, np.float32),
+        )
+        return sample
+
+
+def _stems(folder: Path) -> set[str]:
+    """Names of a folder's files without their endings; empty where there is no folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name.rsplit(".", 1)[0] for entry in entries if not entry.name.startswith(".")}
+    except OSError:
+        return set()

@@ -1,0 +1,195 @@
+"""AIH_Syn's copy-paste recipes and lists: read, checked, and kept in a format that cannot run code (hdr.md 5.1)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import AnnotationError
+from ...utils.safe_pickle import read_object_npy
+
+NO_HAND = -1000  # index of a recipe that its authors gave up
+SIDES = ("right", "left")
+_PREPARE = "python tools/prepare_aih.py AIH_DATASET converts the published .npy once"
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """AIH_Syn's recipes as columns of N rows."""
+
+    target_side: np.ndarray  # (N,) uint8: 0 right, 1 left
+    target_row: np.ndarray  # (N,) int32: row of the list of that side, or NO_HAND
+    other_row: np.ndarray  # (N,) int32: row of the other side's list, or NO_HAND
+    right: np.ndarray  # (N, 7) float32: tx, ty (parts of the crop), scale, rotation deg, colour gain (3)
+    left: np.ndarray  # (N, 7) float32
+    occlusion_rate: np.ndarray  # (N,) float32 as stored, NaN where it is not; known not to hold in val and test
+
+    def __len__(self) -> int:
+        """Number of recipes."""
+        return len(self.target_side)
+
+
+COLUMNS = {"target_side": ((), "u1"), "target_row": ((), "i4"), "other_row": ((), "i4"), "right": ((7,), "f4"),
+           "left": ((7,), "f4"), "occlusion_rate": ((), "f4")}  # fmt: skip
+
+
+def find_recipes(folder: Path, subset: str, split: str) -> Path:
+    """The recipes of a subset and split: `.npz` (converted) or `.json` (of our renderer).
+
+    Raises:
+        AnnotationError: Neither is there; the message says so if the published `.npy` waits to be converted.
+    """
+    stem = folder / f"all_{subset}_{split}_syn_cfgs"
+    for suffix in (".npz", ".json"):
+        if stem.with_suffix(suffix).is_file():
+            return stem.with_suffix(suffix)
+    waiting = stem.with_suffix(".npy").is_file()
+    raise AnnotationError(
+        f"no recipes for {subset}/{split} of AIH_Syn",
+        got=f"{stem}.npy, which is not read here because loading it runs what it says" if waiting else None,
+        want=f"{stem}.npz or .json",
+        mend=_PREPARE if waiting else "unpack AIH_syn/syn_cfgs, or choose another split",
+    )
+
+
+def read_recipes(path: str | Path) -> Recipes:
+    """Read recipes from `.npz`, `.json`, or a published `.npy` (through the restricted reader).
+
+    Raises:
+        AnnotationError: The file is broken, or an entry is; the message names both.
+    """
+    path = Path(path)
+    if path.suffix == ".npz":
+        return _read_columns(path)
+    if path.suffix == ".npy":
+        return _from_records(path, read_object_npy(path))
+    try:
+        records = json.loads(path.read_bytes())
+    except OSError as error:
+        raise AnnotationError(f"cannot be read: {path}", got=error.strerror) from error
+    except ValueError as error:
+        raise AnnotationError(f"not JSON: {path}", got=error) from error
+    return _from_records(path, records)
+
+
+def write_recipes(path: Path, recipes: Recipes) -> None:
+    """Write recipes as a compressed `.npz` without pickles, whole or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as stream:
+            np.savez_compressed(stream, **{f.name: getattr(recipes, f.name) for f in dataclasses.fields(recipes)})
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _read_columns(path: Path) -> Recipes:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            columns = {name: stored[name] for name in COLUMNS}
+    except Exception as error:  # zip, zlib and numpy raise their own
+        raise AnnotationError(
+            f"not whole: {path}", got=f"{type(error).__name__}: {error}", mend="delete it; " + _PREPARE
+        ) from error
+    rows = len(columns["target_side"]) if columns["target_side"].ndim else 0
+    for name, (tail, kind) in COLUMNS.items():
+        if columns[name].shape != (rows, *tail) or columns[name].dtype != kind:
+            raise AnnotationError(
+                f"{path}: column '{name}'",
+                got=f"{columns[name].dtype} {columns[name].shape}",
+                want=f"{np.dtype(kind)} {(rows, *tail)}",
+                mend="delete it; " + _PREPARE,
+            )
+    return Recipes(**columns)
+
+
+def _from_records(path: Path, records: Any) -> Recipes:
+    if not isinstance(records, list):
+        raise AnnotationError(f"{path}: content", got=type(records).__name__, want="a list of recipes")
+    made = Recipes(**{name: np.zeros((len(records), *tail), kind) for name, (tail, kind) in COLUMNS.items()})
+    for i, record in enumerate(records):
+        try:
+            side = SIDES.index(record["loop_side"])
+            rows = _row(record["loop_side_idx"]), _row(record["another_side_idx"])
+            made.target_side[i], made.target_row[i], made.other_row[i] = side, *rows
+            made.occlusion_rate[i] = float(record.get("occlusion_rate", np.nan))
+            if NO_HAND not in rows:
+                made.right[i], made.left[i] = _augmentation(record["r_aug_list"]), _augmentation(record["l_aug_list"])
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise AnnotationError(
+                f"{path}: recipe {i}",
+                got=f"{type(error).__name__}: {error}",
+                want="loop_side, loop_side_idx, another_side_idx, r_aug_list, l_aug_list",
+                mend="fetch the file again",
+            ) from error
+    return made
+
+
+def _row(value: Any) -> int:
+    if isinstance(value, bool) or value != int(value) or (value < 0 and value != NO_HAND):
+        raise ValueError(f"index {value}")
+    return int(value)
+
+
+def _augmentation(value: Any) -> list[float]:
+    """[[tx, ty], scale, rotation deg, colour gain (3)] as seven numbers."""
+    shift, scale, turn, gain = value
+    flat = [float(v) for v in (*shift, scale, turn, *gain)]
+    if len(shift) != 2 or len(gain) != 3 or not np.isfinite(flat).all() or flat[2] <= 0:
+        raise ValueError(f"augmentation {value}")
+    return flat
+
+
+def read_list(path: Path) -> np.ndarray:
+    """Stems of AIH_Syn's single-hand crops, (N,) int64: one number a line, row as the recipes count.
+
+    Raises:
+        AnnotationError: The file is missing, or a line is no whole number.
+    """
+    try:
+        lines = path.read_text().split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnnotationError(
+            f"list cannot be read: {path}", got=error, mend="unpack AIH_syn/filtered_list, or choose another split"
+        ) from error
+    stems = np.zeros(len(lines), np.int64)
+    for i, line in enumerate(lines):
+        try:
+            number = float(line)  # written by numpy.savetxt, 7 may stand as 7.000000000000000000e+00
+            stems[i] = int(number)
+            if stems[i] != number or number < 0:
+                raise ValueError
+        except (ValueError, OverflowError):
+            raise AnnotationError(f"{path}: line {i + 1}", got=line, want="the number of a crop") from None
+    return stems
+
+
+def check_rows(path: Path, recipes: Recipes, lengths: tuple[int, int]) -> np.ndarray:
+    """Indices of the recipes that can be made, (M,) int64: those without `NO_HAND`.
+
+    Args:
+        path: Where the recipes come from, for messages.
+        recipes: All of them.
+        lengths: Rows of the right and left list.
+
+    Raises:
+        AnnotationError: A recipe names a row that its list does not have.
+    """
+    usable = (recipes.target_row != NO_HAND) & (recipes.other_row != NO_HAND)
+    size = np.array(lengths)
+    for rows, side in ((recipes.target_row, recipes.target_side), (recipes.other_row, 1 - recipes.target_side)):
+        beyond = np.flatnonzero(usable & (rows >= size[side]))
+        if len(beyond):
+            first = int(beyond[0])
+            raise AnnotationError(
+                f"{path}: {len(beyond)} recipes name a row beyond their list, the first is recipe {first}",
+                got=f"row {rows[first]} of the {SIDES[side[first]]} list, which has {size[side[first]]}",
+                mend="recipes and lists are of different releases: fetch both again",
+            )
+    return np.flatnonzero(usable)

@@ -1,0 +1,275 @@
+"""Samples with amodal masks: reading, crop, mirror, colour, packing. Keys as in `AIHDataset`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine.structures import BaseDataElement
+
+from ....datasets.transforms.geometry import draw_augment
+from ....datasets.transforms.loading import BLACK_LEVEL
+from ....errors import ConfigError, ImageError
+from ....registry import TRANSFORMS
+from ....structures.camera import crop_affine, square_bbox
+from ....utils.images import CHECK_DOWNLOAD, read_image
+from ...masks import MASK_NAMES, SWAP_SIDES, mask_bbox, mirror_masks, stack_visible, unpack_limbs
+
+_META = (
+    "img_path", "ann_id", "sample_idx", "sample_id", "dataset_name", "skipped", "target", "mirrored",
+    "occlusion_rate", "other_in_front", "affine", "hand_type",
+)  # fmt: skip
+
+
+def read_picture(path: str) -> np.ndarray:
+    """(H, W, 3) uint8 BGR; `ImageError` also where it is all black."""
+    image = read_image(path)
+    if image.max() < BLACK_LEVEL:
+        raise ImageError(f"image {path} is all black", mend=CHECK_DOWNLOAD)
+    return image
+
+
+def read_label(path: str, shape: tuple[int, ...], largest: int) -> np.ndarray:
+    """A label image (H, W) uint8 of values 0..`largest`; `ImageError` for other values or another shape."""
+    label = read_image(path, cv2.IMREAD_UNCHANGED)
+    if label.shape != shape:
+        raise ImageError(f"label {path}: (height, width)", got=label.shape, want=shape, mend=CHECK_DOWNLOAD)
+    if label.dtype != np.uint8 or label.max() > largest:
+        raise ImageError(f"label {path}: values", got=f"up to {label.max()}", want=f"0 to {largest}, uint8")
+    return label
+
+
+@TRANSFORMS.register_module()
+class LoadAIH(BaseTransform):
+    """Read what an item of `AIHDataset` names: both `sources` of AIH_Syn, or an AIH_Render triple.
+
+    Args:
+        both: AIH_Render: also read the other hand's clean picture and amodal mask, where files of the same name
+            show the same view, that is where both sides' visible labels are equal.
+    """
+
+    def __init__(self, both: bool = True) -> None:
+        self.both = both
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add pixels; a sample that was blanked already stays so.
+
+        Raises:
+            ImageError: A file is missing, unreadable, black, of another size, has labels out of range, or a
+                single-hand crop has no hand.
+        """
+        if "img" in results:
+            return results
+        if "sources" in results:
+            for source in results["sources"]:
+                source["img"] = read_picture(source["img_path"])
+                source["amodal"] = read_label(source["amodal_path"], source["img"].shape[:2], 1)
+                if not source["amodal"].any():
+                    raise ImageError(f"mask {source['amodal_path']}: there is no hand", mend="take it off the list")
+            return results
+        image = read_picture(results["img_path"])
+        shape, target = image.shape[:2], results["target"]
+        masks, clean = np.zeros((len(MASK_NAMES), *shape), np.uint8), np.zeros((2, *image.shape), np.uint8)
+        known = np.zeros(2, np.float32)
+        visible = read_label(results["visible_path"], shape, 2)
+        masks[1], masks[3] = stack_visible(visible)
+        for side, names in ((target, results), (1 - target, self._partner(results, visible))):
+            if names is None:
+                continue
+            picture = read_picture(names["clean_path"])
+            if picture.shape != image.shape:
+                raise ImageError(f"image {names['clean_path']}: shape", got=picture.shape, want=image.shape)
+            clean[side], masks[2 * side], known[side] = picture, read_label(names["amodal_path"], shape, 1), 1
+        masks_valid = np.array([known[0], 1, known[1], 1], np.float32)
+        results.update(img=image, masks=masks, masks_valid=masks_valid, clean=clean, clean_valid=known)
+        return results
+
+    def _partner(self, results: dict[str, Any], visible: np.ndarray) -> dict[str, str] | None:
+        """The other side's files of the same name, where they belong to the same view."""
+        if not self.both:
+            return None
+        own, other = "rl"[results["target"]], "lr"[results["target"]]
+        names = {}
+        for key in ("clean_path", "amodal_path", "visible_path"):
+            folder = Path(results[key]).parent  # .../{in_,}r_images/{DR_gt,r_amodal,rl_visible}
+            side = folder.parent.with_name(folder.parent.name.replace(f"{own}_images", f"{other}_images"))
+            kind = folder.name.replace(f"{own}_amodal", f"{other}_amodal")
+            names[key] = str(side / kind / Path(results[key]).name)
+        if not all(Path(path).is_file() for path in names.values()):
+            return None
+        return names if np.array_equal(read_label(names["visible_path"], visible.shape, 2), visible) else None
+
+
+def warp_masks(masks: np.ndarray, affine: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Warp masks (4, H, W), 0 or 1, to (4, height, width) uint8; between pixels an outline stays where it is."""
+    soft = cv2.warpAffine(np.ascontiguousarray(255 * masks.transpose(1, 2, 0)), affine, size, flags=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(soft.transpose(2, 0, 1) > 127).astype(np.uint8)
+
+
+@TRANSFORMS.register_module()
+class LoadLimbMasks(BaseTransform):
+    """Read the masks of both limbs at `mask_path`, a file of our renderer, through the crop that was made before.
+
+    Stands after `HandCrop` or `HandCropAugment`. Frames of one hand are samples like any other, the absent hand's
+    masks empty and known to be so: what a network sees of them keeps it from making up a second hand.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add `masks` and `masks_valid`, all 0 for a sample that was blanked; see `AIHDataset`.
+
+        Raises:
+            ConfigError: The data set names no masks.
+            ImageError: The file is missing or of another size than the frame.
+        """
+        if "mask_path" not in results:
+            raise ConfigError("LoadLimbMasks: the data set names no mask files", mend="set its mask_root")
+        height, width = results["img"].shape[:2]
+        known, full = not results["skipped"], results["img_full"].shape[:2]
+        bits = read_label(results["mask_path"], full, 255) if known else np.zeros(full, np.uint8)
+        masks = warp_masks(unpack_limbs(bits), results["warp"], (width, height))
+        if results.get("flipped"):
+            masks = masks[list(SWAP_SIDES)]
+        results.update(masks=masks, masks_valid=np.full(len(MASK_NAMES), known, np.float32))
+        return results
+
+
+@TRANSFORMS.register_module()
+class CropTarget(BaseTransform):
+    """Cut out the square round the amodal mask of the target hand, picture, masks and clean pictures alike.
+
+    Without a pixel of the target the whole picture is taken (hdr.md 1.1).
+
+    Args:
+        size: (width, height) px of the crop.
+        padding: Factor on the tight box's longer side.
+        shift: See `draw_augment`, as the next three; 0 is the crop of a test.
+        scale: See there.
+        rotation_deg: See there.
+        rotation_prob: See there.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        padding: float = 1.25,
+        shift: float = 0.0,
+        scale: float = 0.0,
+        rotation_deg: float = 0.0,
+        rotation_prob: float = 0.0,
+    ) -> None:
+        self.size, self.padding = tuple(size), padding
+        self.ranges = dict(
+            shift=shift, scale=scale, rotation_deg=rotation_deg, rotation_prob=rotation_prob, flip_prob=0.0
+        )
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `img`, `masks`, `clean` and any `pred_masks`; add `affine` (2, 3), picture to crop, px."""
+        draw = draw_augment(results["rng"], **self.ranges)
+        height, width = results["img"].shape[:2]
+        tight = mask_bbox(results["masks"][2 * results["target"]])
+        whole = np.array([0.0, 0.0, width, height])
+        if tight is not None:
+            tight[2:] = np.maximum(tight[2:], tight[:2] + 1)  # of a single pixel too there is a crop
+        bbox = whole if tight is None else square_bbox(tight, self.padding)
+        side = np.array([bbox[2] - bbox[0], bbox[3] - bbox[1]]) * draw.shift
+        affine = crop_affine(bbox + np.tile(side, 2), self.size, draw.scale, draw.rotation_deg)
+
+        def warp(image: np.ndarray) -> np.ndarray:
+            return cv2.warpAffine(image, affine, self.size, flags=cv2.INTER_LINEAR)
+
+        for key in ("masks", "pred_masks"):
+            if key in results:
+                results[key] = warp_masks(results[key], affine, self.size)
+        results.update(
+            img=warp(results["img"]),
+            clean=np.stack([warp(picture) for picture in results["clean"]]),
+            affine=affine,
+        )
+        return results
+
+
+@TRANSFORMS.register_module()
+class MirrorHands(BaseTransform):
+    """Mirror picture, masks and clean pictures, right and left exchanged.
+
+    Args:
+        prob: Share of samples; None mirrors exactly those whose target is the left hand, so that networks that know
+            right hands alone see one.
+    """
+
+    def __init__(self, prob: float | None = None) -> None:
+        if prob is not None and not 0 <= prob <= 1:
+            raise ConfigError("MirrorHands: prob", got=prob, want="None, or between 0 and 1")
+        self.prob = prob
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change the keys of `AIHDataset`; `mirrored` says whether the picture is mirrored against its file."""
+        mirror = results["target"] == 1 if self.prob is None else results["rng"].random() < self.prob
+        if not mirror:
+            return results
+        results.update(
+            img=np.ascontiguousarray(results["img"][:, ::-1]),
+            masks=mirror_masks(results["masks"]),
+            masks_valid=np.roll(results["masks_valid"], 2),
+            clean=np.ascontiguousarray(results["clean"][::-1, :, ::-1]),
+            clean_valid=results["clean_valid"][::-1].copy(),
+            target=1 - results["target"],
+            mirrored=not results.get("mirrored", False),
+        )
+        return results
+
+
+@TRANSFORMS.register_module()
+class JointColorJitter(BaseTransform):
+    """Change the colours of a picture and of its clean pictures alike (hdr.md 5.2: gain, then "less").
+
+    Args:
+        gain: Each channel times a factor uniform in 1 +- gain.
+        shift: With probability 1/2 each channel plus a value uniform in +- shift (of 255).
+        contrast: With probability 1/2 times a factor uniform in 1 +- contrast, plus 255 times one in +- contrast.
+    """
+
+    def __init__(self, gain: float = 0.2, shift: float = 20.0, contrast: float = 0.2) -> None:
+        self.gain, self.shift, self.contrast = gain, shift, contrast
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `img` and `clean`; the same number of values is drawn for every sample."""
+        rng = results["rng"]
+        gain, shift = rng.uniform(-self.gain, self.gain, 3), rng.uniform(-self.shift, self.shift, 3)
+        (shifted, lit), (light, contrast) = rng.random(2) < 0.5, rng.uniform(-self.contrast, self.contrast, 2)
+        levels = np.clip(np.arange(256)[:, None] * (1 + gain), 0, 255)
+        levels = np.clip(levels + shift, 0, 255) if shifted else levels
+        levels = np.clip(levels * (1 + contrast) + 255 * light, 0, 255) if lit else levels
+        table = (levels + 0.5).astype(np.uint8)[None]
+        results["img"] = cv2.LUT(results["img"], table)
+        clean = results["clean"]
+        # A picture that is not there stays black.
+        results["clean"] = np.stack(
+            [cv2.LUT(c, table) if known else c for c, known in zip(clean, results["clean_valid"], strict=True)]
+        )
+        return results
+
+
+@TRANSFORMS.register_module()
+class PackAmodalInputs(BaseTransform):
+    """Pack `inputs` (3, H, W) uint8 BGR and a BaseDataElement.
+
+    Its data: `image` (3, H, W) uint8 BGR (for composing), `masks` (4, H, W) uint8, `masks_valid` (4,), and where
+    there are any `pred_masks` (4, H, W), `clean` (2, 3, H, W) uint8 BGR and `clean_valid` (2,), all tensors; the rest
+    is metainfo.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Return {"inputs", "data_samples"}."""
+        image = torch.from_numpy(np.ascontiguousarray(results["img"].transpose(2, 0, 1)))
+        keys = ("masks", "masks_valid", "pred_masks")
+        data = {"image": image, **{key: torch.from_numpy(results[key]) for key in keys if key in results}}
+        if "clean" in results:
+            data["clean"] = torch.from_numpy(np.ascontiguousarray(results["clean"].transpose(0, 3, 1, 2)))
+            data["clean_valid"] = torch.from_numpy(results["clean_valid"])
+        sample = BaseDataElement(metainfo={key: results[key] for key in _META if key in results}, **data)
+        return {"inputs": image, "data_samples": sample}

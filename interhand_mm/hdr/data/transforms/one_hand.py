@@ -1,0 +1,108 @@
+"""The crop of one hand, cut as the HDR plugin cuts it, and its packing for the published single-hand network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample
+
+from ....datasets.transforms.formatting import META
+from ....datasets.transforms.geometry import HandCropAugment, crop_sample, draw_augment
+from ....registry import TRANSFORMS
+from ....structures.camera import apply_affine
+from ....structures.joints import NUM_HAND_JOINTS
+from ....structures.sample import check_sample, checks_enabled
+from ...hand_crop import hand_bbox
+from .hand_masks import read_hand_masks
+
+
+def _inside(box: np.ndarray, width: int, height: int) -> tuple[slice, slice]:
+    """Rows and columns of a picture whose pixels' centres lie in a box."""
+    x1, y1 = (max(0, int(np.ceil(value))) for value in box[:2])
+    x2, y2 = min(width - 1, int(np.floor(box[2]))), min(height - 1, int(np.floor(box[3])))
+    return slice(y1, max(y1, y2 + 1)), slice(x1, max(x1, x2 + 1))
+
+
+@TRANSFORMS.register_module()
+class OneHandCrop(HandCropAugment):
+    """Cut out one right hand as the plugin does at its stage: by its amodal mask inside the crop of both.
+
+    What lies outside the crop of both is black there, and so it is here. A single hand's picture has no crop of
+    both: `context` draws one round the annotated box. Without a mask file the annotated box is what is cut out.
+
+    Args:
+        encoder: See `HandCropAugment`.
+        enlarge: Of the mask's tight box.
+        part: Of the mask: "hand" or "limb".
+        context: The crop of both is the annotated box times a factor uniform between 1 and this, anywhere round it.
+        **ranges: See `HandCropAugment`; hands are right ones, so there is no `flip_prob`.
+    """
+
+    def __init__(
+        self, encoder: dict[str, Any], enlarge: float = 1.25, part: str = "limb", context: float = 1.0, **ranges: Any
+    ) -> None:
+        none = dict(shift=0.0, scale=0.0, rotation_deg=0.0, rotation_prob=0.0)
+        super().__init__(encoder, **{**none, **ranges, "flip_prob": 0.0})
+        self.enlarge, self.part, self.context = enlarge, part, context
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `bbox` and `img` and crop; see `crop_sample`."""
+        rng = results["rng"]
+        factor, where = rng.uniform(1.0, self.context), rng.uniform(-0.5, 0.5, 2)
+        if "mask_path" in results:
+            self._cut(results, factor, where)
+        crop_sample(results, draw_augment(rng, **self.ranges), self.size)
+        if checks_enabled():
+            check_sample(results, "crop", type(self).__name__)
+        return results
+
+    def _cut(self, results: dict[str, Any], factor: float, where: np.ndarray) -> None:
+        width, height = results["image_size"]
+        x1, y1, x2, y2 = results["bbox"].astype(np.float64)
+        side = np.array([x2 - x1, y2 - y1])
+        middle = np.array([x1 + x2, y1 + y2]) / 2 + where * (factor - 1) * side
+        both = np.concatenate([middle - factor * side / 2, middle + factor * side / 2])
+        rows, columns = _inside(both, width, height)
+        mask = np.zeros((height, width), np.uint8)
+        mask[rows, columns] = read_hand_masks(results, self.part)[0][rows, columns]
+        box = hand_bbox(mask, self.enlarge)
+        if box is None:  # annotated outside its own picture
+            return
+        results["bbox"] = box.astype(np.float32)
+        if results.get("flipped", False):  # pixels are mirrored only by the warp
+            columns = slice(width - columns.stop, width - columns.start)
+        image = np.zeros_like(results["img"])
+        image[rows, columns] = results["img"][rows, columns]
+        results["img"] = image
+
+
+@TRANSFORMS.register_module()
+class PackOneHand(BaseTransform):
+    """Pack for `SingleHandPose`; the loader needs ``collate_fn=dict(type="default_collate")``.
+
+    Gives `inputs` (3, H, W) uint8 BGR, `keypoints_crop` (21, 2) px, `keypoints_cam` (21, 3) mm in the frame in which
+    the crop stands upright, `visible` (21,), and `data_samples` with `gt_instances` of the 21 joints.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Return the dict."""
+        own = slice(0, NUM_HAND_JOINTS)
+        affine = results["affine"]
+        cam, visible = results["keypoints_cam"][:, own], results["keypoints_visible"][:, own]
+        points = apply_affine(results["keypoints"][0, own, :2].astype(np.float64), affine)
+        upright = cam[0].astype(np.float64)
+        # The crop is turned and scaled alike in x and y: its linear part over its scale is the turn.
+        upright[:, :2] = upright[:, :2] @ (affine[:, :2] / np.sqrt(np.linalg.det(affine[:, :2]))).T
+        sample = PoseDataSample(metainfo={key: results[key] for key in META if key in results})
+        sample.gt_instances = InstanceData(keypoints_cam=cam, keypoints_visible=visible, hand_type=results["hand_type"])
+        return {
+            "inputs": torch.from_numpy(np.ascontiguousarray(results["img"].transpose(2, 0, 1))),
+            "keypoints_crop": torch.from_numpy(points.astype(np.float32)),
+            "keypoints_cam": torch.from_numpy(upright.astype(np.float32)),
+            "visible": torch.from_numpy(visible[0].copy()),
+            "data_samples": sample,
+        }

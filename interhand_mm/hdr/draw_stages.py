@@ -1,0 +1,56 @@
+"""HDR's stages of one crop side by side."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ..structures.joints import NUM_HAND_JOINTS
+from ..visualization.masks import amodal_tile
+from ..visualization.overlay import draw_hands, draw_label
+from ..visualization.plot3d import plot_hands
+
+NUM_TILES = 9
+
+
+def draw_stages(
+    image: np.ndarray,
+    masks: np.ndarray,
+    clean: np.ndarray,
+    present: np.ndarray,
+    points: np.ndarray,
+    keypoints_mm: np.ndarray,
+    truth_mm: np.ndarray | None = None,
+    label: str = "input",
+    tile_px: int = 192,
+) -> np.ndarray:
+    """Nine squares: the crop, its four masks, right and left hand alone, the joints on the crop, and both in 3D.
+
+    A hand that the gates refused has no picture of its own; its joints are the base network's.
+
+    Args:
+        image: (S, S, 3) uint8 BGR crop.
+        masks: (4, S, S) 0 or 1, order `hdr.masks.MASK_NAMES`.
+        clean: (2, h, h, 3) uint8 BGR, right and left hand alone, the left one as in the picture.
+        present: (2,) bool.
+        points: (42, 2) px of the crop; NaN is left out.
+        keypoints_mm: (42, 3) mm, camera axes; NaN is left out.
+        truth_mm: Likewise, drawn in grey.
+        label: Written on the first square.
+        tile_px: Side of a square.
+
+    Returns:
+        (tile_px, 9 * tile_px, 3) uint8 BGR.
+    """
+    row = amodal_tile(image, masks, clean, np.ones(4), np.asarray(present), label, tile_px)
+    large = cv2.resize(image, (tile_px, tile_px), interpolation=cv2.INTER_AREA)
+    shown = np.isfinite(points).all(axis=-1)
+    joints = draw_hands(large, points * (tile_px / image.shape[1]), shown, max(1, tile_px // 96))
+    names = []
+    for side, name in enumerate(("right", "left")):
+        if shown[side * NUM_HAND_JOINTS : (side + 1) * NUM_HAND_JOINTS].any():
+            names.append(f"{name} {'HDR' if present[side] else 'base'}")
+    space = draw_label(
+        plot_hands(keypoints_mm, truth_mm, (tile_px, tile_px)), "3D" if truth_mm is None else "3D, truth grey"
+    )
+    return np.hstack([row, draw_label(joints, "joints: " + (", ".join(names) or "none")), space])

@@ -1,0 +1,62 @@
+"""What amodal masks and restored pictures are compared with: answers that need no network, given the TRUE masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from ..masks import EditMasks
+
+TELEA_RADIUS_PX = 3
+
+
+def visible_masks(masks: np.ndarray) -> np.ndarray:
+    """Say that nothing is hidden: amodal is what is visible; (4, H, W) to the same, order `MASK_NAMES`."""
+    return masks[[1, 1, 3, 3]]
+
+
+def hull_masks(masks: np.ndarray) -> np.ndarray:
+    """Say that a hand is the convex hull of what is visible of it; (4, H, W) to the same, order `MASK_NAMES`."""
+    return np.stack([convex_hull(masks[1]), masks[1], convex_hull(masks[3]), masks[3]])
+
+
+def convex_hull(mask: np.ndarray) -> np.ndarray:
+    """Filled convex hull (H, W) uint8 of a mask's pixels; empty of an empty one."""
+    hull = np.zeros(mask.shape, np.uint8)
+    points = cv2.findNonZero(np.ascontiguousarray(mask, np.uint8))
+    return hull if points is None else cv2.fillConvexPoly(hull, cv2.convexHull(points), 1)
+
+
+def mean_fill(image: np.ndarray, edit: EditMasks[np.ndarray]) -> np.ndarray:
+    """Fill the hidden part with the visible part's mean colour, and the other hand with the background's.
+
+    Args:
+        image: (3, H, W) uint8.
+        edit: Masks (H, W); a colour that cannot be known, for nothing of it shows, is that of all that is left.
+
+    Returns:
+        (3, H, W) float64.
+    """
+    filled = image.astype(np.float64)
+    rest = edit.edited == 0
+    for hole, known in ((edit.hole, edit.target), (edit.removal, edit.background)):
+        source = known > 0 if known.any() else rest
+        if hole.any() and source.any():
+            filled[:, hole > 0] = image[:, source].mean(axis=1, keepdims=True)
+    return filled
+
+
+def telea_fill(image: np.ndarray, edit: EditMasks[np.ndarray]) -> np.ndarray:
+    """OpenCV's fast marching (Telea 2004) from the border of the edited region inwards; shapes as `mean_fill`."""
+    where = np.ascontiguousarray(edit.edited, np.uint8)
+    picture = np.ascontiguousarray(image.transpose(1, 2, 0))
+    return cv2.inpaint(picture, where, TELEA_RADIUS_PX, cv2.INPAINT_TELEA).transpose(2, 0, 1).astype(np.float64)
+
+
+MASK_BASELINES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"visible": visible_masks, "hull": hull_masks}
+FILL_BASELINES: dict[str, Callable[[np.ndarray, EditMasks[np.ndarray]], np.ndarray]] = {
+    "mean": mean_fill,
+    "telea": telea_fill,
+}

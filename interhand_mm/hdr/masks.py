@@ -1,0 +1,200 @@
+"""THE mask formulas of de-occlusion and removal (hdr.md 1.2, 1.3, 5.2).
+
+The *target* hand is the one that shall be seen alone, the *other* hand is what shall vanish. Masks are numbers 0 or
+1, not bool, of any dtype and leading shape (..., H, W), numpy or torch alike; a formula's result has its input's
+type. *Amodal* is all of a hand, *visible* the part of it that nothing hides.
+
+A picture's four masks stand in one array (4, H, W), right before left, in the order of `MASK_NAMES`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+import cv2
+import numpy as np
+
+from ..structures.camera import Array
+
+if TYPE_CHECKING:
+    import torch
+
+MASK_NAMES = ("right_amodal", "right_visible", "left_amodal", "left_visible")
+SWAP_SIDES = (2, 3, 0, 1)  # MASK_NAMES of the mirrored picture
+LIMB_BITS = (16, 64, 32, 128)  # of a mask file of our renderer, in the order of MASK_NAMES: hand with its arm
+BACKGROUND, RIGHT_VISIBLE, LEFT_VISIBLE = 0, 1, 2  # values of AIH's rl_visible
+DILATION_PX = 9  # of the edited region when composing a result; training never dilates (hdr.md 1.3)
+
+Mask = TypeVar("Mask", np.ndarray, "torch.Tensor")
+
+
+class EditMasks(NamedTuple, Generic[Mask]):
+    """What a picture is edited by, each (..., H, W), 0 or 1, with the letters of hdr.md 1.2."""
+
+    hole: Mask  # D: the target is there but hidden, to be filled with hand
+    removal: Mask  # R: the other hand beside the target, to be filled with background
+    target: Mask  # r_modal: what is seen of the target
+    background: Mask  # l_modal: neither hand
+
+    @property
+    def target_valid(self) -> Mask:
+        """r_vis = 1 - D."""
+        return 1 - self.hole
+
+    @property
+    def background_valid(self) -> Mask:
+        """l_vis = 1 - R."""
+        return 1 - self.removal
+
+    @property
+    def edited(self) -> Mask:
+        """E = 1 - r_vis * l_vis = D or R: where a network's output replaces the picture."""
+        return 1 - (1 - self.hole) * (1 - self.removal)
+
+
+def edit_masks(amodal: Mask, visible: Mask, other_amodal: Mask, other_visible: Mask | None = None) -> EditMasks[Mask]:
+    """Masks for one target hand (hdr.md 1.2).
+
+    Args:
+        amodal: (..., H, W) of the target, A.
+        visible: (..., H, W) of the target, V; pixels outside `amodal` do no harm.
+        other_amodal: (..., H, W) of the other hand, A'; R = (1 - A) A' and l_modal = (1 - A)(1 - A').
+        other_visible: Where A' is not known (AIH_Render), V' stands for it: R = (1 - A) V' and
+            l_modal = (1 - V)(1 - V'). Given, it is used in place of `other_amodal`.
+
+    Returns:
+        `EditMasks`; r_modal is V within A.
+    """
+    hole = amodal * (1 - visible)
+    if other_visible is not None:
+        return EditMasks(hole, (1 - amodal) * other_visible, amodal * visible, (1 - visible) * (1 - other_visible))
+    return EditMasks(hole, (1 - amodal) * other_amodal, amodal * visible, (1 - amodal) * (1 - other_amodal))
+
+
+def of_target(masks: Array, target: int) -> tuple[Array, Array, Array, Array]:
+    """Split (..., 4, H, W) masks into A, V, A', V' of the hand `target` (0 right, 1 left), each (..., H, W)."""
+    order = (0, 1, 2, 3) if target == 0 else SWAP_SIDES
+    amodal, visible, other_amodal, other_visible = (masks[..., i, :, :] for i in order)
+    return amodal, visible, other_amodal, other_visible
+
+
+def stack_visible(rl_visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Right and left visible masks, (H, W) uint8 each, of AIH's label image (0 background, 1 right, 2 left)."""
+    return (rl_visible == RIGHT_VISIBLE).astype(np.uint8), (rl_visible == LEFT_VISIBLE).astype(np.uint8)
+
+
+def unpack_limbs(bits: np.ndarray) -> np.ndarray:
+    """Masks (4, H, W) uint8 of a mask file (H, W) of our renderer: each limb, as far as the picture shows it.
+
+    With the other hand its arm vanishes from a clean picture, and so both are one mask.
+    """
+    return ((bits[None] & np.array(LIMB_BITS, np.uint8)[:, None, None]) > 0).astype(np.uint8)
+
+
+def mask_bbox(mask: np.ndarray) -> np.ndarray | None:
+    """Tight box (4,) xyxy px of a mask's pixels, (H, W), max - min as in hdr.md 1.1; None without a pixel."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    return np.array([columns[0], rows[0], columns[-1], rows[-1]], float)
+
+
+def mirror_masks(masks: np.ndarray) -> np.ndarray:
+    """Masks (4, H, W) of the mirrored picture: ``x -> W - 1 - x``, right and left exchanged. Twice is the identity."""
+    return np.ascontiguousarray(masks[list(SWAP_SIDES), :, ::-1])
+
+
+def mirror_joints(xyz: Array) -> Array:
+    """Joints (..., 3) of one mirrored hand relative to its wrist, any unit: x is negated. Twice is the identity."""
+    sign: Any = np.array([-1, 1, 1], xyz.dtype) if isinstance(xyz, np.ndarray) else xyz.new_tensor([-1, 1, 1])
+    return xyz * sign
+
+
+def inpaint_inputs(image: Array, masks: EditMasks) -> tuple[Array, Array]:
+    """Input channels of the inpainting network and their masks (hdr.md 1.2).
+
+    Args:
+        image: (..., 3, H, W), already normalised, so that an erased pixel is 0, the mean colour.
+        masks: Of the target, which plays the right hand.
+
+    Returns:
+        (..., 8, H, W) ``[I_D (3), r_modal, I_R (3), l_modal]`` and (..., 8, H, W) ``[r_vis x 4, l_vis x 4]``.
+    """
+    target_valid, background_valid = _channel(masks.target_valid), _channel(masks.background_valid)
+    parts = [image * target_valid, _channel(masks.target), image * background_valid, _channel(masks.background)]
+    valid = [target_valid] * 4 + [background_valid] * 4
+    if isinstance(image, np.ndarray):
+        return np.concatenate(parts, axis=-3).astype(image.dtype), np.concatenate(valid, axis=-3).astype(image.dtype)
+    import torch
+
+    return torch.cat([p.to(image) for p in parts], -3), torch.cat([v.to(image) for v in valid], -3)
+
+
+def _channel(mask: Any) -> Any:
+    return mask[..., None, :, :]
+
+
+def composite(image: Array, restored: Array, edited: Array) -> Array:
+    """``(1 - E) image + E restored`` (hdr.md 1.3): keep the picture but where it was edited.
+
+    Args:
+        image: (..., C, H, W) the picture.
+        restored: (..., C, H, W) the network's output.
+        edited: (..., H, W) 0 or 1, dilated or not.
+    """
+    return image * (1 - _channel(edited)) + restored * _channel(edited)
+
+
+def dilate(mask: Mask, size_px: int = DILATION_PX) -> Mask:
+    """Grow masks by an elliptical structuring element, once.
+
+    Args:
+        mask: (H, W) numpy, or (..., H, W) torch, which stays on its device.
+        size_px: Odd diameter; 1 leaves a mask as it is.
+
+    Returns:
+        0 or 1 in the mask's shape; uint8 in numpy, the mask's type in torch.
+    """
+    element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size_px, size_px))
+    if isinstance(mask, np.ndarray):
+        return cv2.dilate(np.ascontiguousarray(mask, np.uint8), element)
+    import torch
+    from torch.nn import functional as F
+
+    kernel = torch.as_tensor(element, dtype=torch.float32, device=mask.device)[None, None]
+    grown = F.conv2d(mask.reshape(-1, 1, *mask.shape[-2:]).float(), kernel, padding=size_px // 2) > 0
+    return grown.to(mask.dtype).reshape(mask.shape)
+
+
+def overlay_hand(
+    target_image: np.ndarray,
+    target_amodal: np.ndarray,
+    other_image: np.ndarray,
+    other_amodal: np.ndarray,
+    other_in_front: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paste another hand onto a picture of one hand (hdr.md 5.2).
+
+    In front, ``I = L m_l + R (1 - m_l)``; behind, the same with ``m_l (1 - m_r)``. Either way `target_image`, with
+    its real background, is what the picture looks like without the other hand.
+
+    Args:
+        target_image: (H, W, 3) R.
+        target_amodal: (H, W) m_r, 0 or 1.
+        other_image: (H, W, 3) L.
+        other_amodal: (H, W) m_l, 0 or 1.
+        other_in_front: Whether the other hand hides the target (always so in AIH_Syn) or the target the other hand.
+
+    Returns:
+        (H, W, 3) picture and (4, H, W) uint8 target amodal, visible, other amodal, visible.
+    """
+    m_r, m_l = np.asarray(target_amodal, np.uint8), np.asarray(other_amodal, np.uint8)
+    visible, other_visible = (m_r * (1 - m_l), m_l) if other_in_front else (m_r, m_l * (1 - m_r))
+    image = np.where(other_visible[..., None] > 0, other_image, target_image)
+    return image, np.stack([m_r, visible, m_l, other_visible])
+
+
+def occlusion_rate(amodal: np.ndarray, visible: np.ndarray) -> float:
+    """Share of a hand's pixels that are hidden; 0 for a hand without pixels."""
+    total = int(np.count_nonzero(amodal))
+    return int(np.count_nonzero(amodal * (1 - visible))) / total if total else 0.0

@@ -1,0 +1,53 @@
+"""What is to be painted of a hand's crop, and the plainest way to fill it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..masks import edit_masks
+
+
+def hole_masks(masks: Tensor, masks_valid: Tensor) -> dict[str, Tensor]:
+    """What the networks need of the masks of a target that plays the right hand (hdr.md 1.2).
+
+    Args:
+        masks: (B, 4, H, W), 0 or 1: A, V of the target, A', V' of the other hand (amodal, visible).
+        masks_valid: (B, 4), 0 where a mask is not known; only A' may be unknown, V' then stands for it.
+
+    Returns:
+        Floats (B, 1, H, W): "target_valid" 1 - A (1 - V), "other_valid" 1 - (1 - A) A', "target_modal" A V,
+        "background_modal" (1 - A)(1 - A') or, without A', (1 - V)(1 - V').
+    """
+    amodal, visible, other_amodal, other_visible = masks.float().split(1, dim=1)
+    known = (masks_valid[:, 2] > 0)[:, None, None, None]
+    with_amodal = edit_masks(amodal, visible, other_amodal)
+    without = edit_masks(amodal, visible, other_amodal, other_visible)
+    return {
+        "target_valid": with_amodal.target_valid,
+        "other_valid": torch.where(known, with_amodal.background_valid, without.background_valid),
+        "target_modal": with_amodal.target,
+        "background_modal": torch.where(known, with_amodal.background, without.background),
+    }
+
+
+def mean_colours(
+    image: Tensor, target_valid: Tensor, other_valid: Tensor, target_modal: Tensor, background_modal: Tensor
+) -> Tensor:
+    """Fill the hidden part with the visible part's mean colour, and the other hand with the background's.
+
+    Args:
+        image: (B, 3, H, W).
+        target_valid: (B, 1, H, W) binary, see `HandInpaintor`, as the next three.
+        other_valid: See there.
+        target_modal: See there; where it is empty the colour is 0, the mean of all images.
+        background_modal: See there, likewise.
+
+    Returns:
+        (B, 3, H, W), the image itself outside the holes.
+    """
+    filled = image * target_valid * other_valid
+    for valid, known in ((target_valid, target_modal), (other_valid, background_modal)):
+        colour = (image * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp(min=1)
+        filled = filled + (1 - valid) * colour
+    return filled

@@ -1,0 +1,181 @@
+"""Exported models: what the files of `tools/export_onnx.py` hold beside the graph, and the two runtimes."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+
+from ...errors import CheckpointError, ConfigError, InterHandError
+from ...structures.joints import JOINT_NAMES
+from .torch_network import OUTPUTS
+
+KEY, FORMAT, VERSION = "interhand_mm", "interhand_mm.onnx", 1  # the file's own property, and what it says
+INPUT = "crops"
+EXPORT_MEND = "python tools/export_onnx.py CONFIG CHECKPOINT --out MODEL.onnx"
+_PRECISION = {None: "f32", "bfloat16": "bf16", "float16": "f16"}  # OpenVINO's names
+_MISSING_MEND = "pip install -r requirements/export.txt"
+
+
+def need(package: str, what: str) -> ModuleType:
+    """Import an optional package.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ConfigError(f"{what} needs the package {package}", got=error, mend=_MISSING_MEND) from error
+
+
+def model_digest(cfg: Config) -> str:
+    """SHA-256 of what decides a network's predictions besides its weights: `model` and `codec` of the config.
+
+    Left out is what only training reads: losses, initial weights, the memory layout.
+    """
+    parts = {"model": _predicting(cfg.model), "codec": _predicting(cfg.model["head"]["decoder"])}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _predicting(node: Any) -> Any:
+    if isinstance(node, dict):
+        left_out = ("init_cfg", "channels_last", "train_cfg")
+        return {k: _predicting(v) for k, v in node.items() if k not in left_out and not k.startswith("loss_")}
+    return [_predicting(each) for each in node] if isinstance(node, (list, tuple)) else node
+
+
+class Exported(NamedTuple):
+    """What a file says of itself."""
+
+    metadata: dict[str, Any]
+    batch: int | None  # None where any number of crops may come
+
+
+def read_exported(path: str | Path) -> Exported:
+    """Read an exported model's properties; the graph is parsed, not run.
+
+    Raises:
+        ConfigError: The onnx package is missing.
+        CheckpointError: The file is missing, not ONNX, cut short, not of `tools/export_onnx.py` or of a later version.
+    """
+    onnx = need("onnx", "reading an exported model")
+    if not Path(path).is_file():
+        raise CheckpointError(f"exported model does not exist: {path}", mend=EXPORT_MEND)
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+        shape = model.graph.input[0].type.tensor_type.shape.dim
+        properties = {each.key: each.value for each in model.metadata_props}
+    except Exception as error:  # protobuf's own errors, and an index error where it parsed to nothing
+        raise CheckpointError(f"not an ONNX model, or cut short: {path}", got=error, mend=EXPORT_MEND) from error
+    try:
+        metadata = json.loads(properties[KEY])
+        found = (metadata["format"], metadata["version"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} was not exported by this project", got=error, mend=EXPORT_MEND) from error
+    if found != (FORMAT, VERSION):
+        raise CheckpointError(f"{path}: format", got=found, want=(FORMAT, VERSION), mend=EXPORT_MEND)
+    return Exported(metadata, shape[0].dim_value or None)
+
+
+def check_exported(exported: Exported, cfg: Config, path: str | Path) -> None:
+    """Raise `CheckpointError` unless the file holds the config's network, by its digest, input and joint order."""
+    wanted = {
+        "input_size": list(cfg.model["head"]["decoder"]["input_size"]),
+        "joints": list(JOINT_NAMES),
+        "outputs": list(OUTPUTS),
+        "model_sha256": model_digest(cfg),
+    }
+    for key, want in wanted.items():
+        if exported.metadata.get(key) != want:
+            raise CheckpointError(
+                f"{path} does not fit the config: {key}",
+                got=f"{exported.metadata.get(key)}, exported with {exported.metadata.get('config')}",
+                want=want,
+                mend="use the config it was exported with, or export again: " + EXPORT_MEND,
+            )
+
+
+class _Runtime:
+    """What both runtimes share: the checks, and batches of a fixed length."""
+
+    package = ""
+
+    def __init__(self, cfg: Config, path: str | Path, device: str = "cpu", amp: str | None = None) -> None:
+        runtime = need(self.package, f"backend {self.package}")
+        exported = read_exported(path)
+        check_exported(exported, cfg, path)
+        width, height = exported.metadata["input_size"]
+        self.input_size: tuple[int, int] = (width, height)
+        self.temperature = float(exported.metadata["handedness_temperature"])
+        self.batch = exported.batch
+        try:
+            self._open(runtime, str(path), device, amp)
+        except InterHandError:
+            raise
+        except Exception as error:  # the runtimes' errors have no common parent
+            raise CheckpointError(f"{self.package} cannot load {path}", got=str(error).splitlines()[0]) from error
+
+    def _open(self, runtime: ModuleType, path: str, device: str, amp: str | None) -> None:
+        raise NotImplementedError
+
+    def _run(self, crops: np.ndarray) -> list[np.ndarray]:
+        raise NotImplementedError
+
+    def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Network`; a file of a fixed batch gets the rest of the last one filled with black."""
+        if self.batch is None:
+            return dict(zip(OUTPUTS, self._run(crops), strict=True))
+        missing = -len(crops) % self.batch
+        filled = np.concatenate([crops, np.zeros((missing, *crops.shape[1:]), crops.dtype)])
+        parts = [self._run(filled[start : start + self.batch]) for start in range(0, len(filled), self.batch)]
+        return {name: np.concatenate(each)[: len(crops)] for name, *each in zip(OUTPUTS, *parts, strict=True)}
+
+
+class OnnxRuntimeNetwork(_Runtime):
+    """`Network` in onnxruntime, on the CPU or, with its GPU package, on CUDA; see `open_network`."""
+
+    package = "onnxruntime"
+
+    def _open(self, runtime: ModuleType, path: str, device: str, amp: str | None) -> None:
+        if amp is not None:
+            raise ConfigError("backend onnxruntime computes in float32", got=amp, mend="leave --amp out, or openvino")
+        provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}.get(device.split(":")[0])
+        if provider not in runtime.get_available_providers():
+            raise ConfigError(
+                f"backend onnxruntime on {device}", want=runtime.get_available_providers(), mend="--device cpu"
+            )
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3
+        self._session = runtime.InferenceSession(path, options, providers=[provider])
+
+    def _run(self, crops: np.ndarray) -> list[np.ndarray]:
+        return self._session.run(list(OUTPUTS), {INPUT: crops})
+
+
+class OpenVinoNetwork(_Runtime):
+    """`Network` in OpenVINO, on the CPU or another of its devices; see `open_network`."""
+
+    package = "openvino"
+
+    def _open(self, runtime: ModuleType, path: str, device: str, amp: str | None) -> None:
+        core = runtime.Core()
+        if device.upper() not in core.available_devices:
+            raise ConfigError(f"backend openvino on {device}", want=core.available_devices, mend="--device cpu")
+        # Without a hint it computes in bfloat16 wherever the CPU has it, and so not what torch computes.
+        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _PRECISION[amp]}
+        if device == "cpu":
+            settings["INFERENCE_NUM_THREADS"] = torch.get_num_threads()
+        self._model = core.compile_model(core.read_model(path), device.upper(), settings)
+
+    def _run(self, crops: np.ndarray) -> list[np.ndarray]:
+        found = self._model({INPUT: crops})
+        return [np.array(found[name]) for name in OUTPUTS]

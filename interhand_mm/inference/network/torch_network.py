@@ -1,0 +1,159 @@
+"""The pose network behind one interface, whatever runs it: uint8 crops in, joints of the crop out."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from ...checkpoints.io import load_checked
+from ...engine.runner import build_model
+from ...errors import CheckpointError, ConfigError
+
+OUTPUTS = ("keypoints", "keypoint_scores", "bins", "rel_root_depth", "hand_prob")
+BACKENDS = ("torch", "onnxruntime", "openvino")
+AMP = {None: None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Network(Protocol):
+    """A network ready to run.
+
+    Attributes:
+        input_size: (width, height) px of a crop.
+        temperature: Calibrates `hand_prob`; see `at_temperature`.
+        hdr: The model's HDR plugin; None without one.
+    """
+
+    input_size: tuple[int, int]
+    temperature: float
+    hdr: Any
+
+    def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """Crops (B, 3, h, w) uint8 BGR to the arrays that `HandHead.infer` names, float32, crop coordinates."""
+
+
+class CropNetwork(nn.Module):
+    """A pose model with its normalisation in front; the module that runs here is the one that is exported."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        """Crops (B, 3, h, w) uint8 BGR to the tensors of `OUTPUTS`; see `HandHead.infer`."""
+        found = self.infer(crops)
+        return tuple(found[name] for name in OUTPUTS)
+
+    def infer(self, crops: Tensor) -> dict[str, Tensor]:
+        """As `forward`, by name, with what the model has to say besides (`pred_hdr` of an HDR plugin)."""
+        return self.model.infer(normalise(crops, self.model.data_preprocessor))
+
+
+def normalise(crops: Tensor, preprocessor: Any) -> Tensor:
+    """What mmpose's `PoseDataPreprocessor` does with a batch of one size, on the device and without its lists.
+
+    Its own forward reads the batch's length as a number, which would be written into an exported graph.
+    """
+    if preprocessor._channel_conversion:
+        crops = crops[:, [2, 1, 0]]
+    crops = crops.float()
+    return (crops - preprocessor.mean) / preprocessor.std if preprocessor._enable_normalize else crops
+
+
+def pick_device(device: str) -> torch.device:
+    """A torch device that is there.
+
+    Raises:
+        ConfigError: No such device here.
+    """
+    try:
+        picked = torch.device(device)
+        torch.zeros(1, device=picked)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(f"device {device}", got=str(error).splitlines()[0], mend="--device cpu") from error
+    return picked
+
+
+def load_pose_model(cfg: Config, checkpoint: str | Path) -> tuple[nn.Module, float]:
+    """The config's model with a checkpoint's weights, on the CPU in eval mode, and its handedness temperature.
+
+    Raises:
+        ConfigError, CheckpointError: See `load_checked`; or a temperature that is none.
+    """
+    if Path(checkpoint).suffix == ".onnx":
+        raise CheckpointError(f"{checkpoint} is an exported model", mend="--backend onnxruntime, or openvino")
+    model = build_model(cfg)
+    weights = load_checked(model, checkpoint)
+    temperature = (weights.get("meta") or {}).get("handedness_temperature", 1.0)
+    if not (isinstance(temperature, (int, float)) and temperature > 0):
+        raise CheckpointError(f"{checkpoint}: handedness_temperature", got=temperature, want="above 0")
+    return model.eval(), float(temperature)
+
+
+def cast_weights(module: nn.Module, dtype: torch.dtype) -> None:
+    """Do once what autocast does at every call: convolutions and linear layers get weights of `dtype`, in place.
+
+    Outputs under autocast are the same to the bit; weights lie channels-last, which 16-bit convolutions are fast in.
+    """
+    module.to(memory_format=torch.channels_last)
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            layer.to(dtype)
+
+
+class TorchNetwork:
+    """`Network` in torch.
+
+    Args:
+        cfg: Loaded config.
+        checkpoint: This project's file.
+        device: As torch names it.
+        amp: None, "bfloat16" or "float16".
+    """
+
+    def __init__(self, cfg: Config, checkpoint: str | Path, device: str = "cpu", amp: str | None = None) -> None:
+        self.device, self.amp = pick_device(device), AMP[amp]
+        model, self.temperature = load_pose_model(cfg, checkpoint)
+        self.input_size, self.hdr = model.crop_size, model.hdr
+        self.module = CropNetwork(model).to(self.device)
+        if self.amp:
+            cast_weights(self.module, self.amp)
+
+    @torch.inference_mode()
+    def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Network`."""
+        with torch.autocast(self.device.type, self.amp) if self.amp else nullcontext():
+            found = self.module.infer(torch.from_numpy(crops).to(self.device, non_blocking=True))
+        return {name: values.float().cpu().numpy() for name, values in found.items()}
+
+
+def open_network(cfg: Config, weights: str | Path, device: str, amp: str | None, backend: str) -> Network:
+    """A network run by `backend`.
+
+    Args:
+        cfg: Loaded config.
+        weights: A checkpoint for "torch", the file of `tools/export_onnx.py` for the others.
+        device: "cpu", "cuda", ...
+        amp: None, "bfloat16" or "float16".
+        backend: One of `BACKENDS`.
+
+    Raises:
+        ConfigError, CheckpointError: What is asked for is not there, not installed, or does not fit the config.
+    """
+    if amp not in AMP:
+        raise ConfigError("amp", got=amp, want="None, bfloat16 or float16")
+    if backend == "torch":
+        return TorchNetwork(cfg, weights, device, amp)
+    if backend not in BACKENDS:
+        raise ConfigError("backend", got=backend, want=", ".join(BACKENDS))
+    if cfg.model.get("hdr"):
+        raise ConfigError("the HDR plugin", got=f"backend {backend}", want="torch, the only one that runs it")
+    from .exported import OnnxRuntimeNetwork, OpenVinoNetwork
+
+    kind = OnnxRuntimeNetwork if backend == "onnxruntime" else OpenVinoNetwork
+    return kind(cfg, weights, device, amp)

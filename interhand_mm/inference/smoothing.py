@@ -1,0 +1,83 @@
+"""Less jitter without lag: the One-Euro filter (Casiez, Roussel and Vogel, CHI 2012), one for every number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from OneEuroFilter import OneEuroFilter
+
+from ..structures.joints import NUM_HAND_JOINTS
+
+# In Hz, and in Hz per mm/s: at rest everything above 1 Hz is noise; a hand at half a metre a second is at 6 Hz.
+MIN_CUTOFF_HZ, BETA = 1.0, 0.01
+# Pixels are measured by the first crop's side, taken for this many mm, so that one BETA serves all pictures.
+_CROP_MM = 250.0
+_LATER_S = 1.0  # the filter takes a time of 0 for none
+
+
+class _Filters:
+    """One-Euro filters for an array of numbers."""
+
+    def __init__(self, size: int, rate: float) -> None:
+        self._filters = [OneEuroFilter(rate, MIN_CUTOFF_HZ, BETA) for _ in range(size)]
+
+    def __call__(self, values: np.ndarray, time_s: float) -> np.ndarray:
+        flat = [each(float(v), time_s + _LATER_S) for each, v in zip(self._filters, values.ravel(), strict=True)]
+        return np.array(flat).reshape(values.shape)
+
+
+class TrackSmoother:
+    """Smooths crop boxes, keypoints and relative root depth of every track; a hand that was away starts anew.
+
+    The boxes matter most: a crop that shakes by 3 % of its side shakes the keypoints ten times as much as the
+    sensor's noise does.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._filters: dict[tuple[int, str], _Filters] = {}
+        self._mm_per_px: dict[int, float] = {}
+
+    def __call__(
+        self, track_id: int, keypoints: np.ndarray, rel_root_depth_mm: float, side_px: float, time_s: float
+    ) -> tuple[np.ndarray, float]:
+        """Smooth one track's frame.
+
+        Args:
+            track_id: Whose.
+            keypoints: (42, 3) u, v px and d mm; NaN for hands that are not there.
+            rel_root_depth_mm: NaN unless both are.
+            side_px: Of the crop.
+            time_s: Of the frame.
+
+        Returns:
+            Both, smoothed.
+        """
+        scale = self._mm_per_px.setdefault(track_id, _CROP_MM / side_px)
+        unit = np.array([scale, scale, 1.0])
+        smooth = keypoints.astype(np.float64)
+        for name, first in (("right", 0), ("left", NUM_HAND_JOINTS)):
+            hand = slice(first, first + NUM_HAND_JOINTS)
+            smooth[hand] = self._filter((track_id, name), smooth[hand] * unit, time_s) / unit
+        root = self._filter((track_id, "root"), np.array([rel_root_depth_mm]), time_s)
+        return smooth, float(root[0])
+
+    def box(self, track_id: int, box: np.ndarray, time_s: float) -> np.ndarray:
+        """Smooth a track's box (4,) px before it is cropped."""
+        scale = self._mm_per_px.setdefault(track_id, _CROP_MM / max(float((box[2:] - box[:2]).max()), 1.0))
+        return self._filter((track_id, "box"), box * scale, time_s) / scale
+
+    def _filter(self, key: tuple[int, str], values: np.ndarray, time_s: float) -> np.ndarray:
+        if np.isnan(values).any():
+            self._filters.pop(key, None)
+            return values
+        if key not in self._filters:
+            self._filters[key] = _Filters(values.size, self.rate)
+        return self._filters[key](values, time_s)
+
+    def keep(self, alive: Iterable[int]) -> None:
+        """Forget all tracks but these."""
+        alive = set(alive)
+        self._filters = {key: value for key, value in self._filters.items() if key[0] in alive}
+        self._mm_per_px = {key: value for key, value in self._mm_per_px.items() if key in alive}

@@ -1,0 +1,188 @@
+"""EgoHands as COCO detection files: one class or four, split by session."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from ..errors import AnnotationError, ImageError
+from ..utils.images import CHECK_DOWNLOAD
+from ..utils.provenance import write_text
+from .egohands_matlab import HANDS, Frame, Video, polygon_area, polygon_box, read_egohands
+
+SPLITS = ("train", "val", "test")
+SHARES = (36, 4, 8)  # of 48 videos, as in the official split
+CATEGORIES = {"hand": ("hand",), "sides": HANDS}
+_OFFICIAL = {"TRAIN": "train", "VALID": "val", "TEST": "test"}
+
+
+def prepare_egohands(root: str, out: str | None = None, split_file: str | None = None, seed: int = 0) -> list[str]:
+    """Write `annotations/coco/{hand,sides}_{train,val,test}.json`; pictures stay where they are.
+
+    Args:
+        root: Folder with `_LABELLED_SAMPLES` and `metadata.mat`.
+        out: Where `annotations` goes; None is the root.
+        split_file: JSON {"train": [video, ...], "val": [...], "test": [...]}, or the data set's own getMetaBy.m.
+            None: partner videos stay together, shuffled by `seed`.
+        seed: Of the split.
+
+    Returns:
+        Lines that say what was found, left out and written.
+
+    Raises:
+        AnnotationError: See `read_egohands` and `read_split`; or a polygon lies outside its picture.
+        ImageError: A picture is missing or not one.
+    """
+    videos = read_egohands(root)
+    splits = read_split(split_file, videos) if split_file else split_by_session(videos, seed)
+    ignored: list[str] = []
+    lines = [f"{len(videos)} videos, {sum(len(v.frames) for v in videos)} frames"]
+    scenes = {name: _scenes(root, [v for v in videos if v.name in splits[name]], ignored) for name in SPLITS}
+    for name in SPLITS:
+        for kind, categories in CATEGORIES.items():
+            target = Path(out or root) / "annotations" / "coco" / f"{kind}_{name}.json"
+            write_text(target, json.dumps(to_coco(scenes[name], categories)))
+        hands = [hand for scene in scenes[name] for hand, _, _, _ in scene["hands"]]
+        told = ", ".join(f"{hands.count(hand)} {hand}" for hand in HANDS)
+        lines.append(f"{name}: {len(splits[name])} videos, {len(scenes[name])} frames, {len(hands)} hands ({told})")
+    split_of = {video: name for name in SPLITS for video in splits[name]}
+    apart = sorted({v.name for v in videos if split_of.get(v.partner, split_of[v.name]) != split_of[v.name]})
+    if apart:
+        lines.append(f"{len(apart)} videos have their partner in another split: {', '.join(apart)}")
+    if ignored:
+        lines.append(f"{len(ignored)} polygons without area were left out: {'; '.join(ignored[:5])}")
+    return [*lines, f"written to {Path(out or root) / 'annotations' / 'coco'}"]
+
+
+def _scenes(root: str, videos: Sequence[Video], ignored: list[str]) -> list[dict[str, Any]]:
+    """Frames with their pictures' sizes and (hand, box, outline, area) of each hand."""
+    frames = [frame for video in videos for frame in video.frames]
+    scenes = []
+    for frame in tqdm(frames, desc="reading EgoHands", leave=False, disable=len(frames) < 500):
+        width, height = image_size(Path(root) / frame.file_name)
+        scenes.append({"file_name": frame.file_name, "width": width, "height": height})
+        scenes[-1]["hands"] = list(_hands(frame, (width, height), ignored))
+    return scenes
+
+
+def _hands(frame: Frame, size: tuple[int, int], ignored: list[str]) -> Any:
+    for hand, points in frame.polygons.items():
+        area = polygon_area(points)
+        if not area:
+            ignored.append(f"{frame.file_name} {hand} ({len(points)} points)")
+            continue
+        box = polygon_box(points, size)
+        if box is None:
+            (x1, y1), (x2, y2) = points.min(0), points.max(0)
+            raise AnnotationError(
+                f"{frame.file_name}: the polygon of {hand} lies outside the picture",
+                got=f"x {x1:g} to {x2:g}, y {y1:g} to {y2:g}",
+                want=f"within {size[0]} x {size[1]} px",
+                mend="fetch the data set again; pictures and polygons are of different releases",
+            )
+        yield hand, box, (points - 1).ravel().round(3).tolist(), round(area, 2)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(width, height) px from a picture's header.
+
+    Raises:
+        ImageError: Missing, or not a picture.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except OSError as error:
+        raise ImageError(f"image cannot be read: {path}", got=error.strerror or error, mend=CHECK_DOWNLOAD) from error
+
+
+def to_coco(scenes: Sequence[dict[str, Any]], categories: Sequence[str]) -> dict[str, list]:
+    """COCO's detection file with one category, or one for each of `HANDS`.
+
+    Args:
+        scenes: file_name, width, height and hands: (hand, box, outline, area).
+        categories: Names.
+    """
+    hands = [(i + 1, hand) for i, scene in enumerate(scenes) for hand in scene["hands"]]
+    return {
+        "images": [
+            {"id": i + 1, **{key: scene[key] for key in ("file_name", "width", "height")}}
+            for i, scene in enumerate(scenes)
+        ],
+        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(categories)],
+        "annotations": [
+            {
+                **{"id": i + 1, "image_id": image_id, "bbox": box, "area": area, "iscrowd": 0, "side": hand},
+                "category_id": 1 + (categories.index(hand) if len(categories) > 1 else 0),
+                "segmentation": [outline],
+            }
+            for i, (image_id, (hand, box, outline, area)) in enumerate(hands)
+        ],
+    }
+
+
+def split_by_session(videos: Sequence[Video], seed: int = 0) -> dict[str, list[str]]:
+    """Split about 36 : 4 : 8 so that both sides of a session, and whoever is linked to them, stay together."""
+    group_of: dict[str, set[str]] = {video.name: {video.name} for video in videos}
+    for video in videos:
+        if video.partner in group_of:
+            joined = group_of[video.name] | group_of[video.partner]
+            group_of.update(dict.fromkeys(joined, joined))
+    groups = sorted({tuple(sorted(group)) for group in group_of.values()})
+    order = np.random.default_rng(seed).permutation(len(groups))
+    found: dict[str, list[str]] = {name: [] for name in SPLITS}
+    for i in order:
+        # To whom lacks most of its share; train first where nobody has anything.
+        name = min(SPLITS, key=lambda name: (len(found[name]) + 0.5) / SHARES[SPLITS.index(name)])
+        found[name] += groups[i]
+    return {name: sorted(names) for name, names in found.items()}
+
+
+def read_split(path: str, videos: Sequence[Video]) -> dict[str, list[str]]:
+    """Read a split, which must name every video once.
+
+    JSON, or Matlab source in which 'TRAIN', 'VALID' and 'TEST' are each followed by names of videos or by a list of
+    their numbers in `metadata.mat`. How getMetaBy.m writes it was not seen; whatever does not name
+    every video once is refused.
+
+    Raises:
+        AnnotationError: Missing or malformed; a video is unknown, lacking or named twice.
+    """
+    names = [video.name for video in videos]
+    try:
+        text = Path(path).read_text(errors="replace")
+        found = _matlab_split(text, names) if path.endswith(".m") else json.loads(text)
+        split = {name: [str(video) for video in found.get(name, [])] for name in SPLITS}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise AnnotationError(f"split cannot be read: {path}", got=error, want=_WANT_SPLIT) from error
+    named = [video for part in split.values() for video in part]
+    wrong = {v for v in named if v not in names} | {v for v in names if named.count(v) != 1}
+    if wrong:
+        raise AnnotationError(
+            f"{path} does not name every video once",
+            got=f"{len(wrong)} unknown, lacking or named twice, among them {', '.join(sorted(wrong)[:3])}",
+            want=_WANT_SPLIT,
+            mend="write the three lists of getMetaBy.m as such a JSON file",
+        )
+    return split
+
+
+_WANT_SPLIT = '{"train": ["CARDS_COURTYARD_B_T", ...], "val": [...], "test": [...]}'
+
+
+def _matlab_split(text: str, names: Sequence[str]) -> dict[str, list[str]]:
+    parts = re.split(r"['\"](TRAIN|VALID|TEST)['\"]", re.sub(r"%.*", "", text))
+    found: dict[str, list[str]] = {name: [] for name in SPLITS}
+    for word, body in zip(parts[1::2], parts[2::2], strict=True):
+        listed = [name for name in re.findall(r"\w+", body) if name in names]
+        for numbers in re.findall(r"\[([\d\s,;]+)\]", body) if not listed else ():
+            listed += [names[int(n) - 1] for n in re.findall(r"\d+", numbers) if 0 < int(n) <= len(names)]
+        found[_OFFICIAL[word]] += listed
+    return found

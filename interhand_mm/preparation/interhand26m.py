@@ -1,0 +1,186 @@
+"""Checking a download of InterHand2.6M: report and blocklist. Nothing is changed, moved or deleted."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ..datasets.annotations.index import (
+    SPLITS,
+    SUBSETS,
+    AnnotationFiles,
+    HandIndex,
+    ProblemKind,
+    find_annotations,
+    open_index,
+)
+from ..datasets.interhand_check import FAULTS, PUBLISHED, count_hands, image_faults, matching_release
+from ..errors import AnnotationError, InputError
+
+_CHUNK = 1000
+_NEW_LAYOUT = {"train": "all", "val": "machine_annot", "test": "all"}  # what a split of v1.0 holds
+
+
+def check_interhand(
+    root: str, fps: int = 5, processes: int | None = None, decode: bool = False, progress: bool = True
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Check every annotation file and every annotated frame.
+
+    Args:
+        root: Folder with `images` and `annotations`.
+        fps: Counts were published for 5.
+        processes: That read frames; None takes all cores.
+        decode: See `image_fault`.
+        progress: Show a bar.
+
+    Returns:
+        The report: `splits` with a list of parts each (subset, release, counts, problems or error, images, captures),
+        `stray_folders`, `rootnet`, `faults`; and why each frame of the blocklist, "<split>/<file name>", is on it.
+
+    Raises:
+        InputError: No such folder, or processes below 1.
+        AnnotationError: There are no annotations at all.
+    """
+    folder = Path(root)
+    if not (folder / "annotations").is_dir():
+        raise InputError(f"no folder annotations in {root}", mend="name the folder with images/ and annotations/")
+    processes = processes or os.cpu_count() or 1
+    if processes < 1:
+        raise InputError("processes", got=processes, want="1 or more")
+    blocked: dict[str, str] = {}
+    splits = {}
+    with ExitStack() as stack:
+        pool = stack.enter_context(multiprocessing.Pool(processes)) if processes > 1 else None
+        for split in SPLITS:
+            checked: set[str] = set()
+            parts = []
+            for files, subset in _parts(folder, split):
+                try:
+                    index = open_index(files)
+                except AnnotationError as error:
+                    parts.append({"subset": subset, "error": str(error)})
+                    continue
+                images, captures, names = _check_images(folder, split, index, checked, pool, decode, progress)
+                blocked.update(names)
+                parts.append({**_annotation_part(index, split, subset, fps), "images": images, "captures": captures})
+            splits[split] = parts
+    if not any(splits.values()):
+        find_annotations(folder, "train")  # raises, and says what there is
+    stray = sorted(path.name for path in folder.glob("InterHand2.6M_*fps_batch*") if path.is_dir())
+    rootnet = sorted(path.name for path in (folder / "rootnet_output").glob("*.json"))
+    report = {"root": str(folder), "fps": fps, "splits": splits, "stray_folders": stray, "rootnet": rootnet}
+    report["faults"] = _count_faults(report)
+    return report, blocked
+
+
+def _parts(root: Path, split: str) -> list[tuple[AnnotationFiles, str]]:
+    """Annotation files of a split, in either layout: those with any of the three."""
+    folders = [(root / "annotations" / split, _NEW_LAYOUT[split])]
+    folders += [(root / "annotations" / subset, subset) for subset in SUBSETS]
+    found = []
+    for folder, subset in folders:
+        paths = (folder / f"InterHand2.6M_{split}_{part}.json" for part in AnnotationFiles._fields)
+        files = AnnotationFiles(*paths)
+        if any(path.is_file() for path in files):
+            found.append((files, subset))
+    return found
+
+
+def _annotation_part(index: HandIndex, split: str, subset: str, fps: int) -> dict[str, Any]:
+    single, interacting = count_hands(index)
+    kinds = Counter(ProblemKind(kind).name.lower() for kind in index.problems["kind"].tolist())
+    part: dict[str, Any] = {"subset": subset, "single": single, "interacting": interacting, "problems": dict(kinds)}
+    part["release"] = matching_release((single, interacting), split, subset)
+    if part["release"] is None and fps == 5:
+        part["published"] = {
+            name: table[split, subset] for name, table in PUBLISHED.items() if (split, subset) in table
+        }
+    return part
+
+
+def _check_images(
+    root: Path, split: str, index: HandIndex, checked: set[str], pool: Any, decode: bool, progress: bool
+) -> tuple[dict[str, int], dict[str, dict[str, int]], dict[str, str]]:
+    """Counts of faults, frames and missing ones of each capture, and why frames not yet `checked` are blocked."""
+    rows = [row for row in range(len(index)) if index.file_name(row) not in checked]
+    names = [index.file_name(row) for row in rows]
+    checked.update(names)
+    folder = str(root / "images" / split)
+
+    def jobs() -> Iterator[tuple[list[str], list[tuple[int, int]], bool]]:
+        for start in range(0, len(rows), _CHUNK):
+            paths = [f"{folder}/{name}" for name in names[start : start + _CHUNK]]
+            sizes = [tuple(index.image_size[row].tolist()) for row in rows[start : start + _CHUNK]]
+            yield paths, sizes, decode  # type: ignore[misc]
+
+    results = pool.imap(image_faults, jobs()) if pool else map(image_faults, jobs())
+    faults: list[str | None] = []
+    with tqdm(total=len(rows), desc=f"frames of {split}", unit="frame", disable=not progress, leave=False) as bar:
+        for part in results:
+            faults += part
+            bar.update(len(part))
+    counts = Counter(fault for fault in faults if fault)
+    captures: dict[str, dict[str, int]] = {}
+    for name, fault in zip(names, faults, strict=True):
+        capture = captures.setdefault(name.split("/", 1)[0], {"frames": 0, "missing": 0})
+        capture["frames"] += 1
+        capture["missing"] += fault == "missing"
+    blocked = {f"{split}/{name}": fault for name, fault in zip(names, faults, strict=True) if fault}
+    images = {"frames": len(names), **{kind: counts[kind] for kind in FAULTS}}
+    return images, captures, blocked
+
+
+def _count_faults(report: dict[str, Any]) -> int:
+    """Faulty frames and annotations, broken parts, counts unlike the published ones, stray folders, absent splits."""
+    total = len(report["stray_folders"])
+    for parts in report["splits"].values():
+        total += not parts
+        for part in parts:
+            total += "error" in part or "published" in part
+            total += sum(part.get("problems", {}).values())
+            total += sum(part.get("images", {}).get(kind, 0) for kind in FAULTS)
+    return total
+
+
+def report_lines(report: dict[str, Any]) -> list[str]:
+    """What the tool prints."""
+    lines = [f"{report['root']}, {report['fps']} fps"]
+    for split, parts in report["splits"].items():
+        if not parts:
+            lines.append(f"{split}: no annotations")
+        for part in parts:
+            lines += [f"{split}, {part['subset']}: {line}" for line in _part_lines(part)]
+    if report["stray_folders"]:
+        lines.append(f"not merged into images/: {', '.join(report['stray_folders'])}")
+    lines.append(f"RootNet: {', '.join(report['rootnet']) or 'none (needed for --depth-source rootnet alone)'}")
+    lines.append(f"{report['faults']} faults" if report["faults"] else "all well")
+    return lines
+
+
+def _part_lines(part: dict[str, Any]) -> Iterator[str]:
+    if "error" in part:
+        yield part["error"]
+        return
+    counts = f"{part['single']:,} single, {part['interacting']:,} interacting"
+    if part["release"]:
+        yield f"{counts}: as published for {part['release']}, 5 fps"
+    elif "published" in part:
+        told = [f"{name} {single:,} + {both:,}" for name, (single, both) in part["published"].items()]
+        yield f"{counts}: not as published ({'; '.join(told) or 'nothing of this name'})"
+    else:
+        yield f"{counts}: nothing published to compare with"
+    if part["problems"]:
+        yield "annotations: " + ", ".join(f"{count:,} {kind}" for kind, count in sorted(part["problems"].items()))
+    images = part["images"]
+    found = [f"{images[kind]:,} {kind}" for kind in FAULTS if images[kind]]
+    yield f"{images['frames']:,} frames: {', '.join(found) or 'no fault'}"
+    gone = [name for name, count in part["captures"].items() if count["frames"] == count["missing"]]
+    if gone:
+        yield f"not a frame of {', '.join(sorted(gone))}: a part was not fetched, or not merged into images/"

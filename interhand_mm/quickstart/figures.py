@@ -1,0 +1,129 @@
+"""Pictures of the report: training curves as SVG, and a sheet of predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine.registry import init_default_scope
+
+from ..apis.test import with_variant
+from ..evaluation import functional as F
+from ..evaluation.predictions_file import load_predictions
+from ..structures.camera import apply_affine
+from ..structures.joints import NOT_WRIST
+from ..visualization.overlay import contact_sheet, draw_hands, draw_label
+from .settings import BGAUG, Settings
+from .tables import AUGMENTED
+from .testing import build_dataset, config
+
+_COLORS = ("#c2410c", "#1d4ed8")
+_TILE = 256  # px
+_EACH = 4  # best, median and worst
+
+
+def read_scalars(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Iterations and values of a scalar that mmengine logged in a work folder's last training; (N,) each."""
+    for file in sorted(folder.glob("*/vis_data/scalars.json"), reverse=True):
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        pairs = [(line["step"], line[name]) for line in lines if name in line]
+        if pairs:  # a test writes such a file too
+            steps, values = np.array(pairs, float).T
+            return steps, values
+    return np.zeros(0), np.zeros(0)
+
+
+def curves(series: dict[str, tuple[np.ndarray, np.ndarray]], title: str, unit: str) -> str:
+    """Line chart as an inline SVG.
+
+    Args:
+        series: Label -> (x, y), (N,) each.
+        title: Above it.
+        unit: Of y.
+    """
+    width, height, left, top, right, bottom = 460, 260, 58, 30, 12, 34
+    filled = {label: pair for label, pair in series.items() if len(pair[0])}
+    if not filled:
+        return f"<p>{escape(title)}: nothing was logged.</p>"
+    x_max = max(pair[0].max() for pair in filled.values())
+    low, high = (float(f([f(pair[1]) for pair in filled.values()])) for f in (np.min, np.max))
+    span = high - low or 1.0
+    parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">']
+    parts.append(f'<text x="{left}" y="18" class="title">{escape(title)}</text>')
+    for value in np.linspace(low, high, 4):
+        y = height - bottom - (value - low) / span * (height - top - bottom)
+        parts.append(f'<line x1="{left}" x2="{width - right}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
+        parts.append(f'<text x="{left - 5}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>')
+    for i, (label, (x, y)) in enumerate(filled.items()):
+        px = left + x / max(x_max, 1) * (width - left - right)
+        py = height - bottom - (y - low) / span * (height - top - bottom)
+        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(px, py, strict=True))
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{_COLORS[i % 2]}" stroke-width="1.8"/>')
+        parts.append(
+            f'<text x="{width - right}" y="{top + 14 * (i + 1)}" text-anchor="end" fill="{_COLORS[i % 2]}">'
+            f"{escape(label)}</text>"
+        )
+    parts.append(f'<text x="{left}" y="{height - 10}">{escape(unit)}; x: training step, 0 to {x_max:.0f}</text></svg>')
+    return "".join(parts)
+
+
+def sample_errors(dataset: Any, predicted: dict[str, np.ndarray]) -> np.ndarray:
+    """Mean error of each sample's visible joints other than the wrists, (N,) mm; NaN where none is visible."""
+    rows = [dataset.get_data_info(i) for i in range(len(dataset))]
+    stacked = {key: np.stack([row[key] for row in rows]) for key in ("abs_depth", "focal", "principal_pt")}
+    relative = F.wrist_relative_mm(predicted["keypoints"], **stacked)
+    errors = F.joint_errors_mm(relative, np.stack([row["keypoints_cam"][0] for row in rows]))[:, NOT_WRIST]
+    visible = np.stack([row["keypoints_visible"][0] for row in rows])[:, NOT_WRIST] > 0
+    counts = visible.sum(axis=1)
+    return np.where(counts > 0, np.where(visible, errors, 0).sum(axis=1) / np.maximum(counts, 1), np.nan)
+
+
+def ranked(errors: np.ndarray, each: int) -> dict[str, list[int]]:
+    """Rows of the best, the median and the worst samples, `each` of every kind, fewer in a tiny set."""
+    order = np.argsort(errors)[: int(np.isfinite(errors).sum())]
+    each = min(each, max(1, len(order) // 3))
+    middle = (len(order) - each) // 2
+    parts = {"best": order[:each], "median": order[middle : middle + each], "worst": order[-each:][::-1]}
+    return {name: rows.tolist() for name, rows in parts.items()}
+
+
+def prediction_sheet(settings: Settings, model: str = BGAUG, variant: str = AUGMENTED) -> np.ndarray:
+    """Best, median and worst predictions of a model on a variant of the test set.
+
+    Each tile shows what the network saw with the truth drawn on it, and with the prediction.
+
+    Returns:
+        (H, W, 3) uint8 BGR.
+    """
+    cfg = config(settings)
+    init_default_scope(cfg.default_scope)
+    dataset = build_dataset(with_variant(cfg.test_dataloader, cfg.test_variants[variant]), ("PackHandInputs",))
+    predicted = load_predictions(settings.folder(model) / f"preds_{variant}.npz")
+    errors = sample_errors(dataset, predicted)
+    tiles: list[np.ndarray] = []
+    for kind, rows in ranked(errors, _EACH).items():
+        tiles += [_tile(dataset[row], predicted["keypoints"][row], f"{kind}: {errors[row]:.1f} mm") for row in rows]
+    return contact_sheet(tiles, columns=2)
+
+
+def _tile(sample: dict[str, Any], keypoints: np.ndarray, label: str) -> np.ndarray:
+    size = sample["img"].shape[1]
+    crop = cv2.resize(sample["img"], (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
+    visible = sample["keypoints_visible"][0]
+
+    def drawn(points: np.ndarray, text: str) -> np.ndarray:
+        moved = apply_affine(points[:, :2].astype(np.float64), sample["affine"]) * (_TILE / size)
+        return draw_label(draw_hands(crop, moved, visible), text)
+
+    return np.hstack([drawn(sample["keypoints"][0], "truth"), drawn(keypoints, label)])
+
+
+def chart_of(settings: Settings, models: Sequence[str], labels: dict[str, str], scalar: str, title: str) -> str:
+    """`curves` of one logged scalar of several models."""
+    series = {labels[model]: read_scalars(settings.folder(model), scalar) for model in models}
+    return curves(series, title, scalar)

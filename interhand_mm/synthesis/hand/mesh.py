@@ -1,0 +1,179 @@
+"""A closed triangle mesh of one subject's hand and arm with skinning weights and skin fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from skimage.measure import marching_cubes
+
+from . import implicit
+from .anatomy import HandSize
+from .skeleton import FOREARM_BONE, HAND_BONE, NUM_BONES, UPPER_ARM_BONE, Rig, bone_index, joint_index, parametric_rig
+from .skin import skin_fields, smoothstep
+from .surface import hand_primitives
+
+GRID_MM = 2.4
+ARM_GRID_MM = 7.2
+CUT_MM = -62.0  # hand and arm are meshed apart: fine above, coarse below
+HAND_END_MM = 22.0  # the hand's masks reach this far past the wrist joint, about where MANO's mesh ends
+WEIGHTS = 4
+
+
+@dataclass(frozen=True)
+class HandMesh:
+    """A right hand in its rest pose (hand frame, mm).
+
+    Attributes:
+        rig: Joints and bones.
+        vertices, normals: (V, 3) float32.
+        faces: (F, 3) int32, outward by the right-hand rule.
+        bones, weights: (V, 4) int32 and float32, sum 1.
+        is_hand: (V,) float32, 1 on the hand, 0 on the arm, linear across the cut `HAND_END_MM` past the wrist.
+        hand_faces: (F,) uint8, 1 where most of a face's corners are on the hand.
+        fields: Skin fields by name, (V,) float32; see `skin_fields`.
+        radii_mm: (5, 4) half breadths of the fingers at digits 1..4, for collisions.
+    """
+
+    rig: Rig
+    vertices: np.ndarray
+    normals: np.ndarray
+    faces: np.ndarray
+    bones: np.ndarray
+    weights: np.ndarray
+    is_hand: np.ndarray
+    hand_faces: np.ndarray
+    fields: dict[str, np.ndarray]
+    radii_mm: np.ndarray
+
+
+def _cubes(prims: np.ndarray, axes: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple:
+    """Marching cubes on a grid of three axes (mm), closed where the grid cuts the surface off."""
+    volume = implicit.distance_grid(*axes, prims)
+    volume[:, 0], volume[:, -1] = np.maximum(volume[:, 0], 0.5), np.maximum(volume[:, -1], 0.5)
+    points, faces, _, _ = marching_cubes(volume, 0.0, gradient_direction="ascent")
+    points = np.column_stack([np.interp(points[:, i], np.arange(a.size), a) for i, a in enumerate(axes)])
+    a, b, c = (points[faces[:, i]] for i in range(3))
+    if np.sum(a * np.cross(b, c)) < 0:  # the enclosed volume is positive when faces look outward
+        faces = faces[:, ::-1]
+    return points.astype(np.float64), faces
+
+
+def polygonise(prims: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Two closed meshes that overlap by a few mm on one surface: the hand finely, the arm coarsely.
+
+    Returns:
+        vertices (V, 3) mm, normals (V, 3), faces (F, 3), group distances (V, 6) mm.
+    """
+    radius = prims[:, 6:8].max(axis=1)[:, None]
+    ends = np.concatenate(
+        [prims[:, :3] - radius, prims[:, :3] + radius, prims[:, 3:6] - radius, prims[:, 3:6] + radius]
+    )
+    low, high = ends.min(axis=0) - 4, ends.max(axis=0) + 4
+    vertices, faces = [], []
+    for step, step_y, bottom, top in ((GRID_MM, GRID_MM, CUT_MM, high[1]), (ARM_GRID_MM, 10.0, low[1], CUT_MM + 8)):
+        axes = (
+            np.arange(low[0], high[0] + step, step),
+            np.arange(bottom, top + step_y, step_y),
+            np.arange(low[2], high[2] + step, step),
+        )
+        part_vertices, part_faces = _cubes(prims, axes)
+        # The caps that close the cut stay where they are: they lie within the other mesh.
+        cap = (np.abs(part_vertices[:, 1] - CUT_MM) < 0.9 * step_y) if step == GRID_MM else part_vertices[:, 1] > CUT_MM
+        faces.append(part_faces + sum(len(v) for v in vertices))
+        vertices.append(np.where(cap[:, None], part_vertices * (0.985, 1, 0.985), part_vertices))
+    points = np.concatenate(vertices)
+    refined, normals, groups = implicit.refine(points, prims)
+    on_surface = np.linalg.norm(refined - points, axis=1) < 1.4
+    refined[~on_surface] = points[~on_surface]
+    return refined, normals, np.ascontiguousarray(np.concatenate(faces), np.int32), groups
+
+
+def _adjacency(faces: np.ndarray, count: int) -> sparse.csr_matrix:
+    """(V, V) row-normalised averaging matrix over each vertex and its neighbours."""
+    i = np.concatenate([faces[:, 0], faces[:, 1], faces[:, 2], np.arange(count)])
+    j = np.concatenate([faces[:, 1], faces[:, 2], faces[:, 0], np.arange(count)])
+    graph = sparse.coo_matrix((np.ones(i.size), (i, j)), (count, count)).tocsr()
+    graph = graph + graph.T
+    graph.data[:] = 1.0
+    return sparse.diags(1.0 / np.asarray(graph.sum(axis=1)).ravel()) @ graph
+
+
+def skin_weights(
+    vertices: np.ndarray, groups: np.ndarray, faces: np.ndarray, rig: Rig, size: HandSize
+) -> tuple[np.ndarray, np.ndarray]:
+    """Linear blend skinning weights: along each finger by ramps at its joints, across by nearness, then smoothed.
+
+    Returns:
+        bones (V, 4) int32 and weights (V, 4) float32, largest first.
+    """
+    dense = np.zeros((len(vertices), NUM_BONES))
+    near = np.exp(-np.clip(groups[:, 1:] - groups[:, 1:].min(axis=1, keepdims=True), 0, 30) / 1.5)
+    near /= near.sum(axis=1, keepdims=True)
+    for f in range(5):
+        d = np.clip(groups[:, f + 1], 0, None)
+        share = near[:, f] * np.exp(-((d / (12.0 if f == 0 else 8.0)) ** 2))
+        for segment in range(3):
+            bone, start = bone_index(f, segment), rig.joints[joint_index(f, segment + 1)]
+            _, along, dorsal = (rig.frames[bone][:, c] for c in range(3))
+            # The bisector of the two bones parts them; on the palm side flesh folds further out at the knuckle.
+            if segment > 0:
+                along = along + rig.frames[bone_index(f, segment - 1)][:, 1]
+                along = along / np.linalg.norm(along)
+            s = (vertices - start) @ along
+            height = (vertices - start) @ dorsal
+            r = size.half_breadths_mm[f, segment]
+            if segment == 0 and f > 0:
+                ramp = smoothstep(s + 0.45 * np.clip(height, -12, 12), -0.9 * r, 1.1 * r)
+            elif segment == 0:
+                ramp = smoothstep(s, -0.3 * r, 2.2 * r)
+            else:
+                ramp = smoothstep(s, -0.62 * r, 0.62 * r)
+            dense[:, bone] = ramp * share
+    for f in range(5):  # a segment keeps what the next one does not take
+        for segment in (0, 1):
+            dense[:, bone_index(f, segment)] -= dense[:, bone_index(f, segment + 1)]
+    dense = np.clip(dense, 0, None)
+    arm = smoothstep(-vertices[:, 1], -8.0, 26.0)
+    upper = smoothstep(-vertices[:, 1] + rig.elbow[1], -38.0, 38.0)
+    dense *= (1 - arm)[:, None]
+    dense[:, FOREARM_BONE], dense[:, UPPER_ARM_BONE] = arm - np.minimum(upper, arm), np.minimum(upper, arm)
+    dense[:, HAND_BONE] = np.clip(1 - dense.sum(axis=1), 0, 1)
+    average = _adjacency(faces, len(vertices))
+    for _ in range(5):
+        dense = average @ dense
+    bones = np.argsort(-dense, axis=1, kind="stable")[:, :WEIGHTS].astype(np.int32)
+    weights = np.take_along_axis(dense, bones, axis=1)
+    return bones, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def build_hand(size: HandSize, sleeve_mm: float = 1e3) -> HandMesh:
+    """Polygonise one subject's right hand and arm.
+
+    Args:
+        size: The subject's sizes.
+        sleeve_mm: Where the sleeve starts above the wrist; beyond `surface.ARM_END_MM` there is none.
+    """
+    rig = parametric_rig(size)
+    vertices, normals, faces, groups = polygonise(hand_primitives(size, rig, sleeve_mm))
+    bones, weights = skin_weights(vertices, groups, faces, rig, size)
+    fields = skin_fields(vertices, normals, groups, rig, size)
+    radial = np.hypot(vertices[:, 0], vertices[:, 2])
+    covered = (vertices[:, 1] < -sleeve_mm + 4.0) & (radial > 0)
+    fields["sleeve"] = covered.astype(float)
+    fields = {name: values.astype(np.float32) for name, values in fields.items()}
+    is_hand = (vertices[:, 1] > -HAND_END_MM).astype(np.float32)
+    f32 = np.float32
+    return HandMesh(
+        rig,
+        vertices.astype(f32),
+        normals.astype(f32),
+        faces,
+        bones,
+        weights,
+        is_hand,
+        (is_hand[faces].sum(axis=1) > 1.5).astype(np.uint8),
+        fields,
+        size.half_breadths_mm,
+    )

@@ -1,0 +1,194 @@
+"""Rest joints, joint limits and forward kinematics of one hand and its arm.
+
+*Hand frame* of a right hand, millimetres: origin at the wrist, +y towards the fingers, +z out of the back of the
+hand, so the thumb is on the -x side. A left hand is computed as a right one and mirrored (x -> -x) at the end.
+Angles are radians and absolute: zero is a straight finger parallel to the middle metacarpal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ...structures.joints import HAND_PARENTS, NUM_HAND_JOINTS
+from .anatomy import HandSize
+
+HAND_BONE, FOREARM_BONE, UPPER_ARM_BONE, NUM_BONES = 0, 16, 17, 18
+WRIST = NUM_HAND_JOINTS - 1
+DEG = np.pi / 180
+
+# Limits in degrees. Flexion: (5 fingers, 3 joints, low/high); thumb: carpometacarpal, metacarpophalangeal, tip joint.
+FLEXION_LIMITS = (
+    np.array(
+        [
+            [[-20, 42], [-10, 60], [-15, 75]],
+            [[-25, 90], [-3, 105], [-8, 75]],
+            [[-25, 90], [-3, 105], [-8, 75]],
+            [[-25, 90], [-3, 108], [-8, 75]],
+            [[-25, 92], [-3, 105], [-8, 75]],
+        ]
+    )
+    * DEG
+)
+# Abduction: positive towards the thumb (-x) for index..pinky; for the thumb away from the palm's plane.
+ABDUCTION_LIMITS = np.array([[-35, 45], [-12, 25], [-15, 15], [-20, 10], [-30, 8]]) * DEG
+TWIST_LIMITS = np.array([[-35, 35], [-5, 5], [-5, 5], [-5, 5], [-5, 5]]) * DEG
+WRIST_LIMITS = np.array([[-60, 60], [-20, 32]]) * DEG  # flexion (palm side +), deviation (little-finger side +)
+
+# The pose in which the surface is built: fingers apart and half-relaxed, so that no skinned joint turns far.
+REST_FLEXION = np.array([[0, 12, 14], [14, 20, 12], [14, 22, 13], [15, 22, 13], [16, 20, 12]]) * DEG
+REST_ABDUCTION = np.array([0, 12, 2, -8.5, -20]) * DEG
+
+
+def bone_index(finger: int, segment: int) -> int:
+    """Bone of finger 0..4 and segment 0 (nearest the wrist) .. 2 (fingertip)."""
+    return 1 + 3 * finger + segment
+
+
+def joint_index(finger: int, digit: int) -> int:
+    """Row of the 21 joints for finger 0..4 and digit 1 (nearest the wrist) .. 4 (tip)."""
+    return 4 * finger + 4 - digit
+
+
+@dataclass(frozen=True)
+class Rig:
+    """What forward kinematics needs, for any hand model: rest joints and the frames they turn in.
+
+    Attributes:
+        joints: (21, 3) mm rest joints in the hand frame, InterHand2.6M order.
+        frames: (18, 3, 3) rest frame of each bone; columns x (flexion axis), y (along the bone), z (dorsal).
+        rest_flexion, rest_abduction: (5, 3) and (5,) rad, the angles of the rest pose.
+        elbow: (3,) mm.
+    """
+
+    joints: np.ndarray
+    frames: np.ndarray
+    rest_flexion: np.ndarray
+    rest_abduction: np.ndarray
+    elbow: np.ndarray
+
+
+@dataclass(frozen=True)
+class HandPose:
+    """Joint angles in radians (limits above); `elbow` is the upper arm's turn, (3, 3) in the forearm's rest frame."""
+
+    flexion: np.ndarray  # (5, 3)
+    abduction: np.ndarray  # (5,)
+    twist: np.ndarray = field(default_factory=lambda: np.zeros(5))
+    wrist: np.ndarray = field(default_factory=lambda: np.zeros(2))  # flexion, deviation
+    elbow: np.ndarray = field(default_factory=lambda: np.eye(3))
+
+
+def axis_rotation(axis: str, angle: float) -> np.ndarray:
+    """(3, 3) right-handed rotation about the x, y or z axis."""
+    c, s = np.cos(angle), np.sin(angle)
+    i = "xyz".index(axis)
+    j, k = (i + 1) % 3, (i + 2) % 3
+    out = np.eye(3)
+    out[j, j], out[j, k], out[k, j], out[k, k] = c, -s, s, c
+    return out
+
+
+def frame_from(along: np.ndarray, dorsal: np.ndarray) -> np.ndarray:
+    """(3, 3) frame with y = `along` and z as near `dorsal` as orthogonality allows; columns x, y, z."""
+    y = along / np.linalg.norm(along)
+    z = dorsal - (dorsal @ y) * y
+    z = z / np.linalg.norm(z)
+    return np.column_stack([np.cross(y, z), y, z])
+
+
+def _thumb_frames() -> list[np.ndarray]:
+    base = frame_from(np.array([-0.66, 0.66, -0.34]), np.array([-0.62, -0.18, 0.76]))
+    frames = []
+    for segment in range(3):
+        base = base @ axis_rotation("x", -REST_FLEXION[0, segment])
+        frames.append(base)
+    return frames
+
+
+def parametric_rig(size: HandSize) -> Rig:
+    """Rest joints and frames of the hand built in code; every bone has exactly its length in `size`."""
+    seg, breadth = size.segments_mm, size.breadth_mm
+    joints = np.zeros((NUM_HAND_JOINTS, 3))
+    frames = np.tile(np.eye(3), (NUM_BONES, 1, 1))
+    direction = np.array([-0.62, 0.64, -0.36])
+    joints[joint_index(0, 1)] = direction / np.linalg.norm(direction) * seg[0, 0]
+    knuckle_x = np.array([-0.350, -0.106, 0.128, 0.345]) * breadth
+    knuckle_z = np.array([-0.005, 0.030, 0.008, -0.055]) * breadth
+    for f in range(1, 5):
+        x, z = knuckle_x[f - 1], knuckle_z[f - 1]
+        joints[joint_index(f, 1)] = x, np.sqrt(seg[f, 0] ** 2 - x**2 - z**2), z
+    for f in range(5):
+        if f == 0:
+            chain = _thumb_frames()
+        else:
+            roll = axis_rotation("y", np.array([-6, -1, 4, 9])[f - 1] * DEG)  # the palm's arch
+            base, chain = axis_rotation("z", REST_ABDUCTION[f]) @ roll, []
+            for segment in range(3):
+                base = base @ axis_rotation("x", -REST_FLEXION[f, segment])
+                chain.append(base)
+        for segment in range(3):
+            frames[bone_index(f, segment)] = chain[segment]
+            start = joints[joint_index(f, segment + 1)]
+            joints[joint_index(f, segment + 2)] = start + chain[segment][:, 1] * seg[f, segment + 1]
+    elbow = np.array([0.0, -size.forearm_length_mm, 0.0])
+    return Rig(joints, frames, REST_FLEXION, REST_ABDUCTION, elbow)
+
+
+def _about(point: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    out = np.eye(4)
+    out[:3, :3] = rotation
+    out[:3, 3] = point - rotation @ point
+    return out
+
+
+def bone_transforms(rig: Rig, pose: HandPose) -> np.ndarray:
+    """(18, 4, 4) moves of each bone from rest, in the hand frame of a right hand, mm.
+
+    A finger's bone turns about its joint by Rz(abduction) Ry(twist) Rx(-flexion), each relative to rest, in its rest
+    frame; the forearm turns about the wrist.
+    """
+    moves = np.tile(np.eye(4), (NUM_BONES, 1, 1))
+    for f in range(5):
+        parent = moves[HAND_BONE]
+        for segment in range(3):
+            bone = bone_index(f, segment)
+            turn = axis_rotation("x", -(pose.flexion[f, segment] - rig.rest_flexion[f, segment]))
+            if segment == 0:
+                spread = axis_rotation("z", pose.abduction[f] - rig.rest_abduction[f])
+                turn = spread @ axis_rotation("y", pose.twist[f]) @ turn
+            frame = rig.frames[bone]
+            parent = parent @ _about(rig.joints[joint_index(f, segment + 1)], frame @ turn @ frame.T)
+            moves[bone] = parent
+    wrist = axis_rotation("z", pose.wrist[1]) @ axis_rotation("x", pose.wrist[0])
+    moves[FOREARM_BONE] = _about(rig.joints[WRIST], wrist)
+    moves[UPPER_ARM_BONE] = moves[FOREARM_BONE] @ _about(rig.elbow, pose.elbow)
+    return moves
+
+
+def posed_joints(rig: Rig, moves: np.ndarray) -> np.ndarray:
+    """(21, 3) mm joints in the right-hand frame after the bones' `moves` (18, 4, 4)."""
+    out = rig.joints.copy()
+    for f in range(5):
+        for digit in (2, 3, 4):
+            j, move = joint_index(f, digit), moves[bone_index(f, digit - 2)]
+            out[j] = move[:3, :3] @ rig.joints[j] + move[:3, 3]
+    return out
+
+
+def bone_lengths(joints: np.ndarray) -> np.ndarray:
+    """(..., 20) lengths, in the joints' own unit, of the bones that end in joints 0..19."""
+    parents = np.array(HAND_PARENTS[:WRIST])
+    return np.linalg.norm(joints[..., :WRIST, :] - joints[..., parents, :], axis=-1)
+
+
+def clamp_pose(pose: HandPose) -> HandPose:
+    """Nearest pose within the joint limits; a bent finger spreads less (none at a right angle)."""
+    flexion = np.clip(pose.flexion, FLEXION_LIMITS[..., 0], FLEXION_LIMITS[..., 1])
+    abduction = np.clip(pose.abduction, ABDUCTION_LIMITS[:, 0], ABDUCTION_LIMITS[:, 1])
+    freedom = np.clip(np.cos(np.clip(flexion[1:, 0], 0, None)), 0.15, 1.0)
+    abduction = np.concatenate([abduction[:1], abduction[1:] * freedom])
+    twist = np.clip(pose.twist, TWIST_LIMITS[:, 0], TWIST_LIMITS[:, 1])
+    wrist = np.clip(pose.wrist, WRIST_LIMITS[:, 0], WRIST_LIMITS[:, 1])
+    return replace(pose, flexion=flexion, abduction=abduction, twist=twist, wrist=wrist)

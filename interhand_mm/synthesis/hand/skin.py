@@ -1,0 +1,152 @@
+"""Skin fields on the mesh (nails, creases, palm side) and one subject's colours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .anatomy import HandSize
+from .skeleton import Rig, bone_index, joint_index
+from .surface import TIP_INSET_MM
+
+# sRGB of the back of the hand for Fitzpatrick I..VI and of the palm, which darkens far less.
+TONES = np.array(
+    [[236, 200, 178], [226, 184, 156], [206, 163, 134], [172, 127, 98], [121, 84, 64], [77, 54, 43]], float
+)
+PALMS = np.array(
+    [[240, 196, 176], [234, 186, 160], [221, 173, 148], [204, 153, 126], [176, 128, 104], [146, 104, 85]], float
+)
+# Palm lines in (x / breadth, y / knuckle height): life, head, heart line.
+PALM_LINES = (
+    ((-0.40, 0.70), (-0.14, 0.62), (-0.03, 0.36), (-0.06, 0.05)),
+    ((-0.40, 0.71), (-0.10, 0.64), (0.12, 0.55), (0.30, 0.40)),
+    ((0.42, 0.70), (0.16, 0.71), (-0.06, 0.80), (-0.14, 0.97)),
+)
+
+
+def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    """0 below `low`, 1 above `high`, smooth between."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def to_linear(srgb: np.ndarray) -> np.ndarray:
+    """SRGB 0..255 to linear 0..1 (IEC 61966-2-1)."""
+    c = np.asarray(srgb, float) / 255.0
+    return np.where(c <= 0.04045, c / 12.92, ((np.clip(c, 0, None) + 0.055) / 1.055) ** 2.4)
+
+
+def _palm_line_field(vertices: np.ndarray, size: HandSize, rig: Rig) -> tuple[np.ndarray, np.ndarray]:
+    """Signed distance (V,) mm to the nearest palm line, and its strength (V,)."""
+    top = rig.joints[joint_index(2, 1)][1]
+    best, signed = np.full(len(vertices), 1e3), np.zeros(len(vertices))
+    t = np.linspace(0, 1, 60)[:, None]
+    for line in PALM_LINES:
+        a, b, c, d = (np.array(p) * (size.breadth_mm, top) for p in line)
+        curve = (1 - t) ** 3 * a + 3 * t * (1 - t) ** 2 * b + 3 * t**2 * (1 - t) * c + t**3 * d
+        tangent = np.gradient(curve, axis=0)
+        tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+        offset = vertices[:, None, :2] - curve
+        distance = np.linalg.norm(offset, axis=2)
+        k = distance.argmin(axis=1)
+        o, tan = offset[np.arange(len(k)), k], tangent[k]
+        side = np.sign(o[:, 0] * tan[:, 1] - o[:, 1] * tan[:, 0])
+        closer = distance.min(axis=1) < best
+        signed[closer] = (side * distance.min(axis=1))[closer]
+        best = np.minimum(best, distance.min(axis=1))
+    return signed, 1 - smoothstep(best, 2.5, 5.0)
+
+
+def skin_fields(
+    vertices: np.ndarray, normals: np.ndarray, groups: np.ndarray, rig: Rig, size: HandSize
+) -> dict[str, np.ndarray]:
+    """Fields that the renderer interpolates and thresholds per pixel, each (V,).
+
+    Returns:
+        nail: > 0 on the nail plate. crease: mm from the nearest crease line. palmar_crease, dorsal_crease: strength
+        of the lines there. palmar: 1 on the palm side. red: 0..1 blood near the surface (tips, knuckles).
+    """
+    n = len(vertices)
+    nail, crease = np.full(n, -1.0), np.full(n, 9.0)
+    palm_crease, back_crease, red = np.zeros(n), np.zeros(n), np.zeros(n)
+    palmar = smoothstep(-normals[:, 2] + 0.25 * (groups[:, 1] < 0.5), -0.35, 0.45)
+    palmar *= 0.12 + 0.88 * smoothstep(vertices[:, 1], -14.0, 6.0)  # the arm's inner side is hardly lighter
+    owner = groups[:, 1:].argmin(axis=1)
+    on_finger = groups[:, 1:].min(axis=1) < 1.5
+    palm = (groups[:, 0] < 0.6) & (normals[:, 2] < 0.2) & (vertices[:, 1] > 4)
+    signed, strength = _palm_line_field(vertices[palm], size, rig)
+    crease[palm], palm_crease[palm] = signed, 0.55 * strength * smoothstep(-normals[palm, 2], 0.1, 0.6)
+    wrist = (np.abs(vertices[:, 1] + 4) < 6) & (normals[:, 2] < -0.1)
+    crease[wrist], palm_crease[wrist] = vertices[wrist, 1] + 4, 0.35 * smoothstep(-normals[wrist, 2], 0.1, 0.8)
+    for f in range(5):
+        mine = on_finger & (owner == f)
+        r = size.half_breadths_mm[f]
+        for segment in (1, 2):
+            frame, joint = rig.frames[bone_index(f, segment)], rig.joints[joint_index(f, segment + 1)]
+            local = (vertices - joint) @ frame
+            close = mine & (np.abs(local[:, 1]) < (5 if segment == 1 and f == 0 else 7))
+            crease[close] = local[close, 1]
+            fade = 1 - smoothstep(np.abs(local[:, 1]), 3.0, 6.5)
+            down = smoothstep(-normals @ frame[:, 2], 0.0, 0.7)
+            up = smoothstep(normals @ frame[:, 2], 0.25, 0.85)
+            palm_crease[close], back_crease[close] = (fade * down)[close], (fade * up)[close]
+            red[close] = np.maximum(red, 0.75 * up * (1 - smoothstep(np.abs(local[:, 1]), 3, 10)))[close]
+        frame, tip = rig.frames[bone_index(f, 2)], rig.joints[joint_index(f, 4)]
+        local = (vertices - tip) @ frame
+        palmar[mine] = smoothstep(-normals @ frame[:, 2], -0.30, 0.45)[mine]
+        red[mine] = np.maximum(red, smoothstep(local[:, 1], -16, -2))[mine]
+        length = 0.50 * size.segments_mm[f, 3] + 1.0
+        u = (local[:, 1] - TIP_INSET_MM + 2.4 + length / 2 - 1.3 * (size.nail_length - 1)) / (length / 2)
+        w = local[:, 0] / (0.80 * r[3] + 0.08 * r[2])
+        plate = 1 - (np.abs(u) ** 2.8 + np.abs(w) ** 3.2)
+        facing = mine & (normals @ frame[:, 2] > -0.15)
+        nail[facing] = np.clip(plate, -1, 1)[facing]
+    for f in range(1, 5):  # the knuckles
+        d = np.linalg.norm(vertices - rig.joints[joint_index(f, 1)], axis=1)
+        red = np.maximum(red, 0.55 * (1 - smoothstep(d, 8, 17)) * smoothstep(normals[:, 2], 0.1, 0.7))
+    names = ("nail", "crease", "palmar_crease", "dorsal_crease", "palmar", "red")
+    return dict(zip(names, (nail, crease, palm_crease, back_crease, palmar, red), strict=True))
+
+
+def _value_noise(points: np.ndarray, scale_mm: float, rng: np.random.Generator) -> np.ndarray:
+    """(N,) smooth noise in about -1..1 with features of `scale_mm`, from a few random plane waves."""
+    waves = rng.standard_normal((12, 3)) / scale_mm
+    phase = rng.uniform(0, 2 * np.pi, 12)
+    return np.sin(points @ waves.T * 2.2 + phase).sum(axis=1) / 3.5
+
+
+def subject_tone(rng: np.random.Generator, tone: float | None = None) -> tuple[np.ndarray, np.ndarray, float]:
+    """Linear RGB of back and palm and the Fitzpatrick position 0..5; uniform over the scale unless `tone` is given."""
+    level = float(rng.uniform(0, 5)) if tone is None else tone
+    low = min(int(level), 4)
+    mix = level - low
+    jitter = 1 + rng.normal(0, 1, 3) * (0.05, 0.035, 0.045)
+    back = ((1 - mix) * TONES[low] + mix * TONES[low + 1]) * jitter
+    palm = ((1 - mix) * PALMS[low] + mix * PALMS[low + 1]) * jitter
+    return to_linear(np.clip(back, 0, 250)), to_linear(np.clip(palm, 0, 250)), level
+
+
+def vertex_albedo(
+    vertices: np.ndarray, fields: dict[str, np.ndarray], rng: np.random.Generator, tone: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Linear albedo (V, 3) of the skin, and (3,) of the nails."""
+    back, palm, level = subject_tone(rng, tone)
+    side = fields["palmar"][:, None]
+    albedo = (1 - side) * back + side * palm
+    pale = 1 - level / 6.5
+    red = fields["red"][:, None] * (0.35 + 0.65 * pale)
+    albedo *= 1 + red * (np.array([0.02, -0.17, -0.14]) - 0.10 * (1 - pale) * (1 - side))
+    blotch = _value_noise(vertices, 9.0, rng)[:, None]
+    albedo *= 1 + blotch * np.array([0.025, 0.05, 0.045])
+    albedo *= 1 + _value_noise(vertices, 3.0, rng)[:, None] * 0.025
+    freckle = smoothstep(_value_noise(vertices, 2.2, rng), 0.75, 1.1)[:, None] * (1 - side) * rng.uniform(0, 0.25)
+    albedo *= 1 - freckle * np.array([0.5, 0.8, 0.9])
+    vein = np.abs(_value_noise(vertices * (1, 0.45, 1), 13.0, rng))
+    blue = (1 - smoothstep(vein, 0.03, 0.16))[:, None] * (1 - side) * pale * rng.uniform(0.2, 1.0)
+    albedo *= 1 - blue * np.array([0.13, 0.05, 0.03]) * (fields["nail"][:, None] < -0.9)
+    nail = 0.45 * palm + 0.55 * to_linear(np.array([226, 170, 152]) * (0.72 + 0.28 * pale))
+    return np.clip(albedo, 0.004, 0.95), nail
+
+
+def tone_name(level: float) -> str:
+    """Fitzpatrick type I..VI of a position 0..5."""
+    return ("I", "II", "III", "IV", "V", "VI")[int(np.clip(np.rint(level), 0, 5))]

@@ -1,0 +1,203 @@
+"""What is behind and over the hands: clothes, the studio's lamps, photographs, and the camera's own traces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from zlib import crc32
+
+import cv2
+import numpy as np
+from numba import njit
+
+from ...errors import BackgroundError
+from ..hand.skin import to_linear
+from .cameras import Camera
+from .renderer import project_fine
+
+LAMP_RADIUS_MM, LAMP_STEP_DEG = 1150.0, 8.5
+SHOULDER_MM = np.array([178.0, -285.0, 60.0])  # half width, height above the hands, behind the chest's front
+TURN_MM = 150.0  # cloth per radian round the chest
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+PACKAGED_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")  # colour photographs in scikit-image's own wheel
+
+
+@dataclass(frozen=True)
+class Cloth:
+    """One subject's clothes: linear colours (2, 3), pattern (0 plain, 1 stripes, 2 plaid), period and folds' phases."""
+
+    colours: np.ndarray
+    pattern: int
+    period_mm: float
+    phases: np.ndarray
+
+
+def sample_cloth(rng: np.random.Generator) -> Cloth:
+    """Shirts from black to white, most of them dark, some striped or plaid."""
+    hue, saturation, value = rng.uniform(0, 180), rng.beta(1.2, 1.8) * 255, 20 + 190 * rng.beta(1.0, 1.6)
+    hsv = np.array([[[hue, saturation, value], [(hue + rng.normal(0, 25)) % 180, saturation * 0.7, 230 - value]]])
+    rgb = cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB)[0]
+    pattern = int(rng.choice(3, p=[0.65, 0.12, 0.23]))
+    return Cloth(to_linear(rgb) * 0.8, pattern, float(rng.uniform(22, 60)), rng.uniform(0, 2 * np.pi, 8))
+
+
+@lru_cache(maxsize=1)
+def torso_mesh() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Elliptic chest with sloping shoulders, origin at the chest's front.
+
+    Returns:
+        points (N, 3) mm, uv (N, 2) mm along the cloth, faces (F, 3).
+    """
+    heights = np.concatenate([np.linspace(560, -250, 19), [-290, -318, -336, -345]])
+    turns = np.linspace(-np.pi, np.pi, 41)  # the seam is at the back
+    waist = np.interp(heights, [-345, -336, -318, -290, -250, 0, 250, 560], [45, 75, 120, 168, 186, 172, 168, 182])
+    deep = np.interp(heights, [-345, -318, -250, 0, 560], [40, 70, 105, 112, 118])
+    x = waist[:, None] * np.sin(turns)
+    z = deep[:, None] * (1 - np.cos(turns)) + (112 - deep)[:, None]
+    points = np.stack([x, np.broadcast_to(heights[:, None], x.shape), z], axis=-1).reshape(-1, 3)
+    u = np.broadcast_to((turns * TURN_MM)[None], x.shape)
+    uv = np.stack([u, np.broadcast_to(heights[:, None], x.shape)], axis=-1).reshape(-1, 2)
+    i, j = np.meshgrid(np.arange(len(heights) - 1), np.arange(len(turns) - 1), indexing="ij")
+    a = (i * len(turns) + j).ravel()
+    b, c, d = a + 1, a + len(turns), a + len(turns) + 1
+    return points, uv, np.concatenate([np.stack([a, b, c], 1), np.stack([b, d, c], 1)]).astype(np.int32)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _draw_cloth(screen, uv, faces, toward, colours, pattern, period, phases, depth, image):
+    """Draw the torso, both sides of its faces, with folds that tilt the light; image (H, W, 3) linear, in place."""
+    height, width = depth.shape
+    for f in range(faces.shape[0]):
+        a, b, c = faces[f]
+        ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if abs(area) < 1e-9 or min(ax, bx, cx) < -1e5:
+            continue
+        for y in range(max(int(np.ceil(min(ay, by, cy))), 0), min(int(np.floor(max(ay, by, cy))), height - 1) + 1):
+            for x in range(max(int(np.ceil(min(ax, bx, cx))), 0), min(int(np.floor(max(ax, bx, cx))), width - 1) + 1):
+                wa = ((bx - x) * (cy - y) - (by - y) * (cx - x)) / area
+                wb = ((cx - x) * (ay - y) - (cy - y) * (ax - x)) / area
+                wc = 1.0 - wa - wb
+                z = wa * screen[a, 2] + wb * screen[b, 2] + wc * screen[c, 2]
+                if wa < 0 or wb < 0 or wc < 0 or z >= depth[y, x]:
+                    continue
+                depth[y, x] = z
+                u = wa * uv[a, 0] + wb * uv[b, 0] + wc * uv[c, 0]
+                v = wa * uv[a, 1] + wb * uv[b, 1] + wc * uv[c, 1]
+                fold = np.sin(0.030 * u + 0.011 * v + phases[0] + 1.3 * np.sin(0.012 * v + phases[1]))
+                fold += 0.6 * np.sin(0.055 * u - 0.024 * v + phases[2] + 1.1 * np.sin(0.021 * u + phases[3]))
+                # The ellipse's own normal is smooth; the faces' would show as facets.
+                nx, nz = np.sin(u / TURN_MM), -np.cos(u / TURN_MM)
+                lit = 0.55 * (nx * toward[0] + 0.1 * toward[1] + nz * toward[2]) + 0.30 + 0.16 * fold
+                lit = min(max(lit, 0.05), 1.0)
+                mix = 0.0
+                if pattern == 1:
+                    mix = 1.0 if np.sin(6.2832 * v / period) > 0.3 else 0.0
+                elif pattern == 2:
+                    du, dv = u / period - np.floor(u / period), v / period - np.floor(v / period)
+                    mix = (0.45 if du < 0.42 else 0.0) + (0.45 if dv < 0.42 else 0.0)
+                    if 0.68 < du < 0.74 or 0.68 < dv < 0.74:
+                        mix = 0.8
+                for k in range(3):
+                    image[y, x, k] = lit * ((1 - mix) * colours[0, k] + mix * colours[1, k])
+
+
+def draw_torso(
+    cloth: Cloth, offset: np.ndarray, toward: np.ndarray, camera: Camera, image: np.ndarray, depth: np.ndarray
+) -> None:
+    """Draw the chest whose front is at `offset` (3,) mm into `image` (H, W, 3) and `depth` (H, W) mm, in place."""
+    points, uv, faces = torso_mesh()
+    screen = project_fine(points + offset, camera.rotation, camera.position, camera.focal, camera.principal_pt, 1)
+    c = cloth
+    _draw_cloth(screen, uv, faces, toward, c.colours, c.pattern, c.period_mm, c.phases, depth, image)
+
+
+@lru_cache(maxsize=4)
+def _star(size: int) -> np.ndarray:
+    """(S, S) glare of a small lamp: a hot core and eight spikes."""
+    axis = np.arange(size) - size // 2
+    x, y = np.meshgrid(axis, axis)
+    r = np.hypot(x, y) + 1e-6
+    spikes = np.abs(np.cos(4 * np.arctan2(y, x))) ** 60 * np.exp(-r / (size * 0.11))
+    core = 1 / (1 + (r / (size * 0.07)) ** 6)
+    return (2.2 * core + 0.28 * spikes + 0.07 * np.exp(-r / (size * 0.08))).astype(np.float32)
+
+
+def draw_lamps(image: np.ndarray, camera: Camera, phase: float) -> None:
+    """Add the lamps of the dome that this camera sees to `image` (H, W, 3) linear, in place."""
+    azimuth, elevation = np.meshgrid(
+        np.deg2rad(np.arange(0, 360, LAMP_STEP_DEG)) + phase, np.deg2rad(np.arange(-45, 50, LAMP_STEP_DEG))
+    )
+    azimuth = azimuth + (np.arange(len(azimuth)) % 2)[:, None] * np.deg2rad(LAMP_STEP_DEG / 2)
+    lamps = np.stack(
+        [np.cos(elevation) * np.sin(azimuth), np.sin(elevation), np.cos(elevation) * np.cos(azimuth)], axis=-1
+    ).reshape(-1, 3)
+    lit = np.sin(np.arange(len(lamps)) * 78.233 + 37.7 * phase) * 43758.5453 % 1 < 0.5  # half of them are out
+    lamps = lamps[lit & (lamps @ camera.rotation[2] > 0.3)] * LAMP_RADIUS_MM
+    screen = project_fine(lamps, camera.rotation, camera.position, camera.focal, camera.principal_pt, 1)
+    star = _star(45)
+    half = len(star) // 2
+    height, width = image.shape[:2]
+    for u, v, _ in screen:
+        cx, cy = round(float(u)), round(float(v))
+        x0, x1, y0, y1 = max(cx - half, 0), min(cx + half + 1, width), max(cy - half, 0), min(cy + half + 1, height)
+        if x0 < x1 and y0 < y1:
+            image[y0:y1, x0:x1] += star[y0 - cy + half : y1 - cy + half, x0 - cx + half : x1 - cx + half, None]
+
+
+def photo_files(folder: str) -> list[str]:
+    """Paths of a folder's photographs, sorted, subfolders included."""
+    return sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
+
+
+def list_photos(source: str, split: str) -> list[str]:
+    """Photographs of one split: a folder's files, or scikit-image's; train, val and test never share one.
+
+    Args:
+        source: A folder, or "skimage".
+        split: train, val or test.
+    """
+    if source == "skimage":
+        names = list(PACKAGED_PHOTOS)
+    elif Path(source).is_dir():
+        names = photo_files(source)
+    else:
+        raise BackgroundError(
+            "no such folder of background photographs", got=source, want="a folder with images, or: skimage"
+        )
+    order = sorted(names, key=lambda n: crc32(Path(n).name.encode()))
+    share = {"test": order[::4], "val": order[1::4], "train": order[2::4] + order[3::4]}[split]
+    if not share:
+        raise BackgroundError(
+            f"no background photograph left for {split}", got=f"{len(names)} in {source}", want="at least 4"
+        )
+    return share
+
+
+@lru_cache(maxsize=16)
+def load_photo(name: str) -> np.ndarray:
+    """(H, W, 3) uint8 RGB."""
+    if name in PACKAGED_PHOTOS:
+        from skimage import data
+
+        return np.ascontiguousarray(getattr(data, name)()[..., :3])
+    image = cv2.imread(name, cv2.IMREAD_COLOR)
+    if image is None:
+        raise BackgroundError("a background photograph cannot be read", got=name, mend="remove the file")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def photo_crop(name: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A random crop of a photograph, (H, W, 3) uint8 RGB; `size` is (width, height)."""
+    photo = load_photo(name)
+    height, width = photo.shape[:2]
+    scale = max(size[0] / width, size[1] / height) * rng.uniform(1.0, 1.6)
+    crop_w, crop_h = min(int(size[0] / scale), width), min(int(size[1] / scale), height)
+    x, y = rng.integers(0, width - crop_w + 1), rng.integers(0, height - crop_h + 1)
+    return cv2.resize(photo[y : y + crop_h, x : x + crop_w], size, interpolation=cv2.INTER_AREA)
+
+
+def photo_background(name: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A random crop of a photograph, (H, W, 3) float32 linear RGB; `size` is (width, height)."""
+    return to_linear(np.arange(256)).astype(np.float32)[photo_crop(name, size, rng)]

@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import struct
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from interhand_mm.errors import ImageError, InputError
+from interhand_mm.inference.intrinsics import check_camera, choose_intrinsics
+from interhand_mm.inference.io import sources
+from interhand_mm.inference.io.sources import as_bgr, natural_key, open_source
+
+RNG = np.random.default_rng(0)
+PICTURE = cv2.resize(RNG.integers(0, 255, (7, 9, 3), dtype=np.uint8), (160, 120), interpolation=cv2.INTER_CUBIC)
+
+
+def only(source):
+    frames = list(open_source(source))
+    assert len(frames) == 1
+    assert frames[0].time_s is None
+    return frames[0]
+
+
+def write_video(path, times_ms, codec="libx264", size=(160, 120)):
+    """Frames that tell their number: a white column walks to the right."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=30, options={"crf": "18"} if codec == "libx264" else {})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for i, time in enumerate(times_ms):
+            image = cv2.resize(PICTURE, size) // 2
+            image[:, 4 * i : 4 * i + 4] = 255
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def number_of(frame):
+    """Which frame of `write_video` this is, by where its white column stands."""
+    return int(frame.image.mean(axis=(0, 2)).argmax()) // 4
+
+
+# --- pictures ---
+
+
+def test_formats_come_out_as_bgr(tmp_path):
+    rgb = Image.fromarray(PICTURE[..., ::-1].copy())
+    rgb.convert("CMYK").save(tmp_path / "cmyk.jpg", quality=97)
+    rgb.convert("RGBA").save(tmp_path / "rgba.png")
+    rgb.convert("L").save(tmp_path / "grey.png")
+    rgb.convert("P").save(tmp_path / "palette.png")
+    Image.fromarray(PICTURE[..., 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    for name, want, tolerance in (
+        ("cmyk.jpg", PICTURE, 3.0),
+        ("rgba.png", PICTURE, 0.0),
+        ("grey.png", cv2.cvtColor(cv2.cvtColor(PICTURE, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), 1.0),
+        ("palette.png", PICTURE, 20.0),
+        ("deep.png", np.repeat(PICTURE[..., :1], 3, axis=2), 0.0),
+    ):
+        image = only(tmp_path / name).image
+        assert image.dtype == np.uint8
+        assert image.shape == (120, 160, 3), name
+        assert np.abs(image.astype(int) - want).mean() <= tolerance, name
+
+
+def test_one_pixel_and_arrays(tmp_path):
+    cv2.imwrite(str(tmp_path / "dot.png"), np.full((1, 1, 3), 90, np.uint8))
+    assert only(tmp_path / "dot.png").image.tolist() == [[[90, 90, 90]]]
+    assert only(PICTURE).image is PICTURE
+    assert as_bgr(PICTURE[..., 0]).shape == as_bgr(np.dstack([PICTURE, PICTURE[..., 0]])).shape == PICTURE.shape
+    for wrong in (PICTURE.astype(np.float32), PICTURE[..., :2], PICTURE[None], PICTURE[:0]):
+        with pytest.raises(InputError, match="image array"):
+            open_source(wrong)
+
+
+def exif_of(orientation=1, **tags):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    numbers = {
+        "film": 0xA405,
+        "focal": 0x920A,
+        "plane_x": 0xA20E,
+        "plane_y": 0xA20F,
+        "unit": 0xA210,
+        "px": 0xA002,
+        "py": 0xA003,
+    }
+    exif.get_ifd(0x8769).update({numbers[name]: value for name, value in tags.items()})
+    return exif
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_turns_the_picture_upright(tmp_path, orientation):
+    upright = Image.fromarray(PICTURE[..., ::-1].copy())
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's transpositions that store it in that orientation
+    stored = upright.transpose(Image.Transpose(undo[orientation])) if orientation > 1 else upright
+    stored.save(tmp_path / "a.jpg", quality=97, exif=exif_of(orientation, film=26))
+    frame = only(tmp_path / "a.jpg")
+    assert frame.image.shape == PICTURE.shape
+    assert np.abs(frame.image.astype(int) - PICTURE).mean() < 3
+    assert choose_intrinsics((160, 120), frame.exif).source == "exif"
+
+
+def test_intrinsics_from_exif_by_hand():
+    # 26 mm on 43.2666 mm of full-frame diagonal; 200 px of diagonal here.
+    found = choose_intrinsics((160, 120), exif_of(film=26))
+    assert found.focal == pytest.approx([26 / 43.26661530556787 * 200] * 2)
+    assert found.principal_pt.tolist() == [79.5, 59.5]
+    # 4 mm lens, 800 (x) and 400 (y) px a cm on the sensor, then the picture was halved: 160 and 80 px.
+    half = dict(focal=4.0, plane_x=800.0, plane_y=400.0, unit=3, px=320, py=240)
+    assert choose_intrinsics((160, 120), exif_of(**half)).focal == pytest.approx([160, 80])
+    # Turned by 90 degrees, the stored x is the upright y.
+    assert choose_intrinsics((120, 160), exif_of(6, **half)).focal == pytest.approx([80, 160])
+    for useless in ({}, {"film": 0}, {"focal": 4.0}, {"focal": 4.0, "plane_x": 0.0, "unit": 3}):
+        assert choose_intrinsics((160, 120), exif_of(**useless)).source == "assumed"
+
+
+def test_intrinsics_of_the_user_outrank_exif():
+    exif = exif_of(film=26)
+    assert choose_intrinsics((160, 120), exif, focal=500.0).focal.tolist() == [500, 500]
+    mixed = choose_intrinsics((160, 120), exif, focal=(500.0, 510.0), principal_pt=(1.0, 2.0))
+    assert (mixed.focal.tolist(), mixed.principal_pt.tolist(), mixed.source) == ([500, 510], [1, 2], "user")
+    wide = choose_intrinsics((160, 120), exif, fov_deg=90.0)
+    assert wide.focal == pytest.approx([80, 80])
+    assert wide.source == "user"
+    assert choose_intrinsics((160, 120)).source == "assumed"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [(-1.0, None, None, None), ((1.0, 2.0, 3.0), None, None, None), (None, (1.0,), None, None),
+     (None, None, 180.0, None), (None, None, None, (0.0, 5.0)), (None, None, None, float("nan")), (500.0, None, 60.0, None)],
+)  # fmt: skip
+def test_cameras_that_do_not_exist_are_refused(wrong):
+    with pytest.raises(InputError):
+        check_camera(*wrong)
+
+
+def test_missing_empty_and_foreign_files(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        open_source(tmp_path / "no.jpg")
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(InputError, match="empty"):
+        open_source(tmp_path / "empty.jpg")
+    (tmp_path / "text.jpg").write_text("not a picture at all, though it is called one")
+    with pytest.raises(InputError, match="neither a picture nor a video"):
+        open_source(tmp_path / "text.jpg")
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none/notes.txt").write_text("x")
+    with pytest.raises(InputError, match="no pictures"):
+        open_source(tmp_path / "none")
+    cv2.imwrite(str(tmp_path / "whole.jpg"), PICTURE)
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:1500])
+    with pytest.raises(ImageError, match="cut short"):
+        list(open_source(tmp_path / "cut.jpg"))
+
+
+def test_folder_in_natural_order_counts_broken_pictures(tmp_path):
+    for name in ("b10.png", "b2.png", "B1.png"):
+        cv2.imwrite(str(tmp_path / name), PICTURE)
+    (tmp_path / "b3.png").write_bytes(b"\x89PNG broken")
+    (tmp_path / "notes.txt").write_text("left alone")
+    source = open_source(tmp_path)
+    assert source.length == 4
+    assert [frame.source.rsplit("/", 1)[1] for frame in source] == ["B1.png", "b2.png", "b10.png"]
+    assert source.skipped == 1
+    assert "b3.png" in source.problem
+    assert natural_key(tmp_path / "x9y10") < natural_key(tmp_path / "x10y2")
+
+
+def test_content_and_not_the_name_says_what_a_file_is(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), PICTURE)
+    (tmp_path / "a.png").rename(tmp_path / "a.mp4")
+    assert open_source(tmp_path / "a.mp4").kind == "pictures"
+
+
+# --- videos ---
+
+
+def test_variable_rate_keeps_its_times(tmp_path):
+    times = [0, 40, 55, 200, 210, 500]
+    source = open_source(write_video(tmp_path / "a.mp4", times))
+    assert (source.kind, source.length) == ("video", 6)
+    frames = list(source)
+    assert [frame.time_s for frame in frames] == pytest.approx([t / 1000 for t in times], abs=1e-3)
+    assert [(frame.index, number_of(frame)) for frame in frames] == [(i, i) for i in range(6)]
+    assert source.skipped == 0
+
+
+def test_a_late_start_is_time_zero(tmp_path):
+    frames = list(open_source(write_video(tmp_path / "a.mkv", [5000, 5040, 5080])))
+    assert [frame.time_s for frame in frames] == pytest.approx([0, 0.04, 0.08], abs=2e-3)
+
+
+@pytest.mark.parametrize(("codec", "name"), [("libx264", "a.mp4"), ("mjpeg", "a.mkv")])
+def test_broken_frames_are_counted_and_the_others_keep_their_numbers(tmp_path, codec, name):
+    path = write_video(tmp_path / name, [33 * i for i in range(30)], codec)
+    with av.open(str(path)) as container:
+        packets = [(bytes(p), p.pts) for p in container.demux(video=0) if p.size]
+    data = path.read_bytes()
+    broken = [packets[12], packets[20]]  # in order of decoding, which with H.264 is not that of time
+    for content, _ in broken:
+        data = data.replace(content, content[:4] + b"\xff" * (len(content) - 4))
+    path.write_bytes(data)
+    lost = {round(pts / max(pts for _, pts in packets) * 29) for _, pts in broken}
+    source = open_source(path)
+    frames = list(source)
+    assert source.skipped == 2
+    assert {frame.index for frame in frames} == set(range(30)) - lost
+    assert [frame.time_s for frame in frames] == pytest.approx([0.033 * frame.index for frame in frames], abs=2e-3)
+    if codec == "mjpeg":  # with H.264, frames that refer to a broken one look like another
+        assert [number_of(frame) for frame in frames] == [frame.index for frame in frames]
+
+
+def test_cut_video_gives_what_is_there(tmp_path):
+    path = write_video(tmp_path / "a.mkv", [33 * i for i in range(30)])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])
+    frames = list(open_source(path))
+    assert 5 < len(frames) < 30
+    # An MP4 keeps its table at the end: cut, it is no video any more.
+    path = write_video(tmp_path / "b.mp4", [33 * i for i in range(30)])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match="neither a picture nor a video"):
+        open_source(path)
+
+
+def test_phones_write_the_turn_beside_the_pixels(tmp_path):
+    path = write_video(tmp_path / "a.mp4", [0, 33, 66])
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 4 + 40  # version, flags, times, id, duration, layer, volume
+    assert struct.unpack(">9i", data[start : start + 36])[0] == 1 << 16
+    one = 1 << 16
+    data[start : start + 36] = struct.pack(">9i", 0, one, 0, -one, 0, 0, 0, 0, 1 << 30)  # 90 degrees clockwise
+    path.write_bytes(data)
+    frame = next(iter(open_source(path)))
+    assert frame.image.shape == (160, 120, 3)
+    # The white column at the left is the row at the top after a quarter turn clockwise.
+    assert frame.image.mean(axis=(1, 2)).argmax() < 4
+
+
+def test_animated_gif_is_a_video(tmp_path):
+    frames = [Image.fromarray(np.full((20, 30, 3), 40 * i, np.uint8)) for i in range(4)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=[100, 300, 100, 100])
+    source = open_source(tmp_path / "a.gif")
+    read = list(source)
+    assert source.kind == "video"
+    assert [frame.time_s for frame in read] == pytest.approx([0, 0.1, 0.4, 0.5])
+    assert [int(frame.image[10, 10, 0]) for frame in read] == pytest.approx([0, 40, 80, 120], abs=2)
+
+
+def test_sound_alone_is_no_video(tmp_path):
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(InputError, match="no video in"):
+        open_source(tmp_path / "a.mp4")
+
+
+# --- cameras ---
+
+
+class _FakeCapture:
+    """A camera whose cable is pulled after five frames; every third read is empty at first."""
+
+    def __init__(self, number):
+        self.number, self.reads, self.released = number, 0, False
+
+    def isOpened(self):
+        return self.number == 0
+
+    def get(self, _):
+        return 30.0
+
+    def read(self):
+        self.reads += 1
+        alive = self.reads <= 7 and self.reads not in (2, 5)
+        return alive, np.repeat(PICTURE[:, :1], 160, axis=1) if self.reads % 2 else PICTURE
+
+    def release(self):
+        self.released = True
+
+
+def test_camera_unplugged_and_absent(monkeypatch):
+    monkeypatch.setattr(sources.cv2, "VideoCapture", _FakeCapture)
+    monkeypatch.setattr(sources.time, "sleep", lambda _: None)
+    with pytest.raises(InputError, match="camera 3 cannot be opened"):
+        open_source(3)
+    camera, frames = open_source(0), []
+    with pytest.raises(InputError, match="gives no more frames, 5 came"):
+        frames.extend(camera)
+    assert [frame.index for frame in frames] == list(range(5))
+    assert camera._capture.released
+    mirrored = next(iter(sources.Camera(0, mirror=True)))
+    assert mirrored.time_s == 0
+    assert (mirrored.image == np.repeat(PICTURE[:, :1], 160, axis=1)[:, ::-1]).all()
