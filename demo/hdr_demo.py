@@ -26,9 +26,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    from interhand_mm.cli.demo import pose_config  # late, so that --help answers at once
     from interhand_mm.hdr.stages import show_stages
     from interhand_mm.inference.inferencer import InterHandInferencer
-    from interhand_mm.inference.run import pose_config  # late, so that --help answers at once
 
     inferencer = InterHandInferencer(
         pose_config(args), args.pose_checkpoint, device=args.device, batch_size=1, bbox=args.bbox

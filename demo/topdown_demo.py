@@ -26,7 +26,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.inference.run import build_inferencer, run_demo  # late, so that --help answers at once
+    from interhand_mm.cli.demo import build_inferencer
+    from interhand_mm.inference.run import run_demo  # late, so that --help answers at once
 
     source = int(args.input) if args.input.isdigit() else args.input
     inferencer = build_inferencer(args)

@@ -24,8 +24,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    from interhand_mm.cli.demo import build_inferencer
     from interhand_mm.inference.io.sources import Camera
-    from interhand_mm.inference.run import build_inferencer, run_demo  # late, so that --help answers at once
+    from interhand_mm.inference.run import run_demo  # late, so that --help answers at once
 
     # The frames are mirrored for the eye, and mirrored back for the network.
     inferencer = build_inferencer(args)

@@ -6,22 +6,27 @@ Importing it is cheap: the modules under `locations` load when a config first as
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import mmengine.registry as mmengine
 import mmpose.registry  # also makes the scope 'mmpose' known to the root registries
 from mmengine.registry import Registry
 
 _SCOPE = "interhand_mm"
+# Folders beside the core with registered parts of their own. The core works without them.
+_PLUGINS = [name for name in ("hdr",) if find_spec(f"{_SCOPE}.{name}")]
 
 
-def _child(name: str, parent: Registry, *locations: str) -> Registry:
+def _child(name: str, parent: Registry, *locations: str, plugins: str = "") -> Registry:
+    locations += tuple(f"{plugin}.{plugins}" for plugin in _PLUGINS if plugins)
     return Registry(name, parent=parent, scope=_SCOPE, locations=[f"{_SCOPE}.{place}" for place in locations])
 
 
-MODELS = _child("model", mmengine.MODELS, "models")
-DATASETS = _child("dataset", mmengine.DATASETS, "datasets")
-TRANSFORMS = _child("transform", mmengine.TRANSFORMS, "datasets.transforms")
+MODELS = _child("model", mmengine.MODELS, "models", plugins="models")
+DATASETS = _child("dataset", mmengine.DATASETS, "datasets", plugins="data")
+TRANSFORMS = _child("transform", mmengine.TRANSFORMS, "datasets.transforms", plugins="data.transforms")
 DATA_SAMPLERS = _child("data sampler", mmengine.DATA_SAMPLERS, "datasets")
-METRICS = _child("metric", mmengine.METRICS, "evaluation.metrics")
+METRICS = _child("metric", mmengine.METRICS, "evaluation.metrics", plugins="evaluation")
 HOOKS = _child("hook", mmengine.HOOKS, "engine")
 VISUALIZERS = _child("visualizer", mmengine.VISUALIZERS, "visualization.visualizer")
 OPTIM_WRAPPERS = _child("optimizer wrapper", mmengine.OPTIM_WRAPPERS, "engine")

@@ -16,10 +16,14 @@ PACKAGE = ROOT / "interhand_mm"
 LEVELS = {
     "errors": 0,
     "structures": 1, "utils": 1, "registry": 1,
-    "codecs": 2, "evaluation/functional": 2,
-    "datasets": 3, "models": 3, "evaluation/metrics": 3, "visualization": 3, "synthesis": 3,
-    "engine": 4,
-    "apis": 5,
+    "codecs": 2, "checkpoints": 2,
+    "evaluation": 3, "synthesis": 3, "datasets": 3, "models": 3,
+    "visualization": 4, "engine": 4, "preparation": 4,
+    "inference": 5,
+    "hdr": 6,
+    "apis": 7, "cli": 7,
+    "benchmark": 8,
+    "quickstart": 9,
 }  # fmt: skip
 SHARED_LEVEL = 1  # the leaf modules of level 1 may use one another
 

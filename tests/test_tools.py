@@ -12,7 +12,7 @@ import pytest
 
 from interhand_mm.apis.browse import browse
 from interhand_mm.utils.config import DataOptions, load_config
-from interhand_mm.utils.provenance import write_json
+from interhand_mm.utils.files import write_json
 from interhand_mm.visualization.overlay import contact_sheet, draw_hands
 from tests.conftest import ROOT
 from tests.fixtures.tiny import write_photographs, write_set

@@ -27,7 +27,7 @@ from rich.table import Table
 from interhand_mm.benchmark.index import PEERS, benchmark_index
 from interhand_mm.cli.options import run as run_tool
 from interhand_mm.utils.config import load_config
-from interhand_mm.utils.provenance import write_json
+from interhand_mm.utils.files import write_json
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 

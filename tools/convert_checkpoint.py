@@ -37,7 +37,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.convert import convert, convert_hdr
+    from interhand_mm.apis.convert import convert
+    from interhand_mm.hdr.checkpoints import convert_hdr
 
     if "hdr" in (args.family, args.to):
         parameters = convert_hdr(args.src, args.dst, back=args.to == "hdr", discriminator=args.discriminator)

@@ -24,7 +24,7 @@ def main() -> None:
     args = parse_args()
     from interhand_mm.apis.evaluate_predictions import calibrate_handedness, evaluate_predictions
     from interhand_mm.evaluation.report import metrics_table
-    from interhand_mm.utils.provenance import write_json
+    from interhand_mm.utils.files import write_json
 
     report = evaluate_predictions(config_of(args), args.predictions)
     print(metrics_table(report))

@@ -30,7 +30,8 @@ def main() -> None:
         hdr_table,
         hdr_table_text,
     )
-    from interhand_mm.utils.provenance import provenance, write_json
+    from interhand_mm.utils.files import write_json
+    from interhand_mm.utils.provenance import provenance
 
     parts = (args.pose_config, args.pose_checkpoint, args.hdr[0], args.hdr[1:], args.data_root)
     if args.pictures:

@@ -30,7 +30,8 @@ def main() -> None:
     args = parse_args()
     from interhand_mm.datasets.annotations.blocklist import write_blocklist
     from interhand_mm.preparation.interhand26m import check_interhand, report_lines
-    from interhand_mm.utils.provenance import provenance, write_json
+    from interhand_mm.utils.files import write_json
+    from interhand_mm.utils.provenance import provenance
 
     report, blocked = check_interhand(args.data_root, args.fps, args.processes, args.decode)
     out = Path(args.out or args.data_root)

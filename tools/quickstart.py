@@ -29,7 +29,7 @@ def probe(arguments: list[str]) -> None:
     parser.add_argument("--answer", required=True)
     args = parser.parse_args(arguments)
     from interhand_mm.quickstart.training import probe as measure
-    from interhand_mm.utils.provenance import write_json
+    from interhand_mm.utils.files import write_json
 
     write_json(args.answer, measure(config_of(args), args.amp))
 

@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from ..datasets.coco import check_coco
 from ..errors import ConfigError
 from ..registry import DATASETS
 from ..structures.camera import apply_affine, compose_affine, invert_affine
@@ -18,7 +19,6 @@ from ..utils.images import read_mask
 from ..visualization.masks import amodal_tile
 from ..visualization.overlay import contact_sheet, draw_hands, draw_label
 from .browse_coco import browse_coco
-from .detect import check_coco
 
 LOADERS = {"train": "train_dataloader", "val": "val_dataloader", "test": "test_dataloader"}
 STAGES = ("before", "after", "both")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ..checkpoints import internet as names
 from ..checkpoints.io import read_checkpoint, write_checkpoint
 from ..engine.runner import build_model
-from ..hdr.checkpoints import from_hdr, to_hdr
 from ..utils.config import load_config
 
 
@@ -33,28 +32,3 @@ def convert(src: str, dst: str, source: str | None, target: str | None, config: 
             converted = names.from_official(checkpoint, wanted, source or "official")
     write_checkpoint(dst, converted)
     return len(converted.get("state_dict", converted.get("network", {})))
-
-
-def convert_hdr(src: str, dst: str, back: bool = False, discriminator: str | None = None) -> int:
-    """Convert a published file of HDR (segmentor, inpaintor or pose network, found by its names) to ours, or back.
-
-    Args:
-        src: File to read.
-        dst: File to write; nothing is written unless every name and shape is right.
-        back: `src` is ours.
-        discriminator: The inpaintor's second published file: read beside `src`, or with `back` written beside `dst`.
-
-    Returns:
-        Number of entries written.
-    """
-    checkpoint = read_checkpoint(src)
-    if back:
-        files = {dst: to_hdr(checkpoint)}
-        if discriminator:
-            files[discriminator] = to_hdr(checkpoint, "discriminator")
-    else:
-        others = [read_checkpoint(discriminator)] if discriminator else []
-        files = {dst: from_hdr(checkpoint, *others)}
-    for path, converted in files.items():
-        write_checkpoint(path, converted)
-    return sum(len(converted["state_dict"]) for converted in files.values())

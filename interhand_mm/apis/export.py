@@ -27,7 +27,9 @@ from ..inference.network.exported import (
     model_digest,
     need,
 )
-from ..inference.network.torch_network import OUTPUTS, CropNetwork, Network, load_pose_model, normalise
+from ..inference.network.interface import OUTPUTS, Network
+from ..inference.network.torch_network import CropNetwork, load_pose_model
+from ..models.preprocessing import normalise
 from ..structures.joints import JOINT_NAMES
 from ..utils.provenance import provenance
 

@@ -17,8 +17,9 @@ from ..engine.runner import bare_model, build_runner
 from ..errors import ConfigError
 from ..evaluation.report import metrics_report, metrics_table
 from ..utils.config import is_detector, map_pipelines
-from ..utils.provenance import provenance, write_json
-from .detect import run_detector_test
+from ..utils.files import write_json
+from ..utils.provenance import provenance
+from .evaluate_detector import run_detector_test
 
 ORIGINAL = "original"
 

@@ -12,13 +12,13 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from ..checkpoints.io import check_fits, read_checkpoint
+from ..checkpoints.io import check_fits, check_start, read_checkpoint
+from ..datasets.coco import check_coco
 from ..datasets.crop_cache import cache_bytes, write_crop_cache
 from ..engine.runner import bare_model, build_runner
 from ..errors import CheckpointError, ConfigError
 from ..registry import DATASETS
 from ..utils.config import is_detector
-from .detect import check_coco, check_start
 
 
 def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: str | None = None) -> Runner:

@@ -1,0 +1,1 @@
+"""Measurements, beside other libraries where they have the same part."""

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from ..engine.runner import build_model
-from ..quickstart.settings import ROOT
 from ..utils.config import load_config
+from ..utils.paths import ROOT
 from ..utils.provenance import provenance
 
 SIZES = {

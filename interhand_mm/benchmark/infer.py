@@ -12,7 +12,8 @@ from mmengine.config import Config
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..engine.runner import build_model
-from ..inference.network.torch_network import CropNetwork, cast_weights, open_network
+from ..inference.network.open import open_network
+from ..inference.network.torch_network import CropNetwork, cast_weights
 from ..inference.pose import WHOLE, cut
 from ..utils.images import read_image
 from ..utils.provenance import provenance

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import pickle
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import mmengine.logging.history_buffer as history_buffer
 import numpy as np
 import torch
-from mmengine.logging import print_log
 
 from ..errors import CheckpointError
 
@@ -134,23 +132,6 @@ def load_checked(model: torch.nn.Module, path: str | Path, ignore: str = "") -> 
     return checkpoint
 
 
-def load_parts(model: torch.nn.Module) -> None:
-    """Read the checkpoints that a model's HDR plugin names, where it has one; a part without stays as initialised.
-
-    Raises:
-        CheckpointError: See `load_checked`.
-    """
-    plugin: Any = getattr(model, "hdr", None)
-    if plugin is None:
-        return
-    for name, path in plugin.checkpoints.items():
-        if path is None:
-            print_log(f"HDRPlugin: no checkpoint for its {name}, weights are random", "current", logging.WARNING)
-        else:
-            load_checked(getattr(plugin, name), path, ignore="discriminator." if name == "inpaintor" else "")
-    plugin.loaded = True
-
-
 def check_shapes(found: dict[str, torch.Size], wanted: dict[str, torch.Size], what: str) -> None:
     """Raise `CheckpointError` naming missing, unexpected and differently shaped parameters.
 
@@ -189,3 +170,17 @@ def sha256(path: str | Path) -> str:
     """Hex digest of a file, for provenance."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_start(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | Path) -> None:
+    """Raise unless a network can start from these weights: the backbone must fit; the head may be another's.
+
+    Raises:
+        CheckpointError: No weights, or the backbone is another one's.
+    """
+    state = checkpoint.get("state_dict", checkpoint)
+    found = {n: t.shape for n, t in state.items() if torch.is_tensor(t) and n.startswith("backbone.")}
+    if not found:
+        raise CheckpointError(f"{path}: no weights of a backbone", got=f"keys {sorted(map(str, state))[:5]}")
+    wanted = {n: t.shape for n, t in model.state_dict().items() if n.startswith("backbone.")}
+    check_shapes(found, wanted, f"the backbone in {path}")

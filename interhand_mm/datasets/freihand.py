@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from ..errors import AnnotationError, ConfigError
 from ..registry import DATASETS
-from ..structures.camera import square_bbox
+from ..structures.boxes import square_bbox
 from ..structures.joints import FROM_FREIHAND, NUM_HAND_JOINTS
 from ..utils.json_stream import MEND_FILE, read_records
 from .single_hand import RIGHT, SingleHandDataset, SingleHands, named_metainfo, tight_boxes

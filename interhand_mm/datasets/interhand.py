@@ -12,7 +12,8 @@ from mmengine.logging import print_log
 
 from ..errors import AnnotationError, ConfigError
 from ..registry import DATASETS
-from ..structures.camera import camera_to_pixel, square_bbox, world_to_camera
+from ..structures.boxes import square_bbox
+from ..structures.camera import camera_to_pixel, world_to_camera
 from ..structures.joints import LEFT_WRIST, OWN_WRIST, RIGHT_WRIST, WRISTS
 from .annotations.blocklist import read_blocklist
 from .annotations.detected_boxes import read_boxes

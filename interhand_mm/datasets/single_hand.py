@@ -10,7 +10,8 @@ import numpy as np
 from mmengine.logging import print_log
 
 from ..errors import AnnotationError
-from ..structures.camera import BBOX_ENLARGE, camera_to_pixel, square_bbox
+from ..structures.boxes import BBOX_ENLARGE, square_bbox
+from ..structures.camera import camera_to_pixel
 from ..structures.joints import NUM_HAND_JOINTS, NUM_JOINTS, RIGHT_WRIST, pose_metainfo
 from .base import HandDataset
 

@@ -12,7 +12,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from ..checkpoints.io import allow_safe_types, load_parts
+from ..checkpoints.io import allow_safe_types
+from ..models.plugin import load_parts
 from ..registry import MODELS
 
 LAUNCHERS = ("none", "pytorch", "slurm")

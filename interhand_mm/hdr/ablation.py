@@ -15,13 +15,13 @@ from torch.utils.data import DataLoader, Subset
 
 from ..checkpoints.io import load_checked
 from ..engine.runner import build_model
-from ..errors import ConfigError, EvaluationError
+from ..errors import EvaluationError
 from ..registry import DATASETS, METRICS
-from ..utils.config import DataOptions, load_config, share_crop
+from ..utils.config import DataOptions, load_config
 from ..utils.images import write_image
+from .attach import with_hdr
 from .stages import draw_samples
 
-PARTS = ("segmentor", "inpaintor", "pose")
 BASE = "base network"
 # Overrides of the plugin a row. What SHPE sees is cut out by the predicted masks in the first four.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -32,31 +32,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "full, true masks": dict(removal=True, deocclusion=True, masks="gt"),
     BASE: {},
 }
-
-
-def with_hdr(config: str | Path | Config, hdr: str | Path, checkpoints: Sequence[str | Path] = ()) -> Config:
-    """A pose config with the plugin of another config's `model.hdr`.
-
-    Args:
-        config: Of an `InterHandEstimator`; a file, or loaded (it is not changed).
-        hdr: A config with `model.hdr`, as configs/hdr/small.py.
-        checkpoints: Of segmentor, inpaintor and single-hand pose, in this order; where fewer are given, those that
-            `hdr` names stay.
-
-    Raises:
-        ConfigError: No plugin in `hdr`, or too many checkpoints.
-    """
-    cfg = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
-    plugin = copy.deepcopy((load_config(hdr).get("model") or {}).get("hdr"))
-    if plugin is None:
-        raise ConfigError(f"{hdr} has no model.hdr", mend="configs/hdr/small.py is an example")
-    if len(checkpoints) > len(PARTS):
-        raise ConfigError("checkpoints for HDR", got=len(checkpoints), want=f"at most {len(PARTS)}: {', '.join(PARTS)}")
-    for part, checkpoint in zip(PARTS, checkpoints, strict=False):
-        plugin[part]["checkpoint"] = str(checkpoint)
-    cfg.model.hdr = plugin
-    share_crop(cfg)
-    return cfg
 
 
 def hdr_table(

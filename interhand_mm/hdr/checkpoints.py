@@ -14,7 +14,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from ..checkpoints.internet import MMPOSE_NORMALISATION, State
-from ..checkpoints.io import check_shapes
+from ..checkpoints.io import check_shapes, read_checkpoint, write_checkpoint
 from ..errors import CheckpointError
 from ..registry import MODELS
 
@@ -160,3 +160,28 @@ def _published(name: str) -> str:
         if name.endswith(ours):
             return name.removesuffix(ours) + published
     return name
+
+
+def convert_hdr(src: str, dst: str, back: bool = False, discriminator: str | None = None) -> int:
+    """Convert a published file of HDR (segmentor, inpaintor or pose network, found by its names) to ours, or back.
+
+    Args:
+        src: File to read.
+        dst: File to write; nothing is written unless every name and shape is right.
+        back: `src` is ours.
+        discriminator: The inpaintor's second published file: read beside `src`, or with `back` written beside `dst`.
+
+    Returns:
+        Number of entries written.
+    """
+    checkpoint = read_checkpoint(src)
+    if back:
+        files = {dst: to_hdr(checkpoint)}
+        if discriminator:
+            files[discriminator] = to_hdr(checkpoint, "discriminator")
+    else:
+        others = [read_checkpoint(discriminator)] if discriminator else []
+        files = {dst: from_hdr(checkpoint, *others)}
+    for path, converted in files.items():
+        write_checkpoint(path, converted)
+    return sum(len(converted["state_dict"]) for converted in files.values())

@@ -12,12 +12,12 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 
 from ..checkpoints.io import check_fits, read_checkpoint
-from ..datasets import AIHDataset
-from ..datasets.transforms import CropTarget, PackAmodalInputs
 from ..engine.runner import build_model
-from ..evaluation.metrics import AmodalIoU, RestorationScore
 from ..visualization.masks import amodal_tile
 from ..visualization.overlay import contact_sheet, draw_label
+from .data import AIHDataset
+from .data.transforms import CropTarget, PackAmodalInputs
+from .evaluation import AmodalIoU, RestorationScore
 from .masks import MASK_NAMES, mirror_masks, occlusion_rate
 
 _TILE_PX = 192

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from ..structures.camera import compose_affine, crop_affine, invert_affine, mirror_affine, square_bbox
+from ..structures.boxes import square_bbox
+from ..structures.camera import compose_affine, crop_affine, invert_affine, mirror_affine
 
 if TYPE_CHECKING:
     from torch import Tensor

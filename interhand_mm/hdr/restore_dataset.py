@@ -23,15 +23,17 @@ from tqdm import tqdm
 from ..datasets.annotations.index import AnnotationFiles, find_annotations
 from ..engine.runner import build_model
 from ..errors import ConfigError, EvaluationError
+from ..models.plugin import CleanHands
+from ..models.preprocessing import to_bgr
 from ..registry import DATASETS
 from ..structures.camera import compose_affine
 from ..structures.joints import NUM_HAND_JOINTS, SIDES
 from ..utils.config import DataOptions, load_config
+from ..utils.files import write_json, write_text
 from ..utils.images import read_image, write_image
-from ..utils.provenance import provenance, write_json, write_text
-from .ablation import with_hdr
+from ..utils.provenance import provenance
+from .attach import with_hdr
 from .data.transforms.hand_masks import PARTS
-from .models.plugin import CleanHands, to_bgr
 
 _BATCH = 16
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import ConfigError, InputError
-from ..evaluation.functional import wrist_relative_mm
+from ..evaluation.functional.pose_3d import wrist_relative_mm
 from ..inference.inferencer import InterHandInferencer
 from ..inference.io.sources import open_source
 from ..inference.io.writers import prepare_folder, unique_stems

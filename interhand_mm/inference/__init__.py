@@ -1,0 +1,1 @@
+"""The product: detect, group, lift and follow the hands of images, videos and cameras."""

@@ -16,9 +16,9 @@ from mmengine.registry import DefaultScope
 
 from ..checkpoints.io import check_shapes, read_checkpoint
 from ..errors import CheckpointError, ConfigError
+from ..structures.boxes import scale_boxes
 from ..structures.results import Detections
 from ..utils.config import load_config
-from .grouping import scale_boxes
 
 RIGHT, LEFT, UNKNOWN = 0, 1, -1
 _READERS = ("LoadImageFromFile", "LoadImageFromNDArray")

@@ -10,20 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..structures.camera import BBOX_ENLARGE, square_bbox
+from ..structures.boxes import BBOX_ENLARGE, box_iou, scale_boxes, square_bbox
 
 # On rendered interactions 99 % of the pairs lie within these (gap / size of enlarged boxes, larger / smaller).
 MAX_GAP = 0.35
 MAX_SIZE_RATIO = 2.0
 MIN_MATCH_IOU = 0.5
 _TIE = 1e-6  # pairs that only just qualify still count for something
-
-
-def scale_boxes(boxes: np.ndarray, factor: float) -> np.ndarray:
-    """Scale (..., 4) xyxy boxes about their centres."""
-    boxes = np.asarray(boxes, np.float64)
-    center, half = (boxes[..., :2] + boxes[..., 2:]) / 2, (boxes[..., 2:] - boxes[..., :2]) / 2 * factor
-    return np.concatenate([center - half, center + half], axis=-1)
 
 
 def interaction_bbox(boxes: np.ndarray) -> np.ndarray:
@@ -42,15 +35,6 @@ def interaction_bbox(boxes: np.ndarray) -> np.ndarray:
 def crop_bbox(boxes: np.ndarray, aspect: float = 1.0) -> np.ndarray:
     """The box that is cropped for the pose network, (4,) px, as the data sets make it; see `interaction_bbox`."""
     return square_bbox(interaction_bbox(boxes), aspect=aspect)
-
-
-def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of (N, 4) and (M, 4) xyxy boxes, (N, M); 0 for boxes without area."""
-    a, b = np.asarray(a, np.float64)[:, None], np.asarray(b, np.float64)[None]
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    inter = np.maximum(sides, 0).prod(axis=-1)
-    union = (a[..., 2:] - a[..., :2]).prod(axis=-1) + (b[..., 2:] - b[..., :2]).prod(axis=-1) - inter
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
 
 
 def pair_affinity(

@@ -11,13 +11,14 @@ import numpy as np
 from mmengine.config import Config
 
 from ..errors import ConfigError, InputError
+from ..structures.anthropometry import HAND_LENGTH_MM, SEGMENT_FRACTIONS
 from ..structures.joints import NUM_HAND_JOINTS
 from ..structures.results import Detections, FrameResult, HandsResult, Intrinsics
-from ..synthesis.hand.anatomy import HAND_LENGTH_MM, SEGMENT_FRACTIONS
 from .grouping import group_hands, interaction_bbox
 from .handedness import decide_presence
 from .intrinsics import check_camera, choose_intrinsics
-from .io.sources import Frame, Source, open_source
+from .io.frames import Frame, Source
+from .io.sources import open_source
 from .lifting import lift_keypoints, wrist_depths_from_size, wrist_depths_given
 from .pose import CROP_PADDING, WHOLE, Pose, PoseModel
 from .smoothing import TrackSmoother

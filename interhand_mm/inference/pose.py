@@ -10,10 +10,11 @@ import numpy as np
 from mmengine.config import Config
 
 from ..datasets.transforms.geometry import Augment, crop_sample
-from ..structures.camera import apply_affine, invert_affine, square_bbox
+from ..structures.boxes import square_bbox
+from ..structures.camera import apply_affine, invert_affine
 from ..utils.config import load_config
 from .handedness import at_temperature
-from .network.torch_network import open_network
+from .network.open import open_network
 from .timing import Stopwatch
 
 CROP_PADDING, WHOLE = 1.25, 1.0  # of a squared box, as in training; of the whole picture

@@ -2,68 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.config import Config
 from mmengine.logging import print_log
 from tqdm import tqdm
 
 from ..errors import InputError, OutputError
 from ..structures.results import FrameResult
-from ..utils.precision import pick_amp
 from ..utils.provenance import provenance
 from .inferencer import InterHandInferencer
-from .io.sources import Source, open_source
+from .io.frames import Source
+from .io.sources import open_source
 from .io.window import Window
 from .io.writers import GifFile, JsonFrames, Mp4File, PictureFile, prepare_folder, unique_stems
-
-
-def build_inferencer(args: argparse.Namespace) -> InterHandInferencer:
-    """The inferencer that a demo's command line describes; see `add_inference_options`."""
-    detector = None
-    bbox = getattr(args, "bbox", None)
-    if args.det_config.lower() != "none" and bbox is None:
-        from .detector import HandDetector  # late: it brings mmdet
-
-        amp = pick_amp(args.amp, args.device)
-        amp = amp if amp == "bfloat16" else None
-        detector = HandDetector(args.det_config, args.det_checkpoint, args.device, args.score_thr, amp=amp)
-    return InterHandInferencer(
-        pose_config(args),
-        args.pose_checkpoint,
-        detector,
-        device=args.device,
-        # One network's rounding is the next one's input: with a plugin only what is asked for.
-        amp=pick_amp("float32" if args.hdr and args.amp == "auto" else args.amp, args.device, args.backend),
-        batch_size=args.batch_size,
-        detect_every=args.detect_every,
-        smooth=args.smooth,
-        mirror=args.mirror,
-        focal=_one_or_two(args.focal),
-        principal_pt=args.principal_pt,
-        fov_deg=args.fov,
-        depth_mm=_one_or_two(args.depth_mm),
-        bbox=bbox,
-        backend=args.backend,
-    )
-
-
-def pose_config(args: argparse.Namespace) -> str | Config:
-    """The pose network's config, with the plugin that `--hdr` asks for."""
-    if not args.hdr:
-        return args.pose_config
-    from ..hdr.ablation import with_hdr
-
-    return with_hdr(args.pose_config, args.hdr[0], args.hdr[1:])
-
-
-def _one_or_two(numbers: list[float] | None) -> float | tuple[float, ...] | None:
-    return numbers[0] if numbers and len(numbers) == 1 else numbers and tuple(numbers)
 
 
 def run_demo(

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..structures.camera import BBOX_ENLARGE
-from .grouping import box_iou
+from ..structures.boxes import BBOX_ENLARGE, box_iou
 
 # A track that is not seen lives on for at most so many frames, about a third of a second.
 COAST_FRAMES = 10

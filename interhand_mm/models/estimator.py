@@ -12,10 +12,11 @@ from torch import Tensor
 
 from ..codecs.heatmap import mirror_inputs
 from ..errors import DataContractError
-from ..hdr.models.plugin import HDRPlugin, RestoredHands, to_bgr
 from ..registry import MODELS
 from ..structures.camera import apply_affine, invert_affine
 from ..structures.joints import NUM_HAND_JOINTS
+from .plugin import RestoredHands, merge_hands
+from .preprocessing import to_bgr
 
 
 @MODELS.register_module()
@@ -33,13 +34,13 @@ class InterHandEstimator(TopdownPoseEstimator):
     def __init__(self, channels_last: bool = False, hdr: dict[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # In a tuple: the plugin's frozen networks are no part of this one's state, training or checkpoints.
-        self._hdr: tuple[HDRPlugin, ...] = (MODELS.build(hdr),) if hdr else ()
+        self._hdr: tuple[Any, ...] = (MODELS.build(hdr),) if hdr else ()
         self.channels_last = channels_last
         if channels_last:
             self.to(memory_format=torch.channels_last)
 
     @property
-    def hdr(self) -> HDRPlugin | None:
+    def hdr(self) -> Any:
         """The plugin, if there is one."""
         return self._hdr[0] if self._hdr else None
 
@@ -147,22 +148,3 @@ class InterHandEstimator(TopdownPoseEstimator):
             instances.bboxes = sample.gt_instances.bboxes
             sample.pred_instances = instances
         return batch_data_samples
-
-
-def merge_hands(instances: list[InstanceData], found: RestoredHands, oversample: int, codec: Any) -> None:
-    """Put restored hands into the base network's predictions, in place; coordinates become those of the large crop.
-
-    Args:
-        instances: From `HandHead.predict`, in px of the network's input.
-        found: The plugin's result; a hand that it refused stays the base network's.
-        oversample: px of the large crop a px of the network's input.
-        codec: For the `bins` that go with the keypoints.
-    """
-    for each, present in zip(instances, found.present, strict=True):
-        each.keypoints[..., :2] *= oversample
-        each.pred_hdr = present[None].astype(np.float32)
-    for (i, side), points, scores in zip(found.hands, found.keypoints, found.keypoint_scores, strict=True):
-        own = slice(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS)
-        instances[i].keypoints[0, own] = points
-        instances[i].keypoint_scores[0, own] = scores
-        instances[i].bins[0, own] = codec.to_bins(points / np.array([oversample, oversample, 1.0]))

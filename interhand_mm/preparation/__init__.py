@@ -1,0 +1,1 @@
+"""Check and convert downloaded data sets."""

@@ -13,8 +13,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..errors import AnnotationError, ImageError
+from ..utils.files import write_text
 from ..utils.images import CHECK_DOWNLOAD
-from ..utils.provenance import write_text
 from .egohands_matlab import HANDS, Frame, Video, polygon_area, polygon_box, read_egohands
 
 SPLITS = ("train", "val", "test")

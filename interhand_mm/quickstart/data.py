@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 
 from ..errors import ConfigError
-from ..utils.provenance import write_json
+from ..utils.files import write_json
 from . import photographs
-from .settings import Settings, cores, read_json
+from .processes import cores
+from .settings import Settings, read_json
 
 # Half of InterHand2.6M's size a side: still more than the networks see, in a third of the time to decode.
 _SIZE = "256x168"

@@ -13,7 +13,7 @@ import numpy as np
 from mmengine.registry import init_default_scope
 
 from ..apis.test import with_variant
-from ..evaluation import functional as F
+from ..evaluation.functional.pose_3d import joint_errors_mm, wrist_relative_mm
 from ..evaluation.predictions_file import load_predictions
 from ..structures.camera import apply_affine
 from ..structures.joints import NOT_WRIST
@@ -76,8 +76,8 @@ def sample_errors(dataset: Any, predicted: dict[str, np.ndarray]) -> np.ndarray:
     """Mean error of each sample's visible joints other than the wrists, (N,) mm; NaN where none is visible."""
     rows = [dataset.get_data_info(i) for i in range(len(dataset))]
     stacked = {key: np.stack([row[key] for row in rows]) for key in ("abs_depth", "focal", "principal_pt")}
-    relative = F.wrist_relative_mm(predicted["keypoints"], **stacked)
-    errors = F.joint_errors_mm(relative, np.stack([row["keypoints_cam"][0] for row in rows]))[:, NOT_WRIST]
+    relative = wrist_relative_mm(predicted["keypoints"], **stacked)
+    errors = joint_errors_mm(relative, np.stack([row["keypoints_cam"][0] for row in rows]))[:, NOT_WRIST]
     visible = np.stack([row["keypoints_visible"][0] for row in rows])[:, NOT_WRIST] > 0
     counts = visible.sum(axis=1)
     return np.where(counts > 0, np.where(visible, errors, 0).sum(axis=1) / np.maximum(counts, 1), np.nan)

@@ -8,21 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..utils.files import write_json
+from ..utils.paths import ROOT
 from ..utils.precision import bfloat16_is_fast
-from ..utils.provenance import provenance, write_json
+from ..utils.provenance import provenance
 from .hdr_report import write_hdr_report
-from .settings import (  # fmt: skip
-    PLAIN,
-    ROOT,
-    QuickstartError,
-    Settings,
-    cores,
-    python,
-    read_json,
-    run_all,
-    together,
-    train_together,
-)
+from .processes import QuickstartError, cores, python, run_all, together, train_together  # fmt: skip
+from .settings import PLAIN, Settings, read_json
 from .training import HEADROOM, PARALLEL, Progress, newest
 
 _BASE, _PLUGIN = ROOT / "configs" / "quickstart" / f"{PLAIN}.py", ROOT / "configs" / "hdr" / "small.py"
@@ -174,7 +166,7 @@ def evaluate_together(settings: Settings, say: Callable[[str], None]) -> None:
     """Restore the test set's hands by predicted masks: `together.json`, and pictures of ten random views."""
     import cv2
 
-    from ..datasets import AIHDataset
+    from ..hdr.data import AIHDataset
     from ..hdr.evaluate_chain import HandRestorer, load_network
     from ..utils.config import DataOptions, load_config
 

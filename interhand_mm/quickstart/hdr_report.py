@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..utils.provenance import provenance, write_json
+from ..utils.files import write_json
+from ..utils.provenance import provenance
 from .settings import Settings, read_json
 
 HDR_TABLES = ("masks", "pictures", "poses")  # of report.json

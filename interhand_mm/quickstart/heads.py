@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..utils.files import write_json
+from ..utils.paths import ROOT
 from ..utils.precision import bfloat16_is_fast
-from ..utils.provenance import write_json
-from .settings import PLAIN, ROOT, Settings, python, read_json, run_all
+from .processes import python, run_all
+from .settings import PLAIN, Settings, read_json
 from .tables import COLUMNS
 from .training import Progress, newest
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import cv2
 
-from ..utils.provenance import provenance, write_json
+from ..utils.files import write_json
+from ..utils.provenance import provenance
 from .figures import chart_of, prediction_sheet
 from .hdr_report import HDR_TABLES
-from .settings import MODELS, START, QuickstartError, Settings, read_json
+from .processes import QuickstartError
+from .settings import MODELS, START, Settings, read_json
 from .tables import COLUMNS, LABELS, cell, console_text, ratio_rows, read_metrics, result_rows
 
 _STYLE = """

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from ..errors import BackgroundError
+from ..utils.files import write_json
 from ..utils.images import read_image, write_image
-from ..utils.provenance import write_json
 from .settings import read_json
 
 # Split -> (package, file inside it). All of these are inside the wheels; scikit-image's other pictures are fetched.

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from .settings import BGAUG, MODELS, PLAIN, QuickstartError, Settings, read_json
+from .processes import QuickstartError
+from .settings import BGAUG, MODELS, PLAIN, Settings, read_json
 
 CONSTANT, ORIGINAL, AUGMENTED = "constant", "original", "augmented"
 COLUMNS = {

@@ -16,8 +16,10 @@ from ..registry import DATASETS
 from ..structures.camera import apply_affine, invert_affine
 from ..structures.joints import NUM_JOINTS
 from ..utils.config import DataOptions, load_config
-from ..utils.provenance import write_json
-from .settings import MODELS, PLAIN, ROOT, QuickstartError, Settings, python, read_json, run_all
+from ..utils.files import write_json
+from ..utils.paths import ROOT
+from .processes import QuickstartError, python, run_all
+from .settings import MODELS, PLAIN, Settings, read_json
 from .training import newest
 
 

@@ -8,20 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..utils.files import write_json
 from ..utils.precision import bfloat16_is_fast
-from ..utils.provenance import write_json
-from .settings import (  # fmt: skip
-    BGAUG,
-    MODELS,
-    START,
-    Settings,
-    python,
-    read_json,
-    run_all,
-    share_cores,
-    together,
-    train_together,
-)
+from .processes import python, run_all, share_cores, together, train_together  # fmt: skip
+from .settings import BGAUG, MODELS, START, Settings, read_json
 
 _BATCHES = 20  # timed, after as many to warm up
 HEADROOM = 0.9  # of the time: checkpoints, and start-up, which the probe does not see

@@ -10,20 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ..checkpoints.io import sha256
+from ..utils.files import write_json
+from ..utils.paths import ROOT
 from ..utils.precision import bfloat16_is_fast
-from ..utils.provenance import write_json
-from .settings import (  # fmt: skip
-    BGAUG,
-    ROOT,
-    QuickstartError,
-    Settings,
-    cores,
-    python,
-    read_json,
-    run_all,
-    together,
-    train_together,
-)
+from .processes import QuickstartError, cores, python, run_all, together, train_together  # fmt: skip
+from .settings import BGAUG, Settings, read_json
 from .training import newest
 
 DETECTOR = "detector"

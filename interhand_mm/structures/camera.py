@@ -18,8 +18,6 @@ Array = TypeVar("Array", np.ndarray, "torch.Tensor")
 
 # The official projection divides by Z + 1e-8 (datasets.md 1.7); kept, so that numbers agree to the digit.
 _Z_EPSILON_MM = 1e-8
-# The tight box of the valid joints times this, about its centre, is InterHand2.6M's bbox (datasets.md 1.3).
-BBOX_ENLARGE = 1.2
 
 
 def _stack(like: Array, *columns: Array) -> Array:
@@ -81,24 +79,6 @@ def pixel_to_camera(points_uvz: Array, focal: Array, principal_pt: Array) -> Arr
     x = (points_uvz[..., 0] - principal_pt[..., 0]) / focal[..., 0] * z
     y = (points_uvz[..., 1] - principal_pt[..., 1]) / focal[..., 1] * z
     return _stack(points_uvz, x, y, z)
-
-
-def square_bbox(bbox_xyxy: np.ndarray, padding: float = 1.25, aspect: float = 1.0) -> np.ndarray:
-    """Enlarge a box about its centre to the crop's aspect ratio, then by `padding` (datasets.md 1.10).
-
-    Args:
-        bbox_xyxy: (4,) px, x1 y1 x2 y2.
-        padding: Factor on both sides; 1.0 for RootNet's boxes, which are already squared and enlarged.
-        aspect: Width / height of the network's input.
-
-    Returns:
-        (4,) px, x1 y1 x2 y2, not clipped to the image.
-    """
-    x1, y1, x2, y2 = (float(value) for value in bbox_xyxy)
-    width, height = x2 - x1, y2 - y1
-    center_x, center_y = x1 + width / 2, y1 + height / 2
-    width, height = max(width, height * aspect) * padding, max(height, width / aspect) * padding
-    return np.array([center_x - width / 2, center_y - height / 2, center_x + width / 2, center_y + height / 2])
 
 
 def crop_affine(

@@ -10,10 +10,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from interhand_mm.structures.camera import BBOX_ENLARGE, crop_affine, square_bbox
 from interhand_mm.structures.joints import HAND_JOINT_NAMES, NUM_HAND_JOINTS, PARENTS
 from interhand_mm.synthesis.sampling import inside, pixels
 
+from ..structures.boxes import BBOX_ENLARGE, square_bbox
+from ..structures.camera import crop_affine
 from .render import renderer
 from .render.cameras import Camera
 from .render.sensor import encode_jpeg, encode_png

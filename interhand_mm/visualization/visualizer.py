@@ -10,7 +10,7 @@ import numpy as np
 from mmengine.dist import master_only
 from mmengine.visualization import Visualizer
 
-from ..evaluation import functional as F
+from ..evaluation.functional.pose_3d import joint_errors_mm, wrist_relative_mm
 from ..registry import VISUALIZERS
 from ..structures.camera import apply_affine, pixel_to_camera
 from ..structures.joints import LEFT_WRIST, NUM_HAND_JOINTS, RIGHT_WRIST
@@ -118,10 +118,10 @@ def lift(sample: Any) -> np.ndarray:
 def _mean_error_mm(sample: Any, visible: np.ndarray) -> float:
     """Mean wrist-relative error of the annotated joints but the wrists; NaN where there is none."""
     camera = (np.asarray(value)[None] for value in (sample.abs_depth, sample.focal, sample.principal_pt))
-    relative = F.wrist_relative_mm(sample.pred_instances.keypoints, *camera)
+    relative = wrist_relative_mm(sample.pred_instances.keypoints, *camera)
     counted = visible.copy()
     counted[[RIGHT_WRIST, LEFT_WRIST]] = False
-    errors = F.joint_errors_mm(relative, sample.gt_instances.keypoints_cam)[0][counted]
+    errors = joint_errors_mm(relative, sample.gt_instances.keypoints_cam)[0][counted]
     return float(errors.mean()) if len(errors) else float("nan")
 
 

@@ -15,14 +15,9 @@ from interhand_mm.apis import export
 from interhand_mm.engine.runner import build_model
 from interhand_mm.errors import CheckpointError, ConfigError, ExportError
 from interhand_mm.inference.network.exported import KEY, model_digest, read_exported
-from interhand_mm.inference.network.torch_network import (
-    OUTPUTS,
-    CropNetwork,
-    TorchNetwork,
-    cast_weights,
-    load_pose_model,
-    open_network,
-)
+from interhand_mm.inference.network.interface import OUTPUTS
+from interhand_mm.inference.network.open import open_network
+from interhand_mm.inference.network.torch_network import CropNetwork, TorchNetwork, cast_weights, load_pose_model
 from interhand_mm.inference.pose import PoseModel
 from interhand_mm.inference.timing import Stopwatch
 from interhand_mm.structures.joints import JOINT_NAMES

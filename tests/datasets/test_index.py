@@ -435,8 +435,8 @@ def test_failed_build_leaves_nothing(root, monkeypatch):
 KILLED = """
 import sys, time
 from pathlib import Path
-from interhand_mm.datasets import index, index_cache
-index_cache._write_json = lambda *args: (print("writing", flush=True), time.sleep(60))
+from interhand_mm.datasets.annotations import column_cache, index
+column_cache._write_json = lambda *args: (print("writing", flush=True), time.sleep(60))
 index.open_index(index.find_annotations(sys.argv[1], "train"))
 """
 

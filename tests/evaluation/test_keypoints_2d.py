@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from interhand_mm.errors import DataContractError, EvaluationError
-from interhand_mm.evaluation import functional as F
+from interhand_mm.evaluation.functional.keypoints_2d import scores_2d, sums_2d
 from interhand_mm.evaluation.metrics import Keypoints2D
 
 
@@ -73,7 +73,7 @@ def test_agrees_with_mmpose():
     truth = rng.uniform(0, 200, (7, 21, 2))
     predicted = truth + rng.normal(size=truth.shape) * 12
     mask, size = np.ones((7, 21), bool), np.full((7, 2), 90.0)
-    ours = F.scores_2d(F.sums_2d(predicted, truth, mask, size[:, 0], 0.2), 0.2)
+    ours = scores_2d(sums_2d(predicted, truth, mask, size[:, 0], 0.2), 0.2)
     assert ours["PCK@0.2"] == pytest.approx(keypoint_pck_accuracy(predicted, truth, mask, 0.2, size)[1])
     assert ours["AUC"] == pytest.approx(keypoint_auc(predicted, truth, mask, 30), abs=1e-6)
     assert ours["EPE_px"] == pytest.approx(keypoint_epe(predicted, truth, mask), rel=1e-5)

@@ -6,7 +6,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from interhand_mm.errors import EvaluationError
-from interhand_mm.evaluation import functional as F
+from interhand_mm.evaluation.functional.pose_3d import handedness_correct
 from interhand_mm.evaluation.metrics import MPJPE, MRRPE, HandednessAccuracy
 from interhand_mm.structures.camera import camera_to_pixel
 from interhand_mm.structures.joints import OWN_WRIST
@@ -115,7 +115,7 @@ def test_mrrpe_uses_the_relative_depth():
     ],
 )
 def test_handedness_is_strict_at_one_half(prob, truth, correct):
-    assert F.handedness_correct(np.array([prob]), np.array([truth]))[0] == bool(correct)
+    assert handedness_correct(np.array([prob]), np.array([truth]))[0] == bool(correct)
 
 
 def test_handedness_leaves_invalid_types_out():

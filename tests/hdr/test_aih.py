@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from interhand_mm.datasets import AIHDataset
 from interhand_mm.engine.hooks import SampleSeedHook
 from interhand_mm.errors import AnnotationError, ConfigError, DataContractError, ImageError
+from interhand_mm.hdr.data import AIHDataset
 from interhand_mm.hdr.data.aih_recipes import read_recipes
 from interhand_mm.hdr.data.prepare_aih import prepare_aih
 from interhand_mm.hdr.data.transforms.aih import JointColorJitter, MirrorHands

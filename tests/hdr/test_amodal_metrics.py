@@ -8,8 +8,8 @@ import torch
 from mmengine.evaluator import Evaluator
 
 from interhand_mm.errors import EvaluationError
-from interhand_mm.evaluation import functional as F
-from interhand_mm.evaluation.metrics import AmodalIoU, HandEPE, RestorationScore
+from interhand_mm.hdr.evaluation import AmodalIoU, HandEPE, RestorationScore
+from interhand_mm.hdr.evaluation.functional import bone_scaled, image_scores, image_sums
 
 
 def masks_of(*rows) -> np.ndarray:
@@ -205,12 +205,12 @@ def test_ssim_is_that_of_the_library():
     rng = np.random.default_rng(1)
     a, b = rng.integers(0, 255, (2, 24, 24, 3)).astype(np.uint8)
     b = (a // 2 + b // 2).astype(np.uint8)
-    sums = F.image_sums(a, b, np.ones((24, 24)))
+    sums = image_sums(a, b, np.ones((24, 24)))
     _, full = structural_similarity(
         a, b, channel_axis=-1, data_range=255, gaussian_weights=True, use_sample_covariance=False, full=True
     )
-    assert F.image_scores(sums)["SSIM"] == pytest.approx(full.mean())
-    assert F.image_scores(sums)["L1"] == pytest.approx(np.abs(a.astype(float) - b).mean())
+    assert image_scores(sums)["SSIM"] == pytest.approx(full.mean())
+    assert image_scores(sums)["L1"] == pytest.approx(np.abs(a.astype(float) - b).mean())
 
 
 def truth_hands() -> np.ndarray:
@@ -254,9 +254,9 @@ def test_alignment_by_hand():
 def test_the_published_formula_with_its_epsilon():
     truth = np.array([[[0, 0, 0], [0, 2, 0.0]]])
     joints = np.array([[[5, 5, 5], [5, 5, 5.0]]])  # a hand shrunk to a point stays one
-    np.testing.assert_allclose(F.bone_scaled(joints, truth, 0, 1), np.zeros((1, 2, 3)))
+    np.testing.assert_allclose(bone_scaled(joints, truth, 0, 1), np.zeros((1, 2, 3)))
     joints[0, 1] = (5, 6, 5)
-    np.testing.assert_allclose(F.bone_scaled(joints, truth, 0, 1)[0, 1], (0, (2 + 1e-6) / (1 + 1e-6), 0))
+    np.testing.assert_allclose(bone_scaled(joints, truth, 0, 1)[0, 1], (0, (2 + 1e-6) / (1 + 1e-6), 0))
 
 
 def test_hands_without_wrist_or_reference_do_not_count():

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from interhand_mm.apis.convert import convert_hdr
 from interhand_mm.checkpoints.io import read_checkpoint
 from interhand_mm.errors import CheckpointError
 from interhand_mm.hdr import checkpoints as hdr
+from interhand_mm.hdr.checkpoints import convert_hdr
 from interhand_mm.hdr.models import HandInpaintor, PatchDiscriminator
 from tests import hdr_names
 

@@ -13,9 +13,10 @@ import torch
 from mmengine.registry import init_default_scope
 from tests.models.test_hdr_plugin import BASE, INPAINTOR, SEGMENTOR, SIZE, plugin
 
-from interhand_mm.datasets import OneHandDataset
 from interhand_mm.errors import CheckpointError, ConfigError, EvaluationError, ImageError
-from interhand_mm.hdr.ablation import VARIANTS, hdr_pictures, hdr_table, hdr_table_text, with_hdr
+from interhand_mm.hdr.ablation import VARIANTS, hdr_pictures, hdr_table, hdr_table_text
+from interhand_mm.hdr.attach import with_hdr
+from interhand_mm.hdr.data import OneHandDataset
 from interhand_mm.hdr.data.transforms.hand_masks import read_hand_masks
 from interhand_mm.hdr.restore_dataset import restore_split
 from interhand_mm.hdr.stages import show_stages

@@ -13,9 +13,10 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import BaseDataElement, InstanceData
 from mmpose.structures import PoseDataSample
 
-from interhand_mm.checkpoints.io import load_parts
 from interhand_mm.errors import CheckpointError, ConfigError, DataContractError
-from interhand_mm.hdr.models.plugin import HDRPlugin, from_bgr, hands_present, to_bgr
+from interhand_mm.hdr.models.plugin import HDRPlugin, hands_present
+from interhand_mm.models.plugin import load_parts
+from interhand_mm.models.preprocessing import from_bgr, to_bgr
 from interhand_mm.registry import MODELS
 from interhand_mm.structures.camera import crop_affine
 from tests.fixtures.tiny_aih import hand_mask

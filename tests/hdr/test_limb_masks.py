@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from interhand_mm.datasets import AIHDataset
-from interhand_mm.datasets.transforms import CropTarget, LoadLimbMasks
 from interhand_mm.datasets.transforms.geometry import Augment, crop_sample
 from interhand_mm.errors import ConfigError, ImageError
+from interhand_mm.hdr.data import AIHDataset
+from interhand_mm.hdr.data.transforms import CropTarget, LoadLimbMasks
 from interhand_mm.hdr.masks import mask_bbox
 from interhand_mm.structures.camera import apply_affine
 from tests.fixtures.tiny_aih import write_aih_render

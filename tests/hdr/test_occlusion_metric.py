@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from interhand_mm.errors import EvaluationError
-from interhand_mm.evaluation.metrics import HandEPE, OcclusionEPE
+from interhand_mm.hdr.evaluation import HandEPE, OcclusionEPE
 
 
 def _sample(occlusion, errors_mm, hand_type=(1, 1), restored=(1, 0)):

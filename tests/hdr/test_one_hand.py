@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from interhand_mm.datasets import InterHandDataset, OneHandDataset
+from interhand_mm.datasets import InterHandDataset
 from interhand_mm.errors import ConfigError, ImageError
+from interhand_mm.hdr.data import OneHandDataset
 from interhand_mm.hdr.data.transforms.hand_masks import read_hand_masks
 from interhand_mm.hdr.hand_crop import mask_bbox
 from interhand_mm.hdr.masks import occlusion_rate

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 
-from interhand_mm.datasets import AIHDataset
+from interhand_mm.hdr.data import AIHDataset
 from interhand_mm.hdr.evaluate_chain import HandRestorer, view_pairs
 from interhand_mm.hdr.models import HandInpaintor, HandSegmentor
 from tests.fixtures.tiny_aih import write_aih_render

@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 
 from interhand_mm.engine.runner import build_model
 from interhand_mm.inference.pose import Pose
-from interhand_mm.structures.camera import square_bbox
+from interhand_mm.structures.boxes import square_bbox
 from interhand_mm.structures.results import Detections
 
 CODEC = dict(type="InterHand3DCodec", input_size=(64, 64), heatmap_size=(32, 32, 16), sigma=1.5)

@@ -18,7 +18,7 @@ from interhand_mm.errors import InputError, OutputError
 from interhand_mm.inference import run as demo
 from interhand_mm.inference.inferencer import InterHandInferencer
 from interhand_mm.inference.io import window, writers
-from interhand_mm.inference.io.sources import Frame
+from interhand_mm.inference.io.frames import Frame
 from interhand_mm.inference.io.writers import unique_stems
 from interhand_mm.inference.run import run_demo
 from tests.conftest import ROOT

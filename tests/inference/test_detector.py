@@ -20,7 +20,7 @@ from interhand_mm.engine.runner import build_model
 from interhand_mm.errors import AnnotationError, CheckpointError, ConfigError
 from interhand_mm.evaluation.report import metrics_report, metrics_table
 from interhand_mm.inference.detector import HandDetector, class_names, detector_scope, hand_sides
-from interhand_mm.inference.grouping import box_iou
+from interhand_mm.structures.boxes import box_iou
 from interhand_mm.structures.results import Detections
 from interhand_mm.utils.config import DataOptions, load_config, walk_dicts
 from tests.conftest import ROOT

@@ -7,16 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from interhand_mm.inference.grouping import (
-    box_iou,
-    crop_bbox,
-    group_hands,
-    interaction_bbox,
-    match_boxes,
-    pair_affinity,
-    scale_boxes,
-)
-from interhand_mm.structures.camera import square_bbox
+from interhand_mm.inference.grouping import crop_bbox, group_hands, interaction_bbox, match_boxes, pair_affinity
+from interhand_mm.structures.boxes import box_iou, scale_boxes, square_bbox
 
 
 def box(x, y, w=100.0, h=100.0):

@@ -12,11 +12,16 @@ import numpy as np
 import pytest
 
 from interhand_mm.datasets.interhand import InterHandDataset
-from interhand_mm.datasets.interhand_check import PUBLISHED, image_fault, matching_release
 from interhand_mm.datasets.transforms.background_pool import BackgroundPool
 from interhand_mm.errors import AnnotationError, ConfigError, InputError
 from interhand_mm.preparation.coco_backgrounds import prepare_coco_backgrounds
-from interhand_mm.preparation.interhand26m import check_interhand, report_lines
+from interhand_mm.preparation.interhand26m import (
+    PUBLISHED,
+    check_interhand,
+    image_fault,
+    matching_release,
+    report_lines,
+)
 from tests.conftest import ROOT
 from tests.fixtures.tiny import annotations, edit_json, write_set
 

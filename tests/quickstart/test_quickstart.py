@@ -15,7 +15,8 @@ from interhand_mm.errors import BackgroundError, ConfigError
 from interhand_mm.evaluation.predictions_file import load_predictions
 from interhand_mm.quickstart import photographs
 from interhand_mm.quickstart.figures import ranked, read_scalars, sample_errors
-from interhand_mm.quickstart.settings import MODELS, STAGES, START, QuickstartError, Settings, run_all, share_cores
+from interhand_mm.quickstart.processes import QuickstartError, run_all, share_cores
+from interhand_mm.quickstart.settings import MODELS, STAGES, START, Settings
 from interhand_mm.quickstart.stages import run_stages
 from interhand_mm.quickstart.tables import cell, read_metrics
 from interhand_mm.quickstart.testing import config, mean_answer

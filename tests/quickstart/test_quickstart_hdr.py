@@ -17,8 +17,10 @@ from interhand_mm.hdr.ablation import VARIANTS
 from interhand_mm.quickstart import hdr
 from interhand_mm.quickstart.hdr import TRAININGS, run_hdr
 from interhand_mm.quickstart.hdr_report import mask_rows, picture_rows
-from interhand_mm.quickstart.settings import PLAIN, ROOT, STAGES, QuickstartError, Settings
+from interhand_mm.quickstart.processes import QuickstartError
+from interhand_mm.quickstart.settings import PLAIN, STAGES, Settings
 from interhand_mm.utils.config import load_config
+from interhand_mm.utils.paths import ROOT
 
 OVERRIDES = ("train_dataloader.batch_size=4", "default_hooks.logger.interval=1")
 

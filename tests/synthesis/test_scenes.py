@@ -12,8 +12,8 @@ import pytest
 
 from interhand_mm.datasets.interhand import InterHandDataset
 from interhand_mm.errors import AnnotationError, BackgroundError, ConfigError, ImageError
-from interhand_mm.inference.grouping import interaction_bbox, scale_boxes
-from interhand_mm.structures.camera import BBOX_ENLARGE
+from interhand_mm.inference.grouping import interaction_bbox
+from interhand_mm.structures.boxes import BBOX_ENLARGE, scale_boxes
 from interhand_mm.synthesis.render import renderer
 from interhand_mm.synthesis.scenes.annotations import coco
 from interhand_mm.synthesis.scenes.compose import SceneOptions, make_scenes

@@ -1,0 +1,1 @@
+"""The memory-mapped annotation index and the files beside it."""

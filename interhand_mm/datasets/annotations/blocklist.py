@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ...errors import AnnotationError
-from ...utils.provenance import write_text
+from ...utils.files import write_text
 
 _WANT = "a line for each image: <split>/<file name as annotated>, or a comment after #"
 _SPLITS = ("train", "val", "test")

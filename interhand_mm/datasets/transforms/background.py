@@ -153,3 +153,42 @@ def blend(front: np.ndarray, behind: np.ndarray, alpha: np.ndarray) -> np.ndarra
     own, other = front.reshape(-1, 3).take(edge, axis=0), behind.reshape(-1, 3).take(edge, axis=0)
     mixed.reshape(-1, 3)[edge] = (own * (255 - weight) + other * weight + 127) // 255
     return mixed
+
+
+class _PlainSheets:
+    """Stands for photographs: sheets of one colour, a little uneven, as light on a cloth is."""
+
+    def __init__(self, color: tuple[int, int, int], spread: float) -> None:
+        self.color, self.spread = color, spread
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, int, str]:
+        """(8, 8, 3) uint8 BGR, no retries, and its name."""
+        brightness = 1 + self.spread * (2 * rng.random() - 1)
+        (top, bottom), (left, right) = 1 + 0.3 * self.spread * (2 * rng.random((2, 2)) - 1)
+        light = np.linspace(top, bottom, 8)[:, None] * np.linspace(left, right, 8)
+        sheet = np.array(self.color) * (brightness * light)[..., None]
+        return np.clip(np.rint(sheet), 0, 255).astype(np.uint8), 0, "green screen"
+
+
+@TRANSFORMS.register_module()
+class GreenScreen(RandomBackgroundReplace):
+    """A green cloth behind the hand, as in FreiHAND's first version, for data with masks.
+
+    Args:
+        prob: Share of samples that get it.
+        mask: As `RandomBackgroundReplace`.
+        color: BGR.
+        spread: Of the brightness, in parts, from sample to sample.
+        fixed_seed: As `RandomBackgroundReplace`.
+    """
+
+    def __init__(
+        self,
+        prob: float = 1.0,
+        mask: str = "file",
+        color: tuple[int, int, int] = (70, 150, 60),
+        spread: float = 0.4,
+        fixed_seed: int | None = None,
+    ) -> None:
+        super().__init__([""], prob=prob, mask=mask, fixed_seed=fixed_seed)
+        self.pool = _PlainSheets(color, spread)

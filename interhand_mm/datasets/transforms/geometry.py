@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ...codecs import InterHand3DCodec, build_codec
-from ...registry import CODECS, TRANSFORMS
-from ...structures.camera import apply_affine, compose_affine, crop_affine, mirror_affine
+from ...codecs import build_codec
+from ...registry import TRANSFORMS
+from ...structures.camera import compose_affine, crop_affine, mirror_affine
 from ...structures.joints import FLIP_INDICES
 from ...structures.sample import check_sample, checks_enabled, only_hand
 
@@ -151,44 +151,3 @@ class HandCrop(HandCropAugment):
         still = dict(shift=0.0, scale=0.0, rotation_deg=0.0, rotation_prob=0.0, flip_prob=0.0)
         super().__init__(encoder, **still, as_right=as_right)
         self.size = (self.size[0] * oversample, self.size[1] * oversample)
-
-
-@TRANSFORMS.register_module()
-class ChannelJitter(BaseTransform):
-    """Multiply each colour channel by its own factor, uniform between `low` and `high`."""
-
-    def __init__(self, low: float = 0.8, high: float = 1.2) -> None:
-        self.low, self.high = low, high
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change `img` (H, W, 3) uint8, clipped to 0..255."""
-        factors = results["rng"].uniform(self.low, self.high, 3)
-        table = np.clip(np.arange(256)[:, None] * factors + 0.5, 0, 255).astype(np.uint8)
-        results["img"] = cv2.LUT(results["img"], table[None])
-        return results
-
-
-@TRANSFORMS.register_module()
-class EncodeHand(BaseTransform):
-    """Turn crop coordinates into training targets with the codec (`bins`, `bin_weights`, `root_...`)."""
-
-    def __init__(self, encoder: dict[str, Any]) -> None:
-        self.codec: InterHand3DCodec = CODECS.build(encoder)
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add the targets; under 1 KB a sample."""
-        points = results["keypoints"][0].astype(np.float64)
-        points[:, :2] = apply_affine(points[:, :2], results["affine"])
-        results.update(
-            self.codec.encode(
-                points,
-                results["keypoints_visible"][0],
-                results["hand_type"][0],
-                float(results["rel_root_depth"]),
-                float(results["rel_root_valid"]),
-                float(results.get("depth_valid", 1)),
-            )
-        )
-        if checks_enabled():
-            check_sample(results, "targets", type(self).__name__)
-        return results

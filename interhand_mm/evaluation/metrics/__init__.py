@@ -1,7 +1,5 @@
 """Registered metrics."""
 
-from ...hdr.evaluation.metrics import AmodalIoU, HandEPE, RestorationScore
-from ...hdr.evaluation.occlusion import OcclusionEPE
 from .dump import DumpPredictions
 from .freihand import FreiHANDScore, FreiHANDSubmission
 from .interhand import MPJPE, MRRPE, HandednessAccuracy
@@ -12,14 +10,10 @@ __all__ = [
     "EPE",
     "MPJPE",
     "MRRPE",
-    "AmodalIoU",
     "DumpPredictions",
     "FreiHANDScore",
     "FreiHANDSubmission",
     "HandAUC",
-    "HandEPE",
     "HandednessAccuracy",
     "Keypoints2D",
-    "OcclusionEPE",
-    "RestorationScore",
 ]

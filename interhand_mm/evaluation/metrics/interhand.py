@@ -8,7 +8,15 @@ import numpy as np
 
 from ...registry import METRICS
 from ...structures.joints import JOINT_NAMES, NUM_JOINTS, WRISTS
-from .. import functional as F
+from ..functional.pose_3d import (
+    GROUPS,
+    handedness_correct,
+    joint_errors_mm,
+    mpjpe_protocols,
+    mrrpe_errors_mm,
+    sum_joint_errors,
+    wrist_relative_mm,
+)
 from .base import RunningMetric
 
 
@@ -18,21 +26,19 @@ class MPJPE(RunningMetric):
 
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
         """Sums (2, 42) and counts (2, 42), flattened."""
-        relative = F.wrist_relative_mm(
-            batch["pred_keypoints"], batch["abs_depth"], batch["focal"], batch["principal_pt"]
-        )
-        errors = F.joint_errors_mm(relative, batch["keypoints_cam"])
-        sums, counts = F.sum_joint_errors(errors, batch["keypoints_visible"], batch["hand_type"])
+        relative = wrist_relative_mm(batch["pred_keypoints"], batch["abs_depth"], batch["focal"], batch["principal_pt"])
+        errors = joint_errors_mm(relative, batch["keypoints_cam"])
+        sums, counts = sum_joint_errors(errors, batch["keypoints_visible"], batch["hand_type"])
         return np.concatenate([sums.ravel(), counts.ravel()])
 
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
         """See `functional.mpjpe_protocols`."""
         totals, counts = sums.reshape(2, 2, NUM_JOINTS)
-        numbers = F.mpjpe_protocols(totals, counts)
+        numbers = mpjpe_protocols(totals, counts)
         with np.errstate(invalid="ignore"):
             means = totals.sum(0) / counts.sum(0)
         per_joint = {name: float(value) for name, value in zip(JOINT_NAMES, means, strict=True)}
-        joints = {group: int(counts[i].sum()) for i, group in enumerate(F.GROUPS)}
+        joints = {group: int(counts[i].sum()) for i, group in enumerate(GROUPS)}
         return numbers, {"per_joint": per_joint, "counts": {"joints": joints}}
 
 
@@ -43,7 +49,7 @@ class MRRPE(RunningMetric):
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
         """Sum of errors and number of samples with both wrists."""
         valid = (batch["hand_type"].min(-1) > 0) & (batch["keypoints_visible"][:, list(WRISTS)].min(-1) > 0)
-        errors = F.mrrpe_errors_mm(
+        errors = mrrpe_errors_mm(
             batch["pred_keypoints"],
             batch["pred_rel_root_depth"],
             batch["keypoints_cam"],
@@ -66,7 +72,7 @@ class HandednessAccuracy(RunningMetric):
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
         """Number correct and number valid."""
         valid = batch["hand_type_valid"] > 0
-        correct = F.handedness_correct(batch["pred_hand_prob"], batch["hand_type"])
+        correct = handedness_correct(batch["pred_hand_prob"], batch["hand_type"])
         return np.array([(correct & valid).sum(), valid.sum()])
 
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:

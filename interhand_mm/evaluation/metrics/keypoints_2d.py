@@ -11,7 +11,7 @@ from ...errors import EvaluationError
 from ...registry import METRICS
 from ...structures.joints import NUM_JOINTS
 from ...structures.sample import only_hand
-from .. import functional as F
+from ..functional.keypoints_2d import longer_side_px, scores_2d, sums_2d
 from .base import RunningMetric
 
 NORMS = ("joints", "bbox")
@@ -51,9 +51,9 @@ class Keypoints2D(RunningMetric):
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
         """See `functional.sums_2d`."""
         box, truth, visible = batch["bbox"], batch["truth"], batch["visible"]
-        size = F.longer_side_px(truth, visible) if self.norm == "joints" else (box[:, 2:] - box[:, :2]).max(-1)
-        return F.sums_2d(batch["predicted"], truth, visible, size, self.thr)
+        size = longer_side_px(truth, visible) if self.norm == "joints" else (box[:, 2:] - box[:, :2]).max(-1)
+        return sums_2d(batch["predicted"], truth, visible, size, self.thr)
 
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
         """See `functional.scores_2d`."""
-        return F.scores_2d(sums, self.thr), {"counts": {"joints": int(sums[0])}}
+        return scores_2d(sums, self.thr), {"counts": {"joints": int(sums[0])}}

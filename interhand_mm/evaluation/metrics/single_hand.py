@@ -8,8 +8,8 @@ import numpy as np
 
 from ...registry import METRICS
 from ...structures.joints import HAND_JOINT_NAMES, NUM_HAND_JOINTS, RIGHT_WRIST
-from .. import functional as F
 from ..functional import single_hand as S
+from ..functional.pose_3d import joint_errors_mm, wrist_relative_mm
 from .base import RunningMetric
 
 _BESIDE_WRIST = np.arange(NUM_HAND_JOINTS) != RIGHT_WRIST
@@ -17,8 +17,8 @@ _BESIDE_WRIST = np.arange(NUM_HAND_JOINTS) != RIGHT_WRIST
 
 def root_aligned_errors(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Errors of the annotated hand's joints (B, 21) mm, both sides relative to the wrist, and their validity."""
-    relative = F.wrist_relative_mm(batch["pred_keypoints"], batch["abs_depth"], batch["focal"], batch["principal_pt"])
-    errors = F.joint_errors_mm(relative, batch["keypoints_cam"])
+    relative = wrist_relative_mm(batch["pred_keypoints"], batch["abs_depth"], batch["focal"], batch["principal_pt"])
+    errors = joint_errors_mm(relative, batch["keypoints_cam"])
     side = batch["hand_type"].argmax(-1)
     return S.own_hand(errors, side), S.own_hand(batch["keypoints_visible"], side)
 

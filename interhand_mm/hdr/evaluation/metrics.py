@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from ...errors import EvaluationError
-from ...evaluation import functional as F
+from ...evaluation.functional.pose_3d import GROUPS, wrist_relative_mm
 from ...evaluation.metrics.base import RunningMetric
 from ...registry import METRICS
 from ...structures.joints import NUM_HAND_JOINTS, RIGHT_WRIST, SIDES
 from ..masks import MASK_NAMES, composite, dilate, edit_masks, of_target
 from .baselines import FILL_BASELINES, MASK_BASELINES
+from .functional import bone_scaled, image_scores, image_sums, iou, mask_confusion, root_aligned
 
 MIDDLE_BASE = 11  # in HAND_JOINT_NAMES; the reference bone goes from the wrist to it
 REGIONS = ("hole", "removal", "edited", "hand")
@@ -66,7 +67,7 @@ class AmodalIoU(RunningMetric):
             predicted = self.baseline(truth) if self.baseline else _array(sample, "pred_masks", truth.shape)
             valid = _array(sample, "masks_valid", (len(MASK_NAMES),)) > 0
             hidden = [np.stack([m[i] * (1 - m[i + 1]) for i in (0, 2)]) for m in (predicted > 0, truth > 0)]
-            counts = F.mask_confusion(np.concatenate([predicted, hidden[0]]), np.concatenate([truth, hidden[1]]))
+            counts = mask_confusion(np.concatenate([predicted, hidden[0]]), np.concatenate([truth, hidden[1]]))
             rows.append(counts * np.concatenate([valid, valid[::2] & valid[1::2]])[:, None])
             none = valid[::2] & ~truth[::2].any(axis=(1, 2))
             absent.append(np.stack([none, none & ((predicted[::2] > 0).mean(axis=(1, 2)) >= self.phantom_area)], 1))
@@ -81,7 +82,7 @@ class AmodalIoU(RunningMetric):
         names = [*(f"/{name}" for name in MASK_NAMES), *(f"_hidden/{side}" for side in SIDES)]
         numbers = {}
         for name, counts in zip(names, sums[:24].reshape(-1, 4), strict=True):
-            numbers[f"IoU{name}"], numbers[f"mIoU{name}"] = F.iou(counts)
+            numbers[f"IoU{name}"], numbers[f"mIoU{name}"] = iou(counts)
         for side, (absent, seen) in zip(SIDES, sums[24:].reshape(2, 2), strict=True):
             numbers[f"Phantom/{side}"] = float(seen / absent) if absent else float("nan")
         return numbers, {"counts": {"pixels": int(sums[:24].sum()), "absent_hands": int(sums[24::2].sum())}}
@@ -132,7 +133,7 @@ class RestorationScore(RunningMetric):
         truth = clean.transpose(1, 2, 0)
         for k, picture in enumerate((restored, composed)):
             for r, where in enumerate((edit.hole, edit.removal, edit.edited, amodal)):
-                sums[k, r] = F.image_sums(picture.transpose(1, 2, 0), truth, where)
+                sums[k, r] = image_sums(picture.transpose(1, 2, 0), truth, where)
         return sums
 
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
@@ -144,7 +145,7 @@ class RestorationScore(RunningMetric):
         table, numbers = sums.reshape(len(KINDS), len(REGIONS), 4), {}
         for k, kind in enumerate(KINDS):
             for r, region in enumerate(REGIONS):
-                scores = F.image_scores(table[k, r])
+                scores = image_scores(table[k, r])
                 numbers.update({f"{name}_{kind}/{region}": value for name, value in scores.items()})
         return numbers, {"counts": {f"{region}_pixels": int(table[0, r, 0]) for r, region in enumerate(REGIONS)}}
 
@@ -174,7 +175,7 @@ class HandEPE(RunningMetric):
         batch["joints"] = np.stack([_array(p, key, first)[0] for p in predicted])
         if key == "keypoints":
             scalars = [np.stack([s[key] for s in data_samples]) for key in ("abs_depth", "focal", "principal_pt")]
-            batch["joints"] = F.wrist_relative_mm(batch["joints"], *scalars)
+            batch["joints"] = wrist_relative_mm(batch["joints"], *scalars)
         batch["in_mm"] = np.array(key != "keypoints_norm")
         return batch
 
@@ -185,8 +186,8 @@ class HandEPE(RunningMetric):
         groups = self.groups(batch)
         valid = visible & visible[:, RIGHT_WRIST, None]
         aligned = (
-            (F.root_aligned(joints, truth, RIGHT_WRIST), valid & batch["in_mm"]),
-            (F.bone_scaled(joints, truth, RIGHT_WRIST, MIDDLE_BASE), valid & visible[:, MIDDLE_BASE, None]),
+            (root_aligned(joints, truth, RIGHT_WRIST), valid & batch["in_mm"]),
+            (bone_scaled(joints, truth, RIGHT_WRIST, MIDDLE_BASE), valid & visible[:, MIDDLE_BASE, None]),
         )
         sums = np.zeros((2, len(groups), 2))
         for k, (placed, counted) in enumerate(aligned):
@@ -195,7 +196,7 @@ class HandEPE(RunningMetric):
                 sums[k, g] = errors[members].sum(), counted[members].sum()
         return sums.ravel()
 
-    group_names: tuple[str, ...] = F.GROUPS
+    group_names: tuple[str, ...] = GROUPS
 
     def groups(self, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Which hands (B * hands,) belong to each of `group_names`."""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from ...errors import ConfigError, DataContractError
+from ...models.plugin import CleanHands, RestoredHands
+from ...models.preprocessing import from_bgr
 from ...registry import MODELS
 from ...structures.camera import apply_affine, invert_affine
 from ...utils.config import load_config
@@ -22,40 +23,6 @@ from ..masks import MASK_NAMES, SWAP_SIDES, composite, dilate, edit_masks
 from .holes import hole_masks
 
 PARTS = ("segmentor", "inpaintor", "pose")
-
-
-@dataclass
-class CleanHands:
-    """Either hand alone, of a batch of B crops of S px; N hands passed the gates.
-
-    Attributes:
-        masks: (B, 4, S, S) float 0 or 1, order `MASK_NAMES`.
-        present: (B, 2) bool, hands that passed; only these are among the N.
-        hands: (N, 2) int64: number of the crop, side (0 right, 1 left).
-        affines: (N, 2, 3) float64 from the crop to the hand's, left hands mirrored.
-        seen: (N, 3, h, h) BGR, 0 to 255: the hand's crop as it is.
-        clean: (N, 3, h, h) BGR, 0 to 255: the hand as it would look without the other; `seen` where nothing was edited.
-    """
-
-    masks: Tensor
-    present: np.ndarray
-    hands: np.ndarray
-    affines: np.ndarray
-    seen: Tensor
-    clean: Tensor
-
-
-@dataclass
-class RestoredHands(CleanHands):
-    """And the poses that were estimated from `clean`.
-
-    Attributes:
-        keypoints: (N, 21, 3) float64: x, y px of the CROP and d mm relative to the wrist, mirrored back.
-        keypoint_scores: (N, 21).
-    """
-
-    keypoints: np.ndarray
-    keypoint_scores: np.ndarray
 
 
 def hands_present(
@@ -77,20 +44,6 @@ def hands_present(
     confidence = (scores[:, ::2] * masks[:, ::2]).mean(dim=(2, 3)) / area.clamp_min(1e-9)
     passed = (area > 0) & (area >= min_area) & (confidence >= min_confidence) & (visible >= min_visible)
     return np.asarray(passed.cpu().numpy())
-
-
-def to_bgr(inputs: Tensor, preprocessor: Any) -> Tensor:
-    """Undo an `ImgDataPreprocessor`: (B, 3, H, W) normalised to 0 to 255, BGR."""
-    images = inputs.float()
-    if preprocessor._enable_normalize:
-        images = images * preprocessor.std + preprocessor.mean
-    return images.flip(1) if preprocessor._channel_conversion else images
-
-
-def from_bgr(images: Tensor, preprocessor: Any) -> Tensor:
-    """What an `ImgDataPreprocessor` makes of (B, 3, H, W) BGR images, 0 to 255."""
-    images = images.flip(1) if preprocessor._channel_conversion else images
-    return (images - preprocessor.mean) / preprocessor.std if preprocessor._enable_normalize else images
 
 
 def _build(part: dict[str, Any], name: str, **changes: Any) -> tuple[torch.nn.Module, str | None]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ from PIL import Image
 
 from ...errors import ImageError, InputError
 from ...utils.images import is_cut_jpeg
+from .frames import Frame, Source
 
 PICTURE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"),
@@ -26,39 +26,6 @@ PICTURE_SUFFIXES = (
 )
 _LONGEST_SIDE_PX = 32_766  # OpenCV's warp counts pixels in 16 bits
 _CAMERA_TRIES = 5  # some drivers lose single frames
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A decoded frame: where it is from, (H, W, 3) uint8 BGR upright, and the picture's EXIF where it has any."""
-
-    source: str
-    index: int
-    time_s: float | None
-    image: np.ndarray
-    exif: Image.Exif | None = None
-
-
-class Source(Protocol):
-    """What `open_source` gives back; iterating decodes.
-
-    Attributes:
-        name: For messages.
-        kind: "pictures", "video" or "camera".
-        fps: Mean rate where known.
-        length: Number of frames where known.
-        skipped: Frames (or files) that could not be decoded so far.
-        problem: The first of them, in words.
-    """
-
-    name: str
-    kind: str
-    fps: float | None
-    length: int | None
-    skipped: int
-    problem: str | None
-
-    def __iter__(self) -> Iterator[Frame]: ...
 
 
 def open_source(source: Any) -> Source:

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from ...errors import InputError
-from .sources import Frame
+from .frames import Frame
 
 
 class Video:

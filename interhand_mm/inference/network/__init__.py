@@ -1,0 +1,1 @@
+"""The pose network behind one interface, whatever runs it."""

@@ -15,7 +15,7 @@ from mmengine.config import Config
 
 from ...errors import CheckpointError, ConfigError, InterHandError
 from ...structures.joints import JOINT_NAMES
-from .torch_network import OUTPUTS
+from .interface import OUTPUTS
 
 KEY, FORMAT, VERSION = "interhand_mm", "interhand_mm.onnx", 1  # the file's own property, and what it says
 INPUT = "crops"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,27 +13,10 @@ from torch import Tensor, nn
 from ...checkpoints.io import load_checked
 from ...engine.runner import build_model
 from ...errors import CheckpointError, ConfigError
+from ...models.preprocessing import normalise
+from .interface import OUTPUTS
 
-OUTPUTS = ("keypoints", "keypoint_scores", "bins", "rel_root_depth", "hand_prob")
-BACKENDS = ("torch", "onnxruntime", "openvino")
 AMP = {None: None, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-class Network(Protocol):
-    """A network ready to run.
-
-    Attributes:
-        input_size: (width, height) px of a crop.
-        temperature: Calibrates `hand_prob`; see `at_temperature`.
-        hdr: The model's HDR plugin; None without one.
-    """
-
-    input_size: tuple[int, int]
-    temperature: float
-    hdr: Any
-
-    def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
-        """Crops (B, 3, h, w) uint8 BGR to the arrays that `HandHead.infer` names, float32, crop coordinates."""
 
 
 class CropNetwork(nn.Module):
@@ -52,17 +34,6 @@ class CropNetwork(nn.Module):
     def infer(self, crops: Tensor) -> dict[str, Tensor]:
         """As `forward`, by name, with what the model has to say besides (`pred_hdr` of an HDR plugin)."""
         return self.model.infer(normalise(crops, self.model.data_preprocessor))
-
-
-def normalise(crops: Tensor, preprocessor: Any) -> Tensor:
-    """What mmpose's `PoseDataPreprocessor` does with a batch of one size, on the device and without its lists.
-
-    Its own forward reads the batch's length as a number, which would be written into an exported graph.
-    """
-    if preprocessor._channel_conversion:
-        crops = crops[:, [2, 1, 0]]
-    crops = crops.float()
-    return (crops - preprocessor.mean) / preprocessor.std if preprocessor._enable_normalize else crops
 
 
 def pick_device(device: str) -> torch.device:
@@ -130,30 +101,3 @@ class TorchNetwork:
         with torch.autocast(self.device.type, self.amp) if self.amp else nullcontext():
             found = self.module.infer(torch.from_numpy(crops).to(self.device, non_blocking=True))
         return {name: values.float().cpu().numpy() for name, values in found.items()}
-
-
-def open_network(cfg: Config, weights: str | Path, device: str, amp: str | None, backend: str) -> Network:
-    """A network run by `backend`.
-
-    Args:
-        cfg: Loaded config.
-        weights: A checkpoint for "torch", the file of `tools/export_onnx.py` for the others.
-        device: "cpu", "cuda", ...
-        amp: None, "bfloat16" or "float16".
-        backend: One of `BACKENDS`.
-
-    Raises:
-        ConfigError, CheckpointError: What is asked for is not there, not installed, or does not fit the config.
-    """
-    if amp not in AMP:
-        raise ConfigError("amp", got=amp, want="None, bfloat16 or float16")
-    if backend == "torch":
-        return TorchNetwork(cfg, weights, device, amp)
-    if backend not in BACKENDS:
-        raise ConfigError("backend", got=backend, want=", ".join(BACKENDS))
-    if cfg.model.get("hdr"):
-        raise ConfigError("the HDR plugin", got=f"backend {backend}", want="torch, the only one that runs it")
-    from .exported import OnnxRuntimeNetwork, OpenVinoNetwork
-
-    kind = OnnxRuntimeNetwork if backend == "onnxruntime" else OpenVinoNetwork
-    return kind(cfg, weights, device, amp)

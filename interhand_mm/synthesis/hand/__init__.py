@@ -1,0 +1,1 @@
+"""The synthetic hand: sizes, skeleton, surface, skin and poses."""

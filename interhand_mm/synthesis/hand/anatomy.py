@@ -15,22 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Fractions of the hand length (wrist crease to middle fingertip). Rows thumb..pinky;
-# columns wrist-digit1, digit1-digit2, digit2-digit3, digit3-tip (the tip's pulp comes on top).
-SEGMENT_FRACTIONS = np.array(
-    [
-        [0.205, 0.207, 0.172, 0.140],
-        [0.463, 0.232, 0.135, 0.102],
-        [0.456, 0.240, 0.156, 0.108],
-        [0.431, 0.222, 0.147, 0.107],
-        [0.411, 0.180, 0.112, 0.090],
-    ]
-)
+from ...structures.anthropometry import HAND_LENGTH_MM, SEGMENT_FRACTIONS
+
 PULP_MM = 2.5
 SEGMENT_SPREAD = 0.035  # relative standard deviation of one segment about its fraction
 
-# mean, standard deviation in mm: men, women
-HAND_LENGTH_MM = ((190.0, 9.8), (177.0, 9.3))
 HAND_BREADTH_MM = ((90.4, 4.2), (79.4, 3.8))
 WRIST_GIRTH_MM = ((174.0, 8.2), (151.0, 7.1))
 FOREARM_GIRTH_MM = ((285.0, 17.0), (243.0, 15.0))

@@ -1,0 +1,1 @@
+"""From posed meshes to pixels: cameras, light, shading and the sensor."""

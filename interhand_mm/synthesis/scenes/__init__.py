@@ -1,0 +1,1 @@
+"""Many hands pasted into photographs, for detectors."""

@@ -15,7 +15,8 @@ from ....datasets.transforms.geometry import draw_augment
 from ....datasets.transforms.loading import BLACK_LEVEL
 from ....errors import ConfigError, ImageError
 from ....registry import TRANSFORMS
-from ....structures.camera import crop_affine, square_bbox
+from ....structures.boxes import square_bbox
+from ....structures.camera import crop_affine
 from ....utils.images import CHECK_DOWNLOAD, read_image
 from ...masks import MASK_NAMES, SWAP_SIDES, mask_bbox, mirror_masks, stack_visible, unpack_limbs
 

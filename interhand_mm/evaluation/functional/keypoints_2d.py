@@ -1,0 +1,52 @@
+"""2D keypoint formulas: end-point error, PCK and its AUC."""
+
+from __future__ import annotations
+
+import numpy as np
+
+AUC_PX = 30 * np.arange(20) / 20  # px; mmpose's: distances below 0, 1.5, ... 28.5
+
+
+def longer_side_px(points: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Longer side of the tight box of the visible points.
+
+    Args:
+        points: (N, K, 2) px.
+        visible: (N, K) 0 or 1.
+
+    Returns:
+        (N,) px; 0 where none is visible.
+    """
+    seen = visible[..., None] > 0
+    sides = np.where(seen, points, -np.inf).max(1) - np.where(seen, points, np.inf).min(1)
+    return np.maximum(sides.max(-1), 0.0)
+
+
+def sums_2d(
+    predicted: np.ndarray, truth: np.ndarray, visible: np.ndarray, size_px: np.ndarray, thr: float
+) -> np.ndarray:
+    """Sums for `scores_2d`, to be added over batches.
+
+    Args:
+        predicted: (N, K, 2) px of the full image.
+        truth: (N, K, 2) px.
+        visible: (N, K) 0 or 1.
+        size_px: (N,) what `thr` is a part of.
+        thr: Of PCK.
+
+    Returns:
+        (23,) float64: joints; their summed distance, px; those nearer than ``thr * size_px``; than each of `AUC_PX`.
+    """
+    seen = visible > 0
+    distance = np.linalg.norm(predicted.astype(np.float64) - truth, axis=-1)
+    near = (distance < thr * size_px[:, None])[seen].sum()
+    curve = (distance[seen][:, None] < AUC_PX).sum(0)
+    return np.array([seen.sum(), distance[seen].sum(), near, *curve], np.float64)
+
+
+def scores_2d(sums: np.ndarray, thr: float) -> dict[str, float]:
+    """PCK and AUC (0 to 1) and EPE (px), all joints in one pool; NaN without joints."""
+    joints, total, near = (float(value) for value in sums[:3])
+    if not joints:
+        return {f"PCK@{thr:g}": float("nan"), "AUC": float("nan"), "EPE_px": float("nan")}
+    return {f"PCK@{thr:g}": near / joints, "AUC": float(sums[3:].mean()) / joints, "EPE_px": total / joints}

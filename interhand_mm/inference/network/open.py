@@ -1,0 +1,38 @@
+"""Open a pose network with the backend that is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ...errors import ConfigError
+from .interface import BACKENDS, Network
+from .torch_network import AMP, TorchNetwork
+
+
+def open_network(cfg: Config, weights: str | Path, device: str, amp: str | None, backend: str) -> Network:
+    """A network run by `backend`.
+
+    Args:
+        cfg: Loaded config.
+        weights: A checkpoint for "torch", the file of `tools/export_onnx.py` for the others.
+        device: "cpu", "cuda", ...
+        amp: None, "bfloat16" or "float16".
+        backend: One of `BACKENDS`.
+
+    Raises:
+        ConfigError, CheckpointError: What is asked for is not there, not installed, or does not fit the config.
+    """
+    if amp not in AMP:
+        raise ConfigError("amp", got=amp, want="None, bfloat16 or float16")
+    if backend == "torch":
+        return TorchNetwork(cfg, weights, device, amp)
+    if backend not in BACKENDS:
+        raise ConfigError("backend", got=backend, want=", ".join(BACKENDS))
+    if cfg.model.get("hdr"):
+        raise ConfigError("the HDR plugin", got=f"backend {backend}", want="torch, the only one that runs it")
+    from .exported import OnnxRuntimeNetwork, OpenVinoNetwork
+
+    kind = OnnxRuntimeNetwork if backend == "onnxruntime" else OpenVinoNetwork
+    return kind(cfg, weights, device, amp)
