@@ -1,7 +1,7 @@
 # make env        set up .venv (once; a second call does nothing)
 # make quickstart  generate hands, train two small models on the CPU, test and report (minutes)
 # make test       lint, types and tests (sets up first where needed)
-# make format     format and mend what ruff can mend
+# make format     format and fix what ruff can fix
 PYTHON ?= python3
 BIN := .venv/bin
 

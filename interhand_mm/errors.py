@@ -1,4 +1,4 @@
-"""Typed errors. A message says what is wrong, what was got, what was wanted, and the mend."""
+"""Typed errors. A message says what is wrong, what was got, what was wanted, and the fix."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ class InterHandError(Exception):
         what: What is wrong, naming the file, key or id.
         got: What was found; left out of the message when None.
         want: What would have been right; left out when None.
-        mend: The command or change that mends it; left out when None.
+        fix: The command or change that fixes it; left out when None.
     """
 
-    def __init__(self, what: str, *, got: object = None, want: object = None, mend: str | None = None) -> None:
-        self.what, self.got, self.want, self.mend = what, got, want, mend
+    def __init__(self, what: str, *, got: object = None, want: object = None, fix: str | None = None) -> None:
+        self.what, self.got, self.want, self.fix = what, got, want, fix
         parts = [what]
         if got is not None:
             parts.append(f"  got:  {got}")
         if want is not None:
             parts.append(f"  want: {want}")
-        if mend is not None:
-            parts.append(f"  mend: {mend}")
+        if fix is not None:
+            parts.append(f"  fix: {fix}")
         super().__init__("\n".join(parts))
 
     def __reduce__(self) -> tuple:
         """Keep the parts when an error crosses from a loader's worker to the main process."""
-        return _rebuild, (type(self), self.what, self.got, self.want, self.mend)
+        return _rebuild, (type(self), self.what, self.got, self.want, self.fix)
 
 
-def _rebuild(cls: type[InterHandError], what: str, got: object, want: object, mend: str | None) -> InterHandError:
-    return cls(what, got=got, want=want, mend=mend)
+def _rebuild(cls: type[InterHandError], what: str, got: object, want: object, fix: str | None) -> InterHandError:
+    return cls(what, got=got, want=want, fix=fix)
 
 
 class AnnotationError(InterHandError):

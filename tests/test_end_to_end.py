@@ -89,7 +89,7 @@ def test_training_options(data, tmp_path, option):
     elif option == "ema":
         cfg.custom_hooks.append(dict(type="EMAHook", ema_type="ExponentialMovingAverage", momentum=0.01))
     else:
-        cfg.sync_bn = "torch"  # without processes to synchronise it must be harmless
+        cfg.sync_bn = "torch"  # without processes to synchronize it must be harmless
     train(cfg, amp="bfloat16" if option == "channels_last_bf16" else None)
     assert all(torch.isfinite(value).all() for value in weights(tmp_path / "epoch_1.pth").values())
     if option == "ema":

@@ -15,8 +15,8 @@ from interhand_mm.cli.options import _data_root
 from interhand_mm.errors import ConfigError
 from interhand_mm.evaluation.report import metrics_table
 from interhand_mm.utils.config import DataOptions, load_config
-from tests import tiny_sets as T
 from tests.conftest import ROOT
+from tests.fixtures import tiny_sets as T
 from tests.fixtures.tiny import write_set
 
 SMALL = [

@@ -1,4 +1,4 @@
-"""Say what is installed, what is missing and the command that mends it.
+"""Say what is installed, what is missing and the command that fixes it.
 
 .venv/bin/python tools/doctor.py
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from install import read_pins
 
-MEND = "make env"
+FIX = "make env"
 
 
 def check_versions() -> list[tuple[bool, str, str]]:
@@ -27,7 +27,7 @@ def check_versions() -> list[tuple[bool, str, str]]:
         except metadata.PackageNotFoundError:
             found = "missing"
         good = found.split("+")[0] == wanted
-        rows.append((good, f"{package} {found}", "" if good else f"want {wanted}: {MEND}"))
+        rows.append((good, f"{package} {found}", "" if good else f"want {wanted}: {FIX}"))
     return rows
 
 
@@ -45,7 +45,7 @@ def check_imports() -> list[tuple[bool, str, str]]:
             importlib.import_module(module)
             rows.append((True, f"{module} loads", ""))
         except Exception as error:  # a broken extension raises anything; the row says what
-            rows.append((False, f"{module} does not load: {error}", f"{why}: {MEND}"))
+            rows.append((False, f"{module} does not load: {error}", f"{why}: {FIX}"))
     return rows
 
 
@@ -78,11 +78,11 @@ def main() -> int:
         try:
             rows = check()
         except ImportError as error:
-            rows = [(False, str(error), MEND)]
-        for good, found, mend in rows:
+            rows = [(False, str(error), FIX)]
+        for good, found, fix in rows:
             failed += not good
-            print(f"  {'ok  ' if good else 'FAIL'}  {found}{'   <- ' + mend if mend else ''}")
-    print("all well" if not failed else f"{failed} to mend; start with: {MEND}")
+            print(f"  {'ok  ' if good else 'FAIL'}  {found}{'   <- ' + fix if fix else ''}")
+    print("all well" if not failed else f"{failed} to fix; start with: {FIX}")
     return 1 if failed else 0
 
 

@@ -70,7 +70,7 @@ class Installer:
         clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
         done = subprocess.run(command, env={**clean, **env}, check=False)
         if done.returncode:
-            raise SystemExit(f"install: step failed: {' '.join(command)}\n  mend what pip says above, then run again")
+            raise SystemExit(f"install: step failed: {' '.join(command)}\n  fix what pip says above, then run again")
 
     def compile_wheel(self, package: str, version: str, **env: str) -> None:
         """Install `package` from the kept wheel, compiling it first where there is none."""
@@ -113,11 +113,11 @@ def check_host() -> None:
     if sys.version_info < (3, 10):  # noqa: UP036  (this file is what an older Python runs first)
         raise SystemExit(f"install: Python {platform.python_version()}, want 3.10 or newer")
     if shutil.which("c++") is None and shutil.which("g++") is None:
-        raise SystemExit("install: no C++ compiler, wanted to build mmcv\n  mend: sudo apt-get install g++")
+        raise SystemExit("install: no C++ compiler, wanted to build mmcv\n  fix: sudo apt-get install g++")
     try:
         import ensurepip  # noqa: F401  (Debian splits it off; venv fails half way without it)
     except ImportError:
-        raise SystemExit("install: this Python has no venv\n  mend: sudo apt-get install python3-venv") from None
+        raise SystemExit("install: this Python has no venv\n  fix: sudo apt-get install python3-venv") from None
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from interhand_mm.cli.options import run
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data_root", help="the folder with _LABELLED_SAMPLES and metadata.mat")
+    parser.add_argument("data_root", help="the folder with _LABELED_SAMPLES and metadata.mat")
     parser.add_argument("--out", metavar="DIR", help="where annotations/coco goes [the data root]")
     parser.add_argument("--split-file", metavar="FILE", help="JSON of train, val and test, or getMetaBy.m")
     parser.add_argument("--seed", type=int, default=0, help="of the split without a file [0]")

@@ -1,9 +1,9 @@
-# AIH (hdr.md 5): AIH_Syn by the stored recipes and AIH_Render for training, AIH_Syn for validation and test.
+# AIH (docs/spec/hdr.md 5): AIH_Syn by the stored recipes and AIH_Render for training, AIH_Syn for validation and test.
 # Pictures by tools/make_synthetic.py --aih are read the same way. With online=True partners and geometry are drawn anew.
 data_root = "data"
 annot_subset = "all"
 
-colour = [dict(type="JointColorJitter", gain=0.2, shift=20.0, contrast=0.2), dict(type="PackAmodalInputs")]
+color = [dict(type="JointColorJitter", gain=0.2, shift=20.0, contrast=0.2), dict(type="PackAmodalInputs")]
 synthesis = dict(type="SynthesizeInteraction", occlusion=(0.05, 0.9), front_prob=0.5)
 syn = dict(
     type="AIHDataset",
@@ -13,7 +13,7 @@ syn = dict(
     annot_subset=annot_subset,
     online=False,
     strict="error",
-    pipeline=[dict(type="LoadAIH"), synthesis, *colour],
+    pipeline=[dict(type="LoadAIH"), synthesis, *color],
 )
 render = dict(
     type="AIHDataset",
@@ -22,7 +22,7 @@ render = dict(
     part="render",
     annot_subset=annot_subset,
     strict="error",
-    pipeline=[dict(type="LoadAIH", both=True), dict(type="MirrorHands"), *colour],
+    pipeline=[dict(type="LoadAIH", both=True), dict(type="MirrorHands"), *color],
 )
 
 train_dataloader = dict(

@@ -2,7 +2,7 @@
 # the four-branch head, at 128 px, on the crop that a pose network sees. Frames and masks of tools/make_synthetic.py: half
 # of them show one hand, so no second one is made up. tools/quickstart.py hdr makes the data and chooses the epochs.
 # Starts from a pose network's weights, which know left from right: --load-from work_dirs/quickstart/.../epoch_N.pth.
-# MiT-B0 from random weights had not learnt that after 12,000 samples.
+# MiT-B0 from random weights had not learned that after 12,000 samples.
 _base_ = ["../_base_/runtime.py", "../_base_/interhand26m.py"]
 
 codec = dict(input_size=(128, 128))

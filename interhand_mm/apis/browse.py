@@ -57,7 +57,7 @@ def browse(
     """
     loader = cfg[LOADERS[phase]]
     if loader is None:
-        raise ConfigError(f"this config has no {LOADERS[phase]}", mend="--phase with another set")
+        raise ConfigError(f"this config has no {LOADERS[phase]}", fix="--phase with another set")
     if is_detector(cfg):
         check_coco(cfg)
         return browse_coco(loader["dataset"], num, columns or 3)

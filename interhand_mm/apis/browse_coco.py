@@ -21,7 +21,7 @@ _IGNORED = (150, 150, 150)
 
 
 def browse_coco(dataset: Mapping[str, Any], num: int, columns: int = 3) -> np.ndarray:
-    """Draw pictures of a data set's config with their boxes; grey ones (`iscrowd`) do not count.
+    """Draw pictures of a data set's config with their boxes; gray ones (`iscrowd`) do not count.
 
     Args:
         dataset: data_root, ann_file and data_prefix of a `CocoDataset`.
@@ -35,7 +35,7 @@ def browse_coco(dataset: Mapping[str, Any], num: int, columns: int = 3) -> np.nd
     content = json.loads((root / dataset["ann_file"]).read_bytes())
     images = content["images"]
     if not images:
-        raise ConfigError(f"{root / dataset['ann_file']} lists no pictures", mend="--phase with another set")
+        raise ConfigError(f"{root / dataset['ann_file']} lists no pictures", fix="--phase with another set")
     names = {category["id"]: category["name"] for category in content["categories"]}
     of_image: dict[int, list[dict[str, Any]]] = {}
     for annotation in content["annotations"]:

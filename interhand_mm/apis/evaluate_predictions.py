@@ -84,7 +84,7 @@ def _read(cfg: Config, predictions: str) -> tuple[Any, dict[str, np.ndarray]]:
     if len(dataset) != len(arrays["ann_id"]):
         raise EvaluationError(
             f"{predictions}: samples", got=len(arrays["ann_id"]), want=len(dataset),
-            mend="give the --data-root, --split and --annot-subset that the predictions were made with",
+            fix="give the --data-root, --split and --annot-subset that the predictions were made with",
         )  # fmt: skip
     return dataset, arrays
 

@@ -29,7 +29,7 @@ from ..inference.network.exported import (
 )
 from ..inference.network.interface import OUTPUTS, Network
 from ..inference.network.torch_network import CropNetwork, load_pose_model
-from ..models.preprocessing import normalise
+from ..models.preprocessing import normalize
 from ..structures.joints import JOINT_NAMES
 from ..utils.provenance import provenance
 
@@ -44,7 +44,7 @@ RUNTIMES = {"onnxruntime": OnnxRuntimeNetwork, "openvino": OpenVinoNetwork}
 def export_onnx(
     cfg: Config, checkpoint: str | Path, out: str | Path, batch_size: int | None = None, seed: int = 0
 ) -> dict[str, Any]:
-    """Write one self-contained .onnx: normalisation, network and decoding, with its description inside.
+    """Write one self-contained .onnx: normalization, network and decoding, with its description inside.
 
     Input `crops` (B, 3, h, w) uint8 BGR; outputs as `HandHead.infer` names them: joints, never volumes. The finished
     file is run by onnxruntime, and by OpenVINO where it is installed, and compared with torch; where it differs no
@@ -118,7 +118,7 @@ def describe(cfg: Config, checkpoint: str | Path, temperature: float) -> dict[st
         "config": Path(cfg.filename).name if cfg.filename else None,
         "model_sha256": model_digest(cfg),
         "checkpoint_sha256": sha256(checkpoint),
-        "input": "crops (B, 3, h, w) uint8 BGR, normalised inside",
+        "input": "crops (B, 3, h, w) uint8 BGR, normalized inside",
         "input_size": list(codec["input_size"]),
         "outputs": list(OUTPUTS),
         "units": {
@@ -153,7 +153,7 @@ LIMITS = {"bins": BINS_TOLERANCE, "keypoints": BINS_TOLERANCE, "root": BINS_TOLE
 
 
 def sample_crops(size: tuple[int, int], count: int, seed: int) -> np.ndarray:
-    """Crops (count, 3, h, w) uint8 to compare on: coloured noise from fine to coarse, contrasts like pictures'."""
+    """Crops (count, 3, h, w) uint8 to compare on: colored noise from fine to coarse, contrasts like pictures'."""
     rng = np.random.default_rng(seed)
     crops = []
     for i in range(count):
@@ -193,7 +193,7 @@ def compare(network: CropNetwork, other: Network, crops: np.ndarray) -> dict[str
 def _ties(network: CropNetwork, images: Tensor, want: Tensor, got: Tensor) -> Tensor:
     """(B, 42) bool: the argmax differs, and the volume is as high at one place as at the other."""
     model = network.model
-    outputs = model.head(model.extract_feat(normalise(images, model.data_preprocessor)))[0]
+    outputs = model.head(model.extract_feat(normalize(images, model.data_preprocessor)))[0]
     if outputs[0].ndim != 5 or model.test_cfg.get("flip_test"):
         return torch.zeros(want.shape[:2], dtype=torch.bool)  # marginals are decoded by expectation: none can be
 

@@ -42,7 +42,7 @@ def run_test(
     """
     if is_detector(cfg):
         if dump is not None:
-            raise ConfigError("--dump writes poses", got="a detector", mend="tools/detect.py writes boxes")
+            raise ConfigError("--dump writes poses", got="a detector", fix="tools/detect.py writes boxes")
         return run_detector_test(cfg, checkpoint, launcher, out)
     cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = cfg.param_scheduler = None
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
@@ -87,7 +87,7 @@ def with_variant(loader: Any, transforms: list[dict[str, Any]]) -> Any:
                 "test_variants: the test pipeline has no crop to put their transforms after",
                 got=[step["type"] for step in pipeline],
                 want="HandCrop",
-                mend="test_variants=dict(_delete_=True) where they do not apply",
+                fix="test_variants=dict(_delete_=True) where they do not apply",
             )
         return [*pipeline[: crop + 1], *copy.deepcopy(transforms), *pipeline[crop + 1 :]]
 

@@ -38,7 +38,7 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
         change_wrappers(cfg, type="interhand_mm.Bfloat16OptimWrapper")  # also where the scope is mmdet
     elif amp == "float16":
         if not torch.cuda.is_available():
-            raise ConfigError("--amp float16 needs a GPU", mend="--amp bfloat16")
+            raise ConfigError("--amp float16 needs a GPU", fix="--amp bfloat16")
         change_wrappers(cfg, type="AmpOptimWrapper", dtype="float16", loss_scale="dynamic")
     if resume is not None:
         cfg.resume, cfg.load_from = True, None if resume == "auto" else resume
@@ -56,7 +56,7 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
         check(checkpoint, bare_model(runner.model), start)
         if resume is not None and "optimizer" not in checkpoint:
             raise CheckpointError(
-                f"{start} cannot be resumed: it holds no optimizer", mend=f"start from it: --load-from {start}"
+                f"{start} cannot be resumed: it holds no optimizer", fix=f"start from it: --load-from {start}"
             )
     runner.train()
     return runner

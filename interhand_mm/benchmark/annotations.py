@@ -1,6 +1,6 @@
 """Random but consistent annotation sets in InterHand2.6M's format, of any size, for tests and benchmarks.
 
-Two hands of random points stand near the origin, cameras look at them from a metre away; boxes and validity
+Two hands of random points stand near the origin, cameras look at them from a meter away; boxes and validity
 follow from the projection as in the real set. Written as a stream, so the full 1,361,062 fit in little memory.
 """
 
@@ -180,7 +180,7 @@ def _nested(flags: np.ndarray) -> str:
 
 
 def _boxes(pixels: np.ndarray) -> np.ndarray:
-    """(C, K, 2) px -> (C, 4) x, y, w, h: the tight box, 1.2 times as large about its centre."""
+    """(C, K, 2) px -> (C, 4) x, y, w, h: the tight box, 1.2 times as large about its center."""
     low, high = pixels.min(axis=1), pixels.max(axis=1)
     size = (high - low) * 1.2
     return np.concatenate([(low + high - size) / 2, size], axis=1)

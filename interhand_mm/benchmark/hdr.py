@@ -25,7 +25,7 @@ _WARM_UP = 2
 def benchmark_hdr(
     count: int, threads: tuple[int, ...] = (1, 2), sizes: tuple[str, ...] = tuple(SIZES)
 ) -> dict[str, Any]:
-    """Time the networks on random pictures, one at a time, weights as initialised (they do not change the time).
+    """Time the networks on random pictures, one at a time, weights as initialized (they do not change the time).
 
     Args:
         count: Pictures; the median counts.
@@ -55,7 +55,7 @@ def benchmark_hdr(
 
 
 def network_call(model: Any, stage: str, side_px: int) -> Callable[[], Any]:
-    """What prediction costs of one stage: the network on one normalised picture, without reading or warping."""
+    """What prediction costs of one stage: the network on one normalized picture, without reading or warping."""
     image = torch.randn(1, 3, side_px, side_px)
     if stage == "inpaintor":
         hole = torch.ones(1, 1, side_px, side_px)

@@ -51,10 +51,10 @@ def benchmark_infer(
     picture: str | Path | None = None,
     clock: str = "ms",
 ) -> dict[str, Any]:
-    """Time the network, normalisation to joints, on the CPU.
+    """Time the network, normalization to joints, on the CPU.
 
     Args:
-        cfg: From `load_config`; weights are as initialised, which takes as long as trained ones.
+        cfg: From `load_config`; weights are as initialized, which takes as long as trained ones.
         batch: Crops.
         repeat: Rounds; the median counts.
         exported: The config's file of `tools/export_onnx.py`, to run by onnxruntime and OpenVINO too.

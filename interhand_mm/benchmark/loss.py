@@ -14,7 +14,7 @@ SIGMA, PEAK = 2.5, 255.0
 
 
 def dense_mse(volume: Tensor, bins: Tensor, weights: Tensor, sigma: float = SIGMA) -> Tensor:
-    """The loss as its formula stands (datasets.md 2.3): every voxel's exponential, then autograd through all of it.
+    """Compute the dense loss (docs/spec/datasets.md 2.3): every voxel's exponential, then autograd through all of it.
 
     Args:
         volume: (B, K, D, H, W).
@@ -64,13 +64,13 @@ def benchmark_loss(
 
     generator = torch.Generator().manual_seed(0)
     volume = torch.randn(batch, 42, bins, bins, bins, generator=generator).to(device).requires_grad_()
-    centres = (torch.rand(batch, 42, 3, generator=generator) * bins).to(device)
+    centers = (torch.rand(batch, 42, 3, generator=generator) * bins).to(device)
     weights = torch.ones(batch, 42, device=device)
 
     def task(loss: Any) -> Task:
         def run() -> None:
             volume.grad = None
-            loss(volume, centres, weights, SIGMA).backward()
+            loss(volume, centers, weights, SIGMA).backward()
 
         return run
 

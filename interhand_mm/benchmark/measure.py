@@ -34,10 +34,10 @@ def interleaved(tasks: dict[str, Task], repeat: int, count: int = 1) -> dict[str
     runs: dict[str, list[tuple[float, float]]] = {name: [] for name in tasks}
     for _ in range(repeat):
         for name, task in tasks.items():
-            _synchronise()
+            _synchronize()
             wall, cpu = time.perf_counter(), time.process_time()
             task()
-            _synchronise()
+            _synchronize()
             runs[name].append((time.perf_counter() - wall, time.process_time() - cpu))
     rows = {}
     for name, pairs in runs.items():
@@ -46,7 +46,7 @@ def interleaved(tasks: dict[str, Task], repeat: int, count: int = 1) -> dict[str
     return rows
 
 
-def _synchronise() -> None:
+def _synchronize() -> None:
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize()
 

@@ -71,7 +71,7 @@ def build_mmpose(data_root: Path, ann_ids: list[int], folder: Path) -> Callable[
 
 
 def plain_float(dataset: Any) -> Callable[[int], Any]:
-    """A loader as papers' code has it: whole picture to float32, mirror, warp and colour there, then to a tensor.
+    """A loader as papers' code has it: whole picture to float32, mirror, warp and color there, then to a tensor.
 
     It stands for the official loader, whose source is not part of this project; targets and photographs left out.
     """

@@ -20,7 +20,7 @@ from ..utils.provenance import provenance
 from .loss import dense_mse
 from .measure import Task, add_ratios, interleaved, peak_mb
 
-_PARTS = ("normalise", "backbone", "head", "loss and its gradient", "backward", "Adam")
+_PARTS = ("normalize", "backbone", "head", "loss and its gradient", "backward", "Adam")
 
 
 def dense_losses(head: Any) -> Callable[..., dict[str, Tensor]]:

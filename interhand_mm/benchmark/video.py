@@ -46,7 +46,7 @@ def benchmark_video(
     total, count = sum(watch.seconds.values()), max(watch.frames, 1)
     rows = {name: {"ms": 1000 * value / count, "share": value / total} for name, value in watch.seconds.items()}
     if not rows["pose"]["ms"]:
-        raise ConfigError(f"no hands were detected in {clip or 'the drawn clip'}", mend="--input a clip with hands")
+        raise ConfigError(f"no hands were detected in {clip or 'the drawn clip'}", fix="--input a clip with hands")
     return {
         "benchmark": "video",
         "title": f"demo, {count} frames, {count / total:.1f} frames a second; times the network's",
@@ -58,7 +58,7 @@ def benchmark_video(
 
 
 def make_clip(path: Path, frames: int) -> Path:
-    """Write an H.264 clip of 640 x 480 px at 30 fps: a pale ellipse that moves over a grey ramp."""
+    """Write an H.264 clip of 640 x 480 px at 30 fps: a pale ellipse that moves over a gray ramp."""
     writer = Mp4File(path, 30.0)
     y, x = np.mgrid[:480, :640]
     for i in range(frames):

@@ -1,4 +1,4 @@
-"""Names of InterNet's parameters in the official files and in ours (which are mmpose's); internet_checkpoints.md."""
+"""Convert InterNet checkpoints between the official names and mmpose's (docs/spec/internet_checkpoints.md)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ _OFFICIAL_TO_OURS = (
     ("pose_net.root_fc.", "head.root_head.fc."),
     ("pose_net.hand_fc.", "head.hand_type_head.fc."),
 )
-# Official models of RHD and STB: left hand in branch 1, and the set's own joint order (internet_checkpoints.md 1.2).
+# Official models of RHD and STB: left hand in branch 1, and the set's own joint order
+# (docs/spec/internet_checkpoints.md 1.2).
 ORDERS = {"official": None, "official-rhd": FROM_RHD, "official-stb": FROM_STB}
 _BRANCHES = ("head.right_hand_head.", "head.left_hand_head.")
 _OURS_TO_OFFICIAL = tuple((ours, official) for official, ours in _OFFICIAL_TO_OURS)
-OFFICIAL_NORMALISATION = {"mean": [0.0, 0.0, 0.0], "std": [255.0, 255.0, 255.0]}
-MMPOSE_NORMALISATION = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
+OFFICIAL_NORMALIZATION = {"mean": [0.0, 0.0, 0.0], "std": [255.0, 255.0, 255.0]}
+MMPOSE_NORMALIZATION = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
 
 State = dict[str, torch.Tensor]
 
@@ -72,7 +73,7 @@ def from_official(checkpoint: dict[str, Any], wanted: State, family: str = "offi
         family: Of `ORDERS`: what the snapshot was trained on; nothing in the file tells.
 
     Returns:
-        {"state_dict", "meta"}; meta keeps the epoch and the input normalisation the weights expect.
+        {"state_dict", "meta"}; meta keeps the epoch and the input normalization the weights expect.
 
     Raises:
         CheckpointError: Not an official snapshot, or not InterNet's names and shapes.
@@ -81,13 +82,13 @@ def from_official(checkpoint: dict[str, Any], wanted: State, family: str = "offi
     if not isinstance(network, dict):
         raise CheckpointError(
             "not an official snapshot: no 'network'", got=f"keys {sorted(map(str, checkpoint))[:8]}",
-            mend="for an mmpose file: tools/convert_checkpoint.py mmpose SRC DST",
+            fix="for an mmpose file: tools/convert_checkpoint.py mmpose SRC DST",
         )  # fmt: skip
     state = _rename({name.removeprefix("module."): tensor for name, tensor in network.items()}, _OFFICIAL_TO_OURS)
     state, order = _checked(state, wanted), ORDERS[family]
     if order is not None:
         state = _reordered(_exchanged(state), order)
-    meta = {"source": family, "epoch": checkpoint.get("epoch"), "normalisation": OFFICIAL_NORMALISATION}
+    meta = {"source": family, "epoch": checkpoint.get("epoch"), "normalization": OFFICIAL_NORMALIZATION}
     return {"state_dict": {name: state[name] for name in wanted}, "meta": meta}
 
 
@@ -117,7 +118,7 @@ def from_mmpose(checkpoint: dict[str, Any], wanted: State) -> dict[str, Any]:
         for name, tensor in state.items()
         if not name.startswith("data_preprocessor.")
     }
-    meta = {"source": "mmpose", "normalisation": MMPOSE_NORMALISATION}
+    meta = {"source": "mmpose", "normalization": MMPOSE_NORMALIZATION}
     return {"state_dict": _checked(renamed, wanted), "meta": meta}
 
 

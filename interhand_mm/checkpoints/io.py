@@ -57,13 +57,13 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"checkpoint is refused: {path}",
             got=str(error).split("\n\n")[-1].strip()[:300],
             want="tensors and plain values only (nothing in a file is executed)",
-            mend="get the file from its authors as a plain state dict",
+            fix="get the file from its authors as a plain state dict",
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise CheckpointError(
             f"checkpoint is cut short or not a torch file: {path}",
             got=f"{path.stat().st_size} bytes; {(str(error) or type(error).__name__)[:200]}",
-            mend="download or copy it again",
+            fix="download or copy it again",
         ) from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f"checkpoint {path}", got=type(checkpoint).__name__, want="a dict with 'state_dict'")
@@ -96,12 +96,12 @@ def check_fits(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | P
 
     Raises:
         CheckpointError: Another family, missing or unexpected names, other shapes, or weights trained with
-            another input normalisation than the model's.
+            another input normalization than the model's.
     """
     if family_of(checkpoint) == "official":
         raise CheckpointError(
             f"{path} is an official InterNet snapshot",
-            mend=f"python tools/convert_checkpoint.py official {path} converted.pth",
+            fix=f"python tools/convert_checkpoint.py official {path} converted.pth",
         )
     state = checkpoint.get("state_dict")
     if state is None:
@@ -109,7 +109,7 @@ def check_fits(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | P
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     found = {name: tensor.shape for name, tensor in state.items() if not name.startswith("data_preprocessor.")}
     check_shapes(found, wanted, str(path))
-    _check_normalisation(checkpoint, model, path)
+    _check_normalization(checkpoint, model, path)
 
 
 def load_checked(model: torch.nn.Module, path: str | Path, ignore: str = "") -> dict[str, Any]:
@@ -146,12 +146,12 @@ def check_shapes(found: dict[str, torch.Size], wanted: dict[str, torch.Size], wh
             f"{len(other)} of another shape",
             got=f"missing {missing[:3]}, unexpected {extra[:3]}, other shape {other[:3]}",
             want=f"{len(wanted)} parameters",
-            mend="use the config the checkpoint was trained with, or tools/convert_checkpoint.py",
+            fix="use the config the checkpoint was trained with, or tools/convert_checkpoint.py",
         )
 
 
-def _check_normalisation(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | Path) -> None:
-    trained = (checkpoint.get("meta") or {}).get("normalisation")
+def _check_normalization(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | Path) -> None:
+    trained = (checkpoint.get("meta") or {}).get("normalization")
     preprocessor = getattr(model, "data_preprocessor", None)
     if not trained or not hasattr(preprocessor, "mean"):
         return
@@ -159,10 +159,10 @@ def _check_normalisation(checkpoint: dict[str, Any], model: torch.nn.Module, pat
         own = getattr(preprocessor, key).flatten().tolist()
         if not np.allclose(own, trained[key], atol=1e-3):
             raise CheckpointError(
-                f"{path} was trained with another input normalisation: {key}",
+                f"{path} was trained with another input normalization: {key}",
                 got=own,
                 want=trained[key],
-                mend=f"--cfg-options model.data_preprocessor.{key}={trained[key]}".replace(" ", ""),
+                fix=f"--cfg-options model.data_preprocessor.{key}={trained[key]}".replace(" ", ""),
             )
 
 

@@ -1,4 +1,4 @@
-"""Coordinates of the network: crop pixels and millimetres <-> bins, and volumes of bins."""
+"""Coordinates of the network: crop pixels and millimeters <-> bins, and volumes of bins."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-PEAK = 255.0  # height of InterNet's targets (datasets.md 2.3)
+PEAK = 255.0  # height of InterNet's targets (docs/spec/datasets.md 2.3)
 
 
 def gaussian_axis(positions: Tensor, length: int, sigma: float) -> Tensor:
@@ -20,7 +20,7 @@ def gaussian_axis(positions: Tensor, length: int, sigma: float) -> Tensor:
 def gaussian_axes(bins: Tensor, size: tuple[int, int, int], sigma: float) -> tuple[Tensor, Tensor, Tensor]:
     """The three factors whose outer product, times `PEAK`, is the target Gaussian.
 
-    ``255 exp(-((i-x)^2 + (j-y)^2 + (k-z)^2) / (2 sigma^2))``: not truncated, not normalised.
+    ``255 exp(-((i-x)^2 + (j-y)^2 + (k-z)^2) / (2 sigma^2))``: not truncated, not normalized.
 
     Args:
         bins: (..., 3) x, y, z.
@@ -51,7 +51,7 @@ def argmax_3d(volume: Tensor) -> tuple[Tensor, Tensor]:
     """
     width = volume.shape[-1]
     # The highest plane, then its highest place: the first of equals as in one go, at a fifth of the time on a CPU,
-    # where a maximum with its index is not vectorised.
+    # where a maximum with its index is not vectorized.
     planes = volume.flatten(-2)
     z = planes.amax(dim=-1).argmax(dim=-1)
     plane = planes.gather(-2, z[..., None, None].expand(*z.shape, 1, planes.shape[-1]))[..., 0, :]
@@ -63,8 +63,8 @@ def argmax_3d(volume: Tensor) -> tuple[Tensor, Tensor]:
 def refine_gaussian(volume: Tensor, bins: Tensor) -> Tensor:
     """Sub-voxel peaks: exact where the volume is a Gaussian, off by at most half a bin otherwise.
 
-    On the logarithm a Gaussian is a parabola, whose top follows from the peak and its two neighbours along
-    each axis. An axis keeps its integer where the peak touches the border or a neighbour is not positive.
+    On the logarithm a Gaussian is a parabola, whose top follows from the peak and its two neighbors along
+    each axis. An axis keeps its integer where the peak touches the border or a neighbor is not positive.
 
     Args:
         volume: (..., D, H, W).
@@ -102,7 +102,7 @@ def mirror_inputs(images: Tensor, stride: int) -> Tensor:
     """Mirror crops so that their bins mirror exactly: bin x comes to ``W_bins - 1 - x``.
 
     A plain mirror takes pixel u to ``W - 1 - u`` and so bin x to ``W_bins - 1/stride - x``, which is not a
-    whole bin. Shifting the mirrored crop by ``stride - 1`` px mends that; the columns that come in repeat the
+    whole bin. Shifting the mirrored crop by ``stride - 1`` px fixes that; the columns that come in repeat the
     border.
 
     Args:

@@ -1,4 +1,4 @@
-"""The one codec: crop pixels and wrist-relative millimetres <-> bins of the network's volume."""
+"""The one codec: crop pixels and wrist-relative millimeters <-> bins of the network's volume."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..structures.joints import NUM_JOINTS, WRISTS
 @CODECS.register_module()
 @dataclass(frozen=True)
 class InterHand3DCodec:
-    """InterNet's coordinates (datasets.md 2.2, step 11, and 2.5): ``x = u/256*64``, ``z = (d/200 + 1)/2*64``.
+    """InterNet's coordinates (docs/spec/datasets.md 2.2, step 11, and 2.5): ``x = u/256*64``, ``z = (d/200 + 1)/2*64``.
 
     Attributes:
         input_size: (width, height) px of the crop.
         heatmap_size: (width, height, depth) bins of a joint's volume.
         sigma: Standard deviation of the target Gaussian, bins.
-        depth_range_mm: Extent of the volume in depth, centred on the own wrist.
+        depth_range_mm: Extent of the volume in depth, centerd on the own wrist.
         root_bins: Bins of the relative root depth.
-        root_range_mm: Extent they cover, centred on 0.
+        root_range_mm: Extent they cover, centerd on 0.
     """
 
     input_size: tuple[int, int] = (256, 256)
@@ -79,7 +79,7 @@ class InterHand3DCodec:
         rel_root_valid: float = 1.0,
         depth_valid: float = 1.0,
     ) -> dict[str, np.ndarray]:
-        """Turn one sample into training targets (datasets.md 2.2, steps 9 to 11).
+        """Turn one sample into training targets (docs/spec/datasets.md 2.2, steps 9 to 11).
 
         A joint outside the crop or the depth range keeps its coordinate and gets weight 0. The relative
         root depth counts only for two hands whose wrists both lie inside the crop.

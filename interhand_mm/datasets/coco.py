@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from ..errors import AnnotationError
 
-_MEND = "pass --data-root; tools/make_scenes.py writes such a folder"
+_FIX = "pass --data-root; tools/make_scenes.py writes such a folder"
 
 
 def check_coco(cfg: Config) -> None:
@@ -27,7 +27,7 @@ def check_coco(cfg: Config) -> None:
             names = {category["name"] for category in json.loads(path.read_bytes())["categories"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise AnnotationError(
-                f"not a COCO file: {path}", got=f"{type(error).__name__}: {error}", mend=_MEND
+                f"not a COCO file: {path}", got=f"{type(error).__name__}: {error}", fix=_FIX
             ) from error
         classes = (dataset.get("metainfo") or {}).get("classes", ())
         if absent := set([classes] if isinstance(classes, str) else classes) - names:

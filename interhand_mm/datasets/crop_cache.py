@@ -25,7 +25,7 @@ _SPARE_BYTES = 1 << 28  # left free on the disk
 
 
 def reach_of(dataset: Any) -> float:
-    """How far from the box's centre a training crop can look, in parts of the box's side."""
+    """How far from the box's center a training crop can look, in parts of the box's side."""
     for step in dataset.pipeline.transforms:
         if isinstance(step, HandCropAugment):
             ranges = step.ranges
@@ -42,9 +42,9 @@ def region(bbox: np.ndarray, image_size: tuple[int, int], reach: float) -> tuple
         image_size: (width, height) px.
         reach: See `reach_of`.
     """
-    centre, half = (bbox[:2] + bbox[2:]) / 2, reach * (bbox[2:] - bbox[:2]) + _EDGE_PX
-    low = np.clip(np.floor(centre - half), 0, np.array(image_size) - 1).astype(int)
-    high = np.clip(np.ceil(centre + half) + 1, low + 1, image_size).astype(int)
+    center, half = (bbox[:2] + bbox[2:]) / 2, reach * (bbox[2:] - bbox[:2]) + _EDGE_PX
+    low = np.clip(np.floor(center - half), 0, np.array(image_size) - 1).astype(int)
+    high = np.clip(np.ceil(center + half) + 1, low + 1, image_size).astype(int)
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
@@ -128,7 +128,7 @@ class CropCache:
     """
 
     def __init__(self, folder: str | Path, ann_ids: np.ndarray, reach: float) -> None:
-        folder, mend = Path(folder), "make it with tools/train.py --crop-cache DIR"
+        folder, fix = Path(folder), "make it with tools/train.py --crop-cache DIR"
         try:
             head = json.loads((folder / "head.json").read_text())
             with np.load(folder / "index.npz") as index:
@@ -136,17 +136,17 @@ class CropCache:
             self._pixels = np.memmap(folder / "pixels.bin", np.uint8, "r")
             found, version = len(self._pixels), (head["format"], head["version"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"crop cache cannot be read: {folder}", got=error, mend=mend) from error
+            raise ConfigError(f"crop cache cannot be read: {folder}", got=error, fix=fix) from error
         wanted = (FORMAT, VERSION, head["bytes"])
         if (*version, found) != wanted:
-            raise ConfigError(f"crop cache {folder}", got=(*version, found), want=wanted, mend=mend)
+            raise ConfigError(f"crop cache {folder}", got=(*version, found), want=wanted, fix=fix)
         if head["reach"] < reach - 1e-9:
             what = f"crop cache {folder} was made for a gentler augmentation: reach in boxes"
-            raise ConfigError(what, got=head["reach"], want=reach, mend=mend)
+            raise ConfigError(what, got=head["reach"], want=reach, fix=fix)
         missing = ~np.isin(ann_ids, self._ids)
         if missing.any():
             what = f"crop cache {folder} lacks {int(missing.sum())} of {len(ann_ids)} samples"
-            raise ConfigError(what, mend="make one for this data set in another folder")
+            raise ConfigError(what, fix="make one for this data set in another folder")
 
     def read(self, ann_id: int) -> tuple[np.ndarray, np.ndarray]:
         """The part of a frame (h, w, 3) uint8 BGR, read-only, and its affine (2, 3) to the frame's pixels."""

@@ -1,4 +1,4 @@
-"""FreiHAND v2 (datasets.md 5) as published: JSON lists, four versions of every training image."""
+"""FreiHAND v2 (docs/spec/datasets.md 5) as published: JSON lists, four versions of every training image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import AnnotationError, ConfigError
 from ..registry import DATASETS
 from ..structures.boxes import square_bbox
 from ..structures.joints import FROM_FREIHAND, NUM_HAND_JOINTS
-from ..utils.json_stream import MEND_FILE, read_records
+from ..utils.json_stream import FIX_FILE, read_records
 from .single_hand import RIGHT, SingleHandDataset, SingleHands, named_metainfo, tight_boxes
 
 VERSIONS = ("gs", "hom", "sample", "auto")  # green screen, and three ways to replace it
@@ -119,7 +119,7 @@ def read_lists(root: Path, part: str) -> dict[str, np.ndarray]:
         part: "training" or "evaluation"; of the latter the xyz may be missing.
 
     Returns:
-        K (n, 3, 3) px, xyz (n, 21, 3) metres in FreiHAND's order, NaN where missing, and scale (n,) metres.
+        K (n, 3, 3) px, xyz (n, 21, 3) meters in FreiHAND's order, NaN where missing, and scale (n,) meters.
 
     Raises:
         AnnotationError: See `FreiHANDDataset`; the file and the entry are named.
@@ -135,13 +135,13 @@ def read_lists(root: Path, part: str) -> dict[str, np.ndarray]:
         lists[name] = np.array(records, np.float64).reshape(-1, *_SHAPES[name])
         broken = np.flatnonzero(~np.isfinite(lists[name]).reshape(len(records), -1).all(1))
         if len(broken):
-            raise AnnotationError(f"{path}: entry {broken[0]} holds what is not a number", mend=MEND_FILE)
+            raise AnnotationError(f"{path}: entry {broken[0]} holds what is not a number", fix=FIX_FILE)
     count = len(lists["K"])
     for name, values in lists.items():
         if len(values) != count:
             raise AnnotationError(
                 f"{root / f'{part}_{name}.json'}: entries", got=len(values),
-                want=f"{count}, as in {part}_K.json", mend=MEND_FILE,
+                want=f"{count}, as in {part}_K.json", fix=FIX_FILE,
             )  # fmt: skip
     skewed = np.flatnonzero((lists["K"][:, 0, 1] != 0) | (lists["K"][:, 2] != (0, 0, 1)).any(1))
     if len(skewed):
@@ -166,7 +166,7 @@ def check_versions(folder: Path, blocks: Sequence[int], unique: int, versioned: 
                 raise AnnotationError(
                     f"FreiHAND's images of {name} are not there: {path}",
                     want=f"images {block * unique} to {(block + 1) * unique - 1}",
-                    mend="unpack FreiHAND_pub_v2.zip again"
+                    fix="unpack FreiHAND_pub_v2.zip again"
                     + (", or choose others with versions=('gs',)" if versioned else ""),
                 )
 

@@ -35,7 +35,7 @@ _PLACEHOLDER_MM = 1.0  # what the files hold for a joint without 3D; joints with
 
 @DATASETS.register_module()
 class InterHandDataset(HandDataset):
-    """InterHand2.6M (datasets.md 1) from a memory-mapped index, in official order: single hands, then two.
+    """InterHand2.6M (docs/spec/datasets.md 1) from a memory-mapped index, in official order: single hands, then two.
 
     Args:
         data_root: Folder with `images/` and `annotations/`; 5 and 30 fps releases have a root each.
@@ -133,7 +133,7 @@ class InterHandDataset(HandDataset):
             raise AnnotationError(
                 f"{ann_ids_file}: {len(absent)} of {len(wanted)} ids are not in the annotations",
                 got=f"{absent[:5].tolist()} ...",
-                mend="use the list of this release, split and frame rate",
+                fix="use the list of this release, split and frame rate",
             )
         return rows
 
@@ -165,7 +165,7 @@ class InterHandDataset(HandDataset):
         if self.strict == "error":
             raise AnnotationError(
                 f"{len(numbers)} faults in the annotations of '{self.split}' under {self.root}; the first: {first}",
-                mend="mend the files, or set strict='skip' to leave those samples or joints out (they are counted)",
+                fix="fix the files, or set strict='skip' to leave those samples or joints out (they are counted)",
             )
         problems = self.index.problems[numbers]
         joint = problems["kind"] == ProblemKind.JOINT_NOT_3D
@@ -271,5 +271,5 @@ def find_rootnet(root: Path, split: str, annot_subset: str, fps: int) -> Path:
     raise AnnotationError(
         f"no RootNet output for split '{split}', {fps} fps under {root}",
         want=" or ".join(map(str, candidates)),
-        mend="unpack rootnet_output.zip, name the file with rootnet_file, or test with --depth-source gt",
+        fix="unpack rootnet_output.zip, name the file with rootnet_file, or test with --depth-source gt",
     )

@@ -1,4 +1,4 @@
-"""The form in which InterNet's authors give RHD and STB: one COCO-like JSON a split (datasets.md 4.1)."""
+"""The form in which InterNet's authors give RHD and STB: one COCO-like JSON a split (docs/spec/datasets.md 4.1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from ..errors import AnnotationError
 from ..structures.joints import FINGERS, NUM_HAND_JOINTS, RIGHT_WRIST
-from ..utils.json_stream import MEND_FILE, read_records
+from ..utils.json_stream import FIX_FILE, read_records
 from .single_hand import LEFT, RIGHT, SingleHands
 
 _Number = float | None  # None: a NaN in the file
@@ -70,7 +70,7 @@ def read_parsed(path: Path, order: np.ndarray) -> tuple[SingleHands, np.ndarray]
     lost = next((r for r in records if r.image_id not in images), None)
     if lost is not None:
         raise AnnotationError(
-            f"{path}: annotation {lost.id}", got=f"image_id {lost.image_id}, which 'images' lacks", mend=MEND_FILE
+            f"{path}: annotation {lost.id}", got=f"image_id {lost.image_id}, which 'images' lacks", fix=FIX_FILE
         )
     of = [images[r.image_id] for r in records]
     x, y, w, h = _floats([r.bbox for r in records], (4,)).T
@@ -129,7 +129,7 @@ def skeleton_order(path: Path, default: np.ndarray) -> np.ndarray:
             f"{path} does not describe two hands of {len(FINGERS)} fingers",
             got=error,
             want="rows 'name id parent', joints 0 to 20 the first hand, the wrist's parent -1",
-            mend="fetch it again, or take it away to read the joints in the documented order",
+            fix="fetch it again, or take it away to read the joints in the documented order",
         ) from error
     return np.array(order)
 

@@ -1,4 +1,4 @@
-"""RHD, the Rendered Hand Pose data set (datasets.md 4.1 to 4.3): as InterNet parsed it, or as published."""
+"""RHD, the Rendered Hand Pose data set (docs/spec/datasets.md 4.1 to 4.3): as InterNet parsed it, or as published."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ class RHDDataset(SingleHandDataset):
             raise AnnotationError(
                 f"no RHD annotations of split '{split}' under {root}",
                 want=f"{root / 'data' / f'RHD_{folder}.json'} or {root / folder / f'anno_{folder}.pickle'}",
-                mend="see docs/datasets/rhd.md",
+                fix="see docs/datasets/rhd.md",
             )
         if depth_source == "rootnet":
             if parsed is None:
                 raise ConfigError(
                     "RHDDataset: depth_source 'rootnet' needs the parsed form", got=original,
-                    mend="RootNet's output is known by its annotation ids",
+                    fix="RootNet's output is known by its annotation ids",
                 )  # fmt: skip
             default = root / "rootnet_output" / "rootnet_rhd_output.json"
             self.use_rootnet(Path(rootnet_file) if rootnet_file else default, cache_dir)
@@ -89,7 +89,7 @@ def read_original(path: Path) -> tuple[SingleHands, np.ndarray]:
     """Read `anno_<set>.pickle` without running what it says.
 
     Args:
-        path: The pickle: image number -> uv_vis (42, 3) px and 0/1, xyz (42, 3) metres, K (3, 3) px; left, then right.
+        path: The pickle: image number -> uv_vis (42, 3) px and 0/1, xyz (42, 3) meters, K (3, 3) px; left, then right.
 
     Returns:
         The table, and the annotated pixels (N, 21, 2) in our order.
@@ -149,5 +149,5 @@ def _other_pickle(path: Path, got: str) -> AnnotationError:
         f"{path} is not RHD's annotation",
         got=got,
         want="image number -> {'uv_vis', 'xyz', 'K'}",
-        mend="unpack RHD_v1-1.zip again",
+        fix="unpack RHD_v1-1.zip again",
     )

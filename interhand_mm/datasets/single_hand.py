@@ -155,7 +155,7 @@ class SingleHandDataset(HandDataset):
             if self.strict == "error":
                 raise AnnotationError(
                     f"{source}: {len(faults)} of {len(hands.ann_id)} annotations are faulty; the first: {told}",
-                    mend="mend the file, or set strict='skip' to leave those samples out (they are counted)",
+                    fix="fix the file, or set strict='skip' to leave those samples out (they are counted)",
                 )
             print_log(f"{source}: {len(faults)} samples left out; the first: {told}", "current", logging.WARNING)
         self.hands, self.image_root = hands.take(rows), image_root

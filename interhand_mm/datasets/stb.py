@@ -1,4 +1,4 @@
-"""STB, the Stereo Hand Pose Tracking Benchmark (datasets.md 4.1, 4.4): as InterNet parsed it, or as published."""
+"""STB, the Stereo Hand Pose Tracking Benchmark, as InterNet parsed it or as published (docs/spec/datasets.md 4.1)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class STBDataset(SingleHandDataset):
         split: "train" or "test".
         views: Of the original release, among `VIEWS`: by default the stereo pair, on which the sets' numbers are
             usually reported.
-        root: What stands for the wrist in the original release: "palm", the annotated palm centre, to which
+        root: What stands for the wrist in the original release: "palm", the annotated palm center, to which
             published errors are relative; or "wrist", Zimmermann & Brox's estimate ``2 palm - base of ring finger``,
             for mixing with sets that annotate wrists.
         depth_source: "gt" or, for the parsed form, "rootnet": RootNet's boxes and depths of the test split.
@@ -116,7 +116,7 @@ def read_original(folder: Path, split: str, views: Sequence[str], root: str) -> 
             f"no labels of STB's split '{split}' in {folder}",
             got=f"sequences {found}" if found else "no .mat file",
             want="B1Counting_BB.mat and so on, or the parsed data/STB_{train,test}.json",
-            mend="see docs/datasets/stb.md",
+            fix="see docs/datasets/stb.md",
         )
     return join(
         [_sequence(folder, name, found.index(name), view, root) for name in wanted for view in VIEWS if view in views]
@@ -150,7 +150,7 @@ def in_view(joints: np.ndarray, view: str) -> np.ndarray:
     """Move joints (..., 3) mm from their labels' frame into a view's.
 
     The right camera of the pair stands the baseline to the right of the left one, in whose frame the labels are.
-    The RealSense's labels are in its depth camera's frame; the published motion is read as documented, from colour
+    The RealSense's labels are in its depth camera's frame; the published motion is read as documented, from color
     to depth, ``X_depth = R X_color + T``, and undone.
     """
     if view == "BB_right":
@@ -174,20 +174,20 @@ def read_labels(path: Path) -> np.ndarray:
     from scipy.io.matlab import MatReadError
 
     if not path.is_file():
-        raise AnnotationError(f"cannot be read: {path}", got="no such file", mend="fetch STB's labels again")
+        raise AnnotationError(f"cannot be read: {path}", got="no such file", fix="fetch STB's labels again")
     try:
         content = loadmat(path, variable_names=["handPara"])
         if "handPara" not in content:
             names = [name for name, *_ in whosmat(path)]
-            raise AnnotationError(f"{path}: no variable 'handPara'", got=names, mend="fetch STB's labels again")
+            raise AnnotationError(f"{path}: no variable 'handPara'", got=names, fix="fetch STB's labels again")
     except NotImplementedError as error:
         raise AnnotationError(
             f"{path} is a MATLAB 7.3 file (HDF5)", want="version 5 to 7, as STB is published",
-            mend=f"in MATLAB: load, then save('{path.name}', 'handPara', '-v7')",
+            fix=f"in MATLAB: load, then save('{path.name}', 'handPara', '-v7')",
         ) from error  # fmt: skip
     except (MatReadError, OSError, ValueError, TypeError, EOFError, IndexError, MemoryError, zlib.error) as error:
         raise AnnotationError(
-            f"not a whole MATLAB file: {path}", got=f"{type(error).__name__}: {error}", mend="fetch it again"
+            f"not a whole MATLAB file: {path}", got=f"{type(error).__name__}: {error}", fix="fetch it again"
         ) from error
     values = content["handPara"]
     numbers = isinstance(values, np.ndarray) and values.dtype.kind in "fiu"

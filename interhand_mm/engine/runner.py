@@ -61,7 +61,7 @@ def _slurm_environment() -> None:
 
 
 def build_model(cfg: Config) -> torch.nn.Module:
-    """Build the config's model alone, on the CPU, weights as initialised but those of an HDR plugin's parts."""
+    """Build the config's model alone, on the CPU, weights as initialized but those of an HDR plugin's parts."""
     init_default_scope(cfg.get("default_scope", "interhand_mm"))
     model: torch.nn.Module = MODELS.build(cfg.model)
     load_parts(model)

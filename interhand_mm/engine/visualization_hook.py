@@ -39,7 +39,7 @@ class HandVisualizationHook(Hook):
         if self.num and not hasattr(runner.visualizer, "add_sheet"):
             raise ConfigError(
                 f"{type(runner.visualizer).__name__} cannot draw hands",
-                mend="visualizer.type=InterHandVisualizer, or default_hooks.visualization.num=0 to draw none",
+                fix="visualizer.type=InterHandVisualizer, or default_hooks.visualization.num=0 to draw none",
             )
         own = -(-len(runner.val_dataloader.dataset) // get_world_size())
         rows = np.linspace(0, own, min(self.num, own), endpoint=False).astype(int) * get_world_size()

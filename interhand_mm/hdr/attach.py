@@ -29,7 +29,7 @@ def with_hdr(config: str | Path | Config, hdr: str | Path, checkpoints: Sequence
     cfg = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
     plugin = copy.deepcopy((load_config(hdr).get("model") or {}).get("hdr"))
     if plugin is None:
-        raise ConfigError(f"{hdr} has no model.hdr", mend="configs/hdr/small.py is an example")
+        raise ConfigError(f"{hdr} has no model.hdr", fix="configs/hdr/small.py is an example")
     if len(checkpoints) > len(PARTS):
         raise ConfigError("checkpoints for HDR", got=len(checkpoints), want=f"at most {len(PARTS)}: {', '.join(PARTS)}")
     for part, checkpoint in zip(PARTS, checkpoints, strict=False):

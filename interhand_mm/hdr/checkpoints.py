@@ -1,4 +1,4 @@
-"""Names of HDR's parameters in its four published files and in ours (hdr.md 7).
+"""Names of HDR's parameters in its four published files and in ours (docs/spec/hdr.md 7).
 
 The networks keep the published names, so little moves: DataParallel's "module." comes off, the inpaintor's two
 networks become parts of one model, mask kernels (all ones) and an alias of the discriminator's first layer are left
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.overrides import TorchFunctionMode
 
-from ..checkpoints.internet import MMPOSE_NORMALISATION, State
+from ..checkpoints.internet import MMPOSE_NORMALIZATION, State
 from ..checkpoints.io import check_shapes, read_checkpoint, write_checkpoint
 from ..errors import CheckpointError
 from ..registry import MODELS
@@ -69,7 +69,7 @@ def from_hdr(*checkpoints: dict[str, Any]) -> dict[str, Any]:
         *checkpoints: As `read_checkpoint` gives them, keys with or without "module.".
 
     Returns:
-        {"state_dict", "meta"}; meta keeps the published step and the input normalisation.
+        {"state_dict", "meta"}; meta keeps the published step and the input normalization.
 
     Raises:
         CheckpointError: Not HDR's, names or shapes other than published, or files that are not one model's.
@@ -88,7 +88,7 @@ def from_hdr(*checkpoints: dict[str, Any]) -> dict[str, Any]:
     if len(found) > 1 and sorted(found) != ["discriminator", "generator"]:
         raise CheckpointError("files of one model are wanted", got=found, want="a generator and its discriminator")
     steps = [checkpoint.get("step") for checkpoint in checkpoints]
-    meta = {"source": "hdr", "networks": found, "step": steps[0], "normalisation": MMPOSE_NORMALISATION}
+    meta = {"source": "hdr", "networks": found, "step": steps[0], "normalization": MMPOSE_NORMALIZATION}
     return {"state_dict": state, "meta": meta}
 
 

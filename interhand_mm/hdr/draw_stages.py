@@ -35,7 +35,7 @@ def draw_stages(
         present: (2,) bool.
         points: (42, 2) px of the crop; NaN is left out.
         keypoints_mm: (42, 3) mm, camera axes; NaN is left out.
-        truth_mm: Likewise, drawn in grey.
+        truth_mm: Likewise, drawn in gray.
         label: Written on the first square.
         tile_px: Side of a square.
 
@@ -51,6 +51,6 @@ def draw_stages(
         if shown[side * NUM_HAND_JOINTS : (side + 1) * NUM_HAND_JOINTS].any():
             names.append(f"{name} {'HDR' if present[side] else 'base'}")
     space = draw_label(
-        plot_hands(keypoints_mm, truth_mm, (tile_px, tile_px)), "3D" if truth_mm is None else "3D, truth grey"
+        plot_hands(keypoints_mm, truth_mm, (tile_px, tile_px)), "3D" if truth_mm is None else "3D, truth gray"
     )
     return np.hstack([row, draw_label(joints, "joints: " + (", ".join(names) or "none")), space])

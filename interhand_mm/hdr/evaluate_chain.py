@@ -122,7 +122,7 @@ class HandRestorer:
         return np.hstack([row, *(draw_label(one, name) for one, name in zip(squares, names, strict=True))])
 
     def _image(self, restored: torch.Tensor) -> np.ndarray:
-        pixels = self.inpaintor.data_preprocessor.denormalise(restored[None])[0]
+        pixels = self.inpaintor.data_preprocessor.denormalize(restored[None])[0]
         return np.rint(pixels.numpy().transpose(1, 2, 0)).astype(np.uint8)
 
     def sheet(self, dataset: AIHDataset, num: int, seed: int) -> np.ndarray:

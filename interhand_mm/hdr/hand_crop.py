@@ -1,6 +1,6 @@
 """Geometry of one hand's crop out of a crop of two: its box from its amodal mask, in, out, left hands mirrored.
 
-Pixels are those of the picture that the mask belongs to; the published way is hdr.md 1.1, steps 8 to 10.
+Pixels are those of the picture that the mask belongs to; the published way is docs/spec/hdr.md 1.1, steps 8 to 10.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WHOLE = 1 - 1e-4  # what interpolated ones add up to, rounding aside
 
 
 def mask_bbox(mask: np.ndarray) -> np.ndarray | None:
-    """Tight box (4,) px, x1 y1 x2 y2, from the outermost pixels' centres of (H, W); None for an empty mask."""
+    """Tight box (4,) px, x1 y1 x2 y2, from the outermost pixels' centers of (H, W); None for an empty mask."""
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     if not len(columns):
         return None

@@ -76,7 +76,7 @@ def restore_split(
     cfg.model.hdr.pose.checkpoint = None  # not used here
     root, out_split = Path(cfg.test_dataloader.dataset.data_root), out_split or f"restored_{split}"
     if (root / "annotations" / out_split).exists():
-        raise ConfigError(f"split '{out_split}' is there: {root / 'annotations' / out_split}", mend="delete it first")
+        raise ConfigError(f"split '{out_split}' is there: {root / 'annotations' / out_split}", fix="delete it first")
     dataset = _two_hands(cfg, split, limit)
     files = find_annotations(root, split)
     frames = json.loads(files.data.read_text())
@@ -97,7 +97,7 @@ def restore_split(
     if not images:
         raise EvaluationError(
             f"split '{split}' of {root}: no hand of {len(dataset)} frames passed the plugin's gates",
-            mend="train the segmentor longer, or lower model.hdr's min_area, min_confidence and min_visible",
+            fix="train the segmentor longer, or lower model.hdr's min_area, min_confidence and min_visible",
         )
     _write_annotations(root, files, out_split, {"images": images, "annotations": annotations})
     return len(images)

@@ -68,10 +68,10 @@ def show_stages(inferencer: InterHandInferencer, source: str, out_dir: str | Pat
     from .draw_stages import draw_stages
 
     if inferencer.hdr is None:
-        raise ConfigError("stages of HDR: the config has no plugin", mend="--hdr configs/hdr/small.py CKPT CKPT CKPT")
+        raise ConfigError("stages of HDR: the config has no plugin", fix="--hdr configs/hdr/small.py CKPT CKPT CKPT")
     opened = open_source(source)
     if opened.kind != "pictures":
-        raise InputError(f"stages are drawn of pictures: {source}", got=opened.kind, mend="topdown_demo.py --hdr ...")
+        raise InputError(f"stages are drawn of pictures: {source}", got=opened.kind, fix="topdown_demo.py --hdr ...")
     paths = [Path(each) for each in getattr(opened, "pictures", [opened.name])]
     folder, stems = prepare_folder(Path(out_dir), paths), dict(zip(map(str, paths), unique_stems(paths), strict=True))
     seen: list[tuple[Tensor, Any]] = []
@@ -98,7 +98,7 @@ def show_stages(inferencer: InterHandInferencer, source: str, out_dir: str | Pat
 
 @torch.no_grad()
 def draw_samples(model: Any, dataset: Dataset, indices: list[int], tile_px: int = 192) -> np.ndarray:
-    """Strips of stages of data set samples, one below the other, the true joints in grey.
+    """Strips of stages of data set samples, one below the other, the true joints in gray.
 
     Args:
         model: An `InterHandEstimator` with plugin, from `hdr.ablation.open_hdr`.

@@ -50,7 +50,7 @@ def hand_sides(classes: Sequence[str]) -> dict[int, int]:
             "the detector does not detect hands",
             got=f"classes {shown}",
             want="a class 'hand', or classes with 'right' and 'left' in their names",
-            mend="train one: python tools/train.py configs/detector/rtmdet_tiny_hands.py --data-root SCENES",
+            fix="train one: python tools/train.py configs/detector/rtmdet_tiny_hands.py --data-root SCENES",
         )
     return sides
 
@@ -77,7 +77,7 @@ class HandDetector:
         device: "cpu", "cuda" or "cuda:N".
         score_thr: Boxes that score less are left out.
         nms_iou: Of two boxes that overlap more, the better one stays, also where one is a right and one a left.
-        box_scale: Factor on every box about its centre. On rendered hands the box of a whole hand's outline is
+        box_scale: Factor on every box about its center. On rendered hands the box of a whole hand's outline is
             1.29 times the joints' (median; 1.08 to 1.57 from 5 to 95 %), so 0.93 suits detectors of outlines.
         batch_size: Images that go through the network at once.
         amp: None for float32, or "bfloat16" for backbone and neck.
@@ -165,7 +165,7 @@ def _array_pipeline(cfg: Config, config: str | Path) -> Any:
             f"not a detector's config: {config}",
             got="no test_dataloader.dataset.pipeline that begins with LoadImageFromFile",
             want="an mmdet config",
-            mend="ls configs/detector/",
+            fix="ls configs/detector/",
         )
     steps = [step for step in steps[1:] if "LoadAnnotations" not in step["type"]]
     return Compose([dict(type="mmdet.LoadImageFromNDArray"), *steps])
@@ -218,6 +218,6 @@ def class_names(cfg: Config, weights: dict[str, Any], config: str | Path) -> tup
         raise CheckpointError(
             "neither checkpoint nor config says what the detector's classes are",
             want="test_dataloader.dataset.metainfo.classes in the config",
-            mend=f"add metainfo=dict(classes=('hand',)) to the data set in {config}",
+            fix=f"add metainfo=dict(classes=('hand',)) to the data set in {config}",
         )
     return (classes,) if isinstance(classes, str) else tuple(classes)

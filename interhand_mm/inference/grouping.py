@@ -1,6 +1,6 @@
 """From boxes of hands to the crops that the pose network sees: which two hands belong together, and their box.
 
-A hand's box is the annotation's: the tight box of its joints, enlarged by `camera.BBOX_ENLARGE` about its centre.
+A hand's box is the annotation's: the tight box of its joints, enlarged by `camera.BBOX_ENLARGE` about its center.
 Taken back to the tight boxes, the box round two hands is therefore exactly the data set's, and so is the crop.
 """
 

@@ -84,7 +84,7 @@ class InterHandInferencer:
             if value < 1:
                 raise ConfigError(name, got=value, want="1 or more")
         if detector is not None and bbox is not None:
-            raise ConfigError("a detector and a bbox are both given", mend="leave one of them out")
+            raise ConfigError("a detector and a bbox are both given", fix="leave one of them out")
         check_camera(focal, principal_pt, fov_deg, depth_mm)
         self.bbox = None if bbox is None else check_bbox(bbox)
         self.detector, self.batch_size = detector, batch_size

@@ -111,4 +111,4 @@ def check_camera(
     if fov_deg is not None and not 1 <= fov_deg <= 170:
         raise InputError("fov_deg", got=fov_deg, want="1 to 170 degrees across the longer side")
     if focal is not None and fov_deg is not None:
-        raise InputError("focal and fov_deg are both given", mend="give one of them")
+        raise InputError("focal and fov_deg are both given", fix="give one of them")

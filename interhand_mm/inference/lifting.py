@@ -1,4 +1,4 @@
-"""From pixels and wrist-relative depth to millimetres in the camera's frame."""
+"""From pixels and wrist-relative depth to millimeters in the camera's frame."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from OneEuroFilter import OneEuroFilter
 
 from ..structures.joints import NUM_HAND_JOINTS
 
-# In Hz, and in Hz per mm/s: at rest everything above 1 Hz is noise; a hand at half a metre a second is at 6 Hz.
+# In Hz, and in Hz per mm/s: at rest everything above 1 Hz is noise; a hand at half a meter a second is at 6 Hz.
 MIN_CUTOFF_HZ, BETA = 1.0, 0.01
 # Pixels are measured by the first crop's side, taken for this many mm, so that one BETA serves all pictures.
 _CROP_MM = 250.0

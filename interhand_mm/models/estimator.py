@@ -57,13 +57,13 @@ class InterHandEstimator(TopdownPoseEstimator):
         return self.head.codec.input_size[0]
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Backbone (and neck) features of normalised crops (B, 3, H, W)."""
+        """Backbone (and neck) features of normalized crops (B, 3, H, W)."""
         if self.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return super().extract_feat(inputs)
 
     def predict(self, inputs: Tensor, data_samples: list) -> list:
-        """Predict a batch of normalised crops; see `HandHead.predict` for what is added to the samples.
+        """Predict a batch of normalized crops; see `HandHead.predict` for what is added to the samples.
 
         With a plugin also `pred_hdr` (1, 2), 1 for a right and a left hand whose keypoints are the plugin's. Relative
         root depth and handedness are always this network's.
@@ -76,7 +76,7 @@ class InterHandEstimator(TopdownPoseEstimator):
                 "crops for the HDR plugin: (width, height)",
                 got=(inputs.shape[-1], inputs.shape[-2]),
                 want=self.crop_size,
-                mend=f"HandCrop(oversample={step}) in the test pipeline; load_config writes it",
+                fix=f"HandCrop(oversample={step}) in the test pipeline; load_config writes it",
             )
         instances = self._instances(inputs[..., ::step, ::step], data_samples)
         truth = [sample.get("masks") for sample in data_samples]
@@ -86,7 +86,7 @@ class InterHandEstimator(TopdownPoseEstimator):
         return self.add_pred_to_datasample(instances, None, data_samples)
 
     def restore(self, inputs: Tensor, truth: Tensor | None = None) -> RestoredHands:
-        """What the plugin makes of normalised crops, stage by stage; `truth` are masks (B, 4, S, S)."""
+        """What the plugin makes of normalized crops, stage by stage; `truth` are masks (B, 4, S, S)."""
         assert self.hdr is not None
         self.hdr.to(inputs.device)
         return self.hdr(to_bgr(inputs, self.data_preprocessor), truth)
@@ -106,7 +106,7 @@ class InterHandEstimator(TopdownPoseEstimator):
         """Right hands of crops with one hand each, for the HDR plugin.
 
         Args:
-            inputs: (N, 3, H, W) normalised crops.
+            inputs: (N, 3, H, W) normalized crops.
 
         Returns:
             (N, 21, 3) x, y px of the crop and d mm relative to the wrist, and scores (N, 21).
@@ -116,7 +116,7 @@ class InterHandEstimator(TopdownPoseEstimator):
         return self.head.codec.from_bins(bins.float())[:, own], scores[:, own]
 
     def infer(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Predictions of normalised crops (B, 3, H, W) as tensors in CROP coordinates; see `HandHead.infer`.
+        """Predictions of normalized crops (B, 3, H, W) as tensors in CROP coordinates; see `HandHead.infer`.
 
         With a plugin also `pred_hdr` (B, 2), as `predict` gives it.
         """

@@ -70,7 +70,7 @@ def merge_hands(instances: list[InstanceData], found: RestoredHands, oversample:
 
 
 def load_parts(model: torch.nn.Module) -> None:
-    """Read the checkpoints that a model's HDR plugin names, where it has one; a part without stays as initialised.
+    """Read the checkpoints that a model's HDR plugin names, where it has one; a part without stays as initialized.
 
     Raises:
         CheckpointError: See `load_checked`.

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 
-def normalise(crops: Tensor, preprocessor: Any) -> Tensor:
+def normalize(crops: Tensor, preprocessor: Any) -> Tensor:
     """What mmpose's `PoseDataPreprocessor` does with a batch of one size, on the device and without its lists.
 
     Its own forward reads the batch's length as a number, which would be written into an exported graph.
@@ -19,7 +19,7 @@ def normalise(crops: Tensor, preprocessor: Any) -> Tensor:
 
 
 def to_bgr(inputs: Tensor, preprocessor: Any) -> Tensor:
-    """Undo an `ImgDataPreprocessor`: (B, 3, H, W) normalised to 0 to 255, BGR."""
+    """Undo an `ImgDataPreprocessor`: (B, 3, H, W) normalized to 0 to 255, BGR."""
     images = inputs.float()
     if preprocessor._enable_normalize:
         images = images * preprocessor.std + preprocessor.mean

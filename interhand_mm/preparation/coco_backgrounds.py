@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from ..errors import AnnotationError
 from ..utils.files import write_text
-from ..utils.json_stream import MEND_FILE, read_records
+from ..utils.json_stream import FIX_FILE, read_records
 
 SPLITS = ("train", "val")
 
@@ -45,7 +45,7 @@ def prepare_coco_backgrounds(root: str, out: str | None = None, min_side_px: int
             raise AnnotationError(
                 f"no photograph of {instances} can be used",
                 got=f"{choice.with_people} with people, {choice.too_small} small, {missing} not in {split}2017",
-                mend="unpack COCO's pictures, or lower --min-side",
+                fix="unpack COCO's pictures, or lower --min-side",
             )
         lines.append(
             f"{split}: {len(lists[split])} of {choice.photographs} photographs; left out: {choice.with_people} with "
@@ -53,7 +53,7 @@ def prepare_coco_backgrounds(root: str, out: str | None = None, min_side_px: int
         )
     if not lists:
         raise AnnotationError(
-            f"no annotations/instances_{{train,val}}2017.json in {root}", mend="unpack COCO's annotations_trainval2017"
+            f"no annotations/instances_{{train,val}}2017.json in {root}", fix="unpack COCO's annotations_trainval2017"
         )
     if both := set(lists.get("train", ())) & set(lists.get("val", ())):
         raise AnnotationError("photographs of both train and val", got=f"{len(both)}, first {min(both)}")
@@ -125,7 +125,7 @@ def choose_backgrounds(instances: str | Path, min_side_px: int) -> Choice:
         )
     if absent := {image_id for image_id, _ in shown} - {image.id for image in images}:
         got = f"{len(absent)}, first {min(absent)}"
-        raise AnnotationError(f"{path}: annotations of images that are not there", got=got, mend=MEND_FILE)
+        raise AnnotationError(f"{path}: annotations of images that are not there", got=got, fix=FIX_FILE)
     peopled = {image_id for image_id, category in shown if category in people}
     without = [image for image in images if image.id not in peopled]
     kept = sorted(image.file_name for image in without if min(image.width, image.height) >= min_side_px)
@@ -141,5 +141,5 @@ def there(names: list[str], folder: Path) -> np.ndarray:
     try:
         found = {entry.name for entry in folder.iterdir()}
     except OSError as error:
-        raise AnnotationError(f"no photographs: {folder}", got=error.strerror, mend="unpack COCO's pictures") from error
+        raise AnnotationError(f"no photographs: {folder}", got=error.strerror, fix="unpack COCO's pictures") from error
     return np.array([name in found for name in names], bool)

@@ -27,7 +27,7 @@ def prepare_egohands(root: str, out: str | None = None, split_file: str | None =
     """Write `annotations/coco/{hand,sides}_{train,val,test}.json`; pictures stay where they are.
 
     Args:
-        root: Folder with `_LABELLED_SAMPLES` and `metadata.mat`.
+        root: Folder with `_LABELED_SAMPLES` and `metadata.mat`.
         out: Where `annotations` goes; None is the root.
         split_file: JSON {"train": [video, ...], "val": [...], "test": [...]}, or the data set's own getMetaBy.m.
             None: partner videos stay together, shuffled by `seed`.
@@ -85,7 +85,7 @@ def _hands(frame: Frame, size: tuple[int, int], ignored: list[str]) -> Any:
                 f"{frame.file_name}: the polygon of {hand} lies outside the picture",
                 got=f"x {x1:g} to {x2:g}, y {y1:g} to {y2:g}",
                 want=f"within {size[0]} x {size[1]} px",
-                mend="fetch the data set again; pictures and polygons are of different releases",
+                fix="fetch the data set again; pictures and polygons are of different releases",
             )
         yield hand, box, (points - 1).ravel().round(3).tolist(), round(area, 2)
 
@@ -100,7 +100,7 @@ def image_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             return image.size
     except OSError as error:
-        raise ImageError(f"image cannot be read: {path}", got=error.strerror or error, mend=CHECK_DOWNLOAD) from error
+        raise ImageError(f"image cannot be read: {path}", got=error.strerror or error, fix=CHECK_DOWNLOAD) from error
 
 
 def to_coco(scenes: Sequence[dict[str, Any]], categories: Sequence[str]) -> dict[str, list]:
@@ -169,7 +169,7 @@ def read_split(path: str, videos: Sequence[Video]) -> dict[str, list[str]]:
             f"{path} does not name every video once",
             got=f"{len(wrong)} unknown, lacking or named twice, among them {', '.join(sorted(wrong)[:3])}",
             want=_WANT_SPLIT,
-            mend="write the three lists of getMetaBy.m as such a JSON file",
+            fix="write the three lists of getMetaBy.m as such a JSON file",
         )
     return split
 

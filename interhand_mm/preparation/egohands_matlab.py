@@ -1,4 +1,4 @@
-"""EgoHands' Matlab annotation (datasets.md 6): videos, labelled frames, polygons of up to four hands."""
+"""EgoHands' Matlab annotation (docs/spec/datasets.md 6): videos, labeled frames, polygons of up to four hands."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from ..errors import AnnotationError
 
 HANDS = ("myleft", "myright", "yourleft", "yourright")  # "my" is who wears the camera
-FRAMES = "_LABELLED_SAMPLES"
-_MEND = "unpack the data set again; metadata.mat and polygons.mat are Matlab 5 files"
+FRAMES = "_LABELED_SAMPLES"
+_FIX = "unpack the data set again; metadata.mat and polygons.mat are Matlab 5 files"
 
 
 class Frame(NamedTuple):
@@ -43,36 +43,36 @@ def read_egohands(root: str | Path) -> list[Video]:
     root = Path(root)
     if not (root / FRAMES).is_dir():
         raise AnnotationError(
-            f"no folder {FRAMES} in {root}", mend="name the folder that holds _LABELLED_SAMPLES and metadata.mat"
+            f"no folder {FRAMES} in {root}", fix="name the folder that holds _LABELED_SAMPLES and metadata.mat"
         )
     metadata = root / "metadata.mat"
     videos = list(_from_metadata(metadata) if metadata.is_file() else _from_folders(root))
     if not videos:
-        raise AnnotationError(f"no videos in {metadata if metadata.is_file() else root / FRAMES}", mend=_MEND)
+        raise AnnotationError(f"no videos in {metadata if metadata.is_file() else root / FRAMES}", fix=_FIX)
     names = [video.name for video in videos]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise AnnotationError(f"{metadata}: a video stands twice", got=sorted(repeated))
     for video in videos:
         if not (root / FRAMES / video.name).is_dir():
-            raise AnnotationError(f"{metadata}: no folder {FRAMES}/{video.name}", mend=_MEND)
+            raise AnnotationError(f"{metadata}: no folder {FRAMES}/{video.name}", fix=_FIX)
     return videos
 
 
 def _from_metadata(path: Path) -> Iterator[Video]:
-    for i, record in enumerate(_structs(_load(path, "video"), ("video_id", "labelled_frames"), f"{path}: video")):
+    for i, record in enumerate(_structs(_load(path, "video"), ("video_id", "labeled_frames"), f"{path}: video")):
         entry = f"{path}: video({i + 1})"
         name = _text(record["video_id"], f"{entry}.video_id")
         partner = _partner(name)
         if "partner_video_id" in (record.dtype.names or ()):
             partner = _text(record["partner_video_id"], f"{entry}.partner_video_id")
-        labelled = f"{entry}.labelled_frames"
+        labeled = f"{entry}.labeled_frames"
         frames = []
-        for j, frame in enumerate(_structs(record["labelled_frames"], ("frame_num", *HANDS), labelled)):
+        for j, frame in enumerate(_structs(record["labeled_frames"], ("frame_num", *HANDS), labeled)):
             number = np.asarray(frame["frame_num"]).ravel()
             if number.size != 1 or number.dtype.kind not in "fiu" or number[0] % 1 != 0:  # NaN too
-                raise AnnotationError(f"{labelled}({j + 1}).frame_num", got=number.tolist(), want="one whole number")
+                raise AnnotationError(f"{labeled}({j + 1}).frame_num", got=number.tolist(), want="one whole number")
             file_name = f"{FRAMES}/{name}/frame_{int(number[0]):04d}.jpg"
-            frames.append(Frame(file_name, _polygons(frame, f"{labelled}({j + 1})")))
+            frames.append(Frame(file_name, _polygons(frame, f"{labeled}({j + 1})")))
         yield Video(name, partner, frames)
 
 
@@ -105,17 +105,15 @@ def _load(path: Path, variable: str) -> np.ndarray:
         content = loadmat(path)
     except NotImplementedError as error:  # scipy's way of saying that it is HDF5
         raise AnnotationError(
-            f"{path} is a Matlab 7.3 file", want="Matlab 5", mend="in Matlab: load it and save it with -v7"
+            f"{path} is a Matlab 7.3 file", want="Matlab 5", fix="in Matlab: load it and save it with -v7"
         ) from error
     except OSError as error:
-        raise AnnotationError(f"{path} cannot be read", got=error.strerror or error, mend=_MEND) from error
+        raise AnnotationError(f"{path} cannot be read", got=error.strerror or error, fix=_FIX) from error
     except Exception as error:  # scipy raises whatever its parser stumbles over
-        raise AnnotationError(
-            f"not a Matlab file: {path}", got=f"{type(error).__name__}: {error}", mend=_MEND
-        ) from error
+        raise AnnotationError(f"not a Matlab file: {path}", got=f"{type(error).__name__}: {error}", fix=_FIX) from error
     if variable not in content:
         found = sorted(key for key in content if not key.startswith("__"))
-        raise AnnotationError(f"{path} lacks the variable '{variable}'", got=found, mend=_MEND)
+        raise AnnotationError(f"{path} lacks the variable '{variable}'", got=found, fix=_FIX)
     return np.asarray(content[variable])
 
 
@@ -123,9 +121,9 @@ def _structs(array: Any, fields: tuple[str, ...], entry: str) -> np.ndarray:
     """A struct array as a 1-D array of records that have these fields."""
     names = getattr(array, "dtype", np.dtype(float)).names
     if names is None:
-        raise AnnotationError(f"{entry} is no struct", got=getattr(array, "dtype", type(array)), mend=_MEND)
+        raise AnnotationError(f"{entry} is no struct", got=getattr(array, "dtype", type(array)), fix=_FIX)
     if absent := set(fields) - set(names):
-        raise AnnotationError(f"{entry} lacks fields", got=list(names), want=sorted(absent), mend=_MEND)
+        raise AnnotationError(f"{entry} lacks fields", got=list(names), want=sorted(absent), fix=_FIX)
     return array.ravel()
 
 

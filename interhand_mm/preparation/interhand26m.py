@@ -55,7 +55,7 @@ def check_interhand(
     """
     folder = Path(root)
     if not (folder / "annotations").is_dir():
-        raise InputError(f"no folder annotations in {root}", mend="name the folder with images/ and annotations/")
+        raise InputError(f"no folder annotations in {root}", fix="name the folder with images/ and annotations/")
     processes = processes or os.cpu_count() or 1
     if processes < 1:
         raise InputError("processes", got=processes, want="1 or more")
@@ -202,7 +202,7 @@ BLACK_LEVEL = 8  # as LoadHandImage: a frame whose brightest value lies below sh
 BLACK_BYTES_PER_PX = 0.05
 
 
-# Frames of single and of interacting hands, 5 fps (datasets.md 1.2; the authors' homepage).
+# Frames of single and of interacting hands, 5 fps (docs/spec/datasets.md 1.2; the authors' homepage).
 PUBLISHED = {
     "v1.0": {
         ("train", "human_annot"): (142_231, 386_251),

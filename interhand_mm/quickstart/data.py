@@ -28,7 +28,7 @@ def make_data(settings: Settings, say: Callable[[str], None]) -> None:
             f"{settings.data} holds another set",
             got={key: known.get(key) for key in _DECIDES},
             want={key: getattr(options, key) for key in _DECIDES},
-            mend="give another folder with --data, or the same --num and --seed as before",
+            fix="give another folder with --data, or the same --num and --seed as before",
         )
     report = settings.data / "report.json"
     if report.is_file():

@@ -65,7 +65,7 @@ def run_hdr(settings: Settings, say: Callable[[str], None]) -> None:
         QuickstartError: A step failed, or there is no pose network to compare with.
     """
     if newest(settings.folder(PLAIN)) is None:
-        raise QuickstartError("hdr compares with the quick start's pose network", mend="tools/quickstart.py train")
+        raise QuickstartError("hdr compares with the quick start's pose network", fix="tools/quickstart.py train")
     make_aih(settings, say)
     for training in TRAININGS:
         if training is POSE:
@@ -85,7 +85,7 @@ def make_aih(settings: Settings, say: Callable[[str], None]) -> None:
     options = Options(num=settings.num, num_test=settings.num_test, seed=settings.seed, size=_SIZE, aih=True)
     known = read_json(settings.hdr_data / MANIFEST)
     if known is not None and (known["num"], known["seed"], known["aih"]) != (options.num, options.seed, True):
-        raise ConfigError(f"{settings.hdr_data} holds another set", mend="give another folder with --data")
+        raise ConfigError(f"{settings.hdr_data} holds another set", fix="give another folder with --data")
     if (settings.hdr_data / "report.json").is_file():
         say(f"hdr: {settings.hdr_data} is complete")
         return
@@ -175,7 +175,7 @@ def evaluate_together(settings: Settings, say: Callable[[str], None]) -> None:
         cfg = load_config(training.path, training.overrides(settings), DataOptions(data_root=str(settings.hdr_data)))
         checkpoint = newest(settings.hdr / training.name)
         if checkpoint is None:
-            raise QuickstartError(f"{training.name} is not trained", mend="python tools/quickstart.py hdr")
+            raise QuickstartError(f"{training.name} is not trained", fix="python tools/quickstart.py hdr")
         models.append((load_network(cfg, checkpoint), cfg))
     (segmentor, seg_cfg), (inpaintor, inpaint_cfg) = models
     crop = next(step for step in inpaint_cfg.test_dataloader.dataset.pipeline if step.type == "CropTarget")

@@ -70,7 +70,7 @@ def mask_rows(numbers: dict[str, float]) -> list[dict[str, Any]]:
 def picture_rows(true_masks: dict[str, float], predicted_masks: dict[str, float]) -> list[dict[str, Any]]:
     """PSNR of the composed picture in the hidden part, in the other hand's place, and in both."""
     sources = {
-        "mean colours, true masks": (true_masks, "mean/"),
+        "mean colors, true masks": (true_masks, "mean/"),
         "Telea, true masks": (true_masks, "telea/"),
         "network, true masks": (true_masks, ""),
         "network, predicted masks": (predicted_masks, ""),

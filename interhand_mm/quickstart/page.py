@@ -69,7 +69,7 @@ def training_rows(settings: Settings) -> list[dict[str, Any]]:
     for model in (START, *MODELS):
         done = read_json(settings.folder(model) / "trained.json")
         if done is None:
-            raise QuickstartError(f"{model} is not trained", mend="python tools/quickstart.py train")
+            raise QuickstartError(f"{model} is not trained", fix="python tools/quickstart.py train")
         label = LABELS.get(model, "start of both")
         rows.append({"model": label, "precision": done["asked"]["amp"], "minutes": done["seconds"] / 60}
                     | {key: done[key] for key in ("epochs", "samples", "at_once", "command")})  # fmt: skip

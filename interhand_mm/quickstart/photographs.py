@@ -81,7 +81,7 @@ def write_photographs(root: Path, seed: int) -> dict[str, Any]:
         paths, missing = find(split)
         if not paths:
             raise BackgroundError(
-                f"no background photographs for {split}", want=", ".join(missing), mend="pip install scikit-image"
+                f"no background photographs for {split}", want=", ".join(missing), fix="pip install scikit-image"
             )
         rng = np.random.default_rng([seed, number])
         for path in paths:

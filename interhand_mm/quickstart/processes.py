@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import InterHandError
 from ..utils.paths import ROOT
 
-_MOST_PROCESSES = 4  # batch normalisation needs some samples in each
+_MOST_PROCESSES = 4  # batch normalization needs some samples in each
 
 
 class QuickstartError(InterHandError):
@@ -82,7 +82,7 @@ def run_all(
                 del running[name]
                 if code != 0:
                     tail = "\n".join(logs[name].read_text(errors="replace").splitlines()[-12:])
-                    raise QuickstartError(f"{name} failed (exit code {code})", got=tail, mend=f"see {logs[name]}")
+                    raise QuickstartError(f"{name} failed (exit code {code})", got=tail, fix=f"see {logs[name]}")
             time.sleep(0.2)
     finally:
         for process, _, _ in running.values():

@@ -31,12 +31,12 @@ def read_metrics(settings: Settings) -> dict[str, Any]:
     found = {model: read_json(settings.folder(model) / "metrics.json") for model in (*MODELS, CONSTANT)}
     missing = [model for model, report in found.items() if report is None]
     if missing:
-        raise QuickstartError(f"not tested: {', '.join(missing)}", mend="python tools/quickstart.py test")
+        raise QuickstartError(f"not tested: {', '.join(missing)}", fix="python tools/quickstart.py test")
     return found
 
 
 def result_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows in the order of the published table (background_augmentation.md), then the mean pose.
+    """Rows in the order of the published table (docs/spec/background_augmentation.md), then the mean pose.
 
     Returns:
         set, model, and the number (or None) of every key of `COLUMNS`.

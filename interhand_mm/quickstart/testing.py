@@ -32,7 +32,7 @@ def evaluate_models(settings: Settings, say: Callable[[str], None]) -> None:
         folder = settings.folder(model)
         checkpoint = newest(folder)
         if checkpoint is None:
-            raise QuickstartError(f"{model} is not trained", mend="python tools/quickstart.py train")
+            raise QuickstartError(f"{model} is not trained", fix="python tools/quickstart.py train")
         known = read_json(folder / "metrics.json")
         if known is not None and known["provenance"]["checkpoint_sha256"] == sha256(checkpoint):
             say(f"test: {model} is tested")

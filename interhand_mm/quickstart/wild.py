@@ -34,7 +34,7 @@ def make_detector(settings: Settings, say: Callable[[str], None]) -> None:
     _make_scenes(settings, say)
     start = newest(settings.folder(BGAUG))
     if start is None:
-        raise QuickstartError(f"{BGAUG} is not trained", mend="python tools/quickstart.py train")
+        raise QuickstartError(f"{BGAUG} is not trained", fix="python tools/quickstart.py train")
     folder = settings.folder(DETECTOR)
     asked = {"start": sha256(start), "scenes": settings.num_scenes, "overrides": list(settings.detector_overrides)}
     done = read_json(folder / "trained.json")
@@ -84,7 +84,7 @@ def run_demo_stage(settings: Settings, say: Callable[[str], None]) -> None:
     """Run the demo on scenes of the test set; `demo.json` names the pictures and the command."""
     scenes = sorted((settings.scenes / "images" / "test").rglob("*.jpg"))
     if not scenes:
-        raise QuickstartError(f"there are no scenes in {settings.scenes}", mend="python tools/quickstart.py detector")
+        raise QuickstartError(f"there are no scenes in {settings.scenes}", fix="python tools/quickstart.py detector")
     out = settings.out / "demo"
     command = demo_command(settings)
     asked = [sha256(command[3]), sha256(command[5])]
@@ -106,7 +106,7 @@ def demo_command(settings: Settings) -> list[str]:
     """Command line of the demo with the models that were just trained, but for input and output."""
     pose, detector = newest(settings.folder(BGAUG)), newest(settings.folder(DETECTOR))
     if pose is None or detector is None:
-        raise QuickstartError("the models are not trained", mend="python tools/quickstart.py detector")
+        raise QuickstartError("the models are not trained", fix="python tools/quickstart.py detector")
     demo = str(ROOT / "demo" / "topdown_demo.py")
     # The configs that training wrote beside the weights: with this run's overrides.
     configs = [str(settings.folder(name) / f"{name}.py") for name in (DETECTOR, BGAUG)]

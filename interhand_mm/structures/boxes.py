@@ -6,7 +6,7 @@ import numpy as np
 
 
 def scale_boxes(boxes: np.ndarray, factor: float) -> np.ndarray:
-    """Scale (..., 4) xyxy boxes about their centres."""
+    """Scale (..., 4) xyxy boxes about their centers."""
     boxes = np.asarray(boxes, np.float64)
     center, half = (boxes[..., :2] + boxes[..., 2:]) / 2, (boxes[..., 2:] - boxes[..., :2]) / 2 * factor
     return np.concatenate([center - half, center + half], axis=-1)
@@ -21,12 +21,12 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
 
 
-# The tight box of the valid joints times this, about its centre, is InterHand2.6M's bbox (datasets.md 1.3).
+# The tight box of the valid joints times this, about its center, is InterHand2.6M's bbox (docs/spec/datasets.md 1.3).
 BBOX_ENLARGE = 1.2
 
 
 def square_bbox(bbox_xyxy: np.ndarray, padding: float = 1.25, aspect: float = 1.0) -> np.ndarray:
-    """Enlarge a box about its centre to the crop's aspect ratio, then by `padding` (datasets.md 1.10).
+    """Enlarge a box about its center to the crop's aspect ratio, then by `padding` (docs/spec/datasets.md 1.10).
 
     Args:
         bbox_xyxy: (4,) px, x1 y1 x2 y2.

@@ -1,7 +1,7 @@
 """THE camera and THE crop affine.
 
-Frames: *world* and *camera* in millimetres (camera: x right, y down, z forward); *pixels* with integer
-centres, so that a mirror is ``x -> W - 1 - x``; *crop* pixels of the network's input. Functions take numpy
+Frames: *world* and *camera* in millimeters (camera: x right, y down, z forward); *pixels* with integer
+centers, so that a mirror is ``x -> W - 1 - x``; *crop* pixels of the network's input. Functions take numpy
 arrays or torch tensors alike and give back what they got; they are written with operators both share.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = TypeVar("Array", np.ndarray, "torch.Tensor")
 
-# The official projection divides by Z + 1e-8 (datasets.md 1.7); kept, so that numbers agree to the digit.
+# The official projection divides by Z + 1e-8 (docs/spec/datasets.md 1.7); kept, so that numbers agree to the digit.
 _Z_EPSILON_MM = 1e-8
 
 
@@ -34,7 +34,7 @@ def world_to_camera(points_world: Array, rotation: Array, position: Array) -> Ar
     Args:
         points_world: (..., 3) mm, world frame.
         rotation: (3, 3) world-to-camera rotation ("camrot").
-        position: (3,) camera centre in the world, mm ("campos").
+        position: (3,) camera center in the world, mm ("campos").
 
     Returns:
         (..., 3) mm, camera frame.
@@ -84,9 +84,9 @@ def pixel_to_camera(points_uvz: Array, focal: Array, principal_pt: Array) -> Arr
 def crop_affine(
     bbox_xyxy: np.ndarray, size: tuple[int, int], scale: float = 1.0, rotation_deg: float = 0.0
 ) -> np.ndarray:
-    """Affine from full-image to crop pixels (datasets.md 2.2, step 6; no half-pixel offsets).
+    """Affine from full-image to crop pixels (docs/spec/datasets.md 2.2, step 6; no half-pixel offsets).
 
-    The box's centre goes to the crop's centre (w/2, h/2); the box times `scale`, turned by
+    The box's center goes to the crop's center (w/2, h/2); the box times `scale`, turned by
     `rotation_deg`, fills the crop. `scale` > 1 shows more of the image.
 
     Args:

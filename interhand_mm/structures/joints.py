@@ -52,7 +52,7 @@ _MANO_OF_OPENPOSE = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19
 FROM_OPENPOSE = np.array(_OPENPOSE_OF_OURS)  # also FreiHAND and MediaPipe: wrist, then thumb..little, base to tip
 FROM_FREIHAND = FROM_MEDIAPIPE = FROM_OPENPOSE
 FROM_RHD = np.array(_RHD_OF_OPENPOSE)[FROM_OPENPOSE]  # wrist, then thumb..little, tip to base
-FROM_STB = np.array(_STB_OF_OPENPOSE)[FROM_OPENPOSE]  # palm centre (not the wrist), then little..thumb
+FROM_STB = np.array(_STB_OF_OPENPOSE)[FROM_OPENPOSE]  # palm center (not the wrist), then little..thumb
 FROM_MANO = np.array(_MANO_OF_OPENPOSE)[FROM_OPENPOSE]  # MANO's 16 joints, then tips thumb..little
 TO_OPENPOSE, TO_RHD, TO_STB, TO_MANO = (np.argsort(a) for a in (FROM_OPENPOSE, FROM_RHD, FROM_STB, FROM_MANO))
 

@@ -1,4 +1,4 @@
-"""What inference gives back: frames of interactions, typed, with where every millimetre comes from."""
+"""What inference gives back: frames of interactions, typed, with where every millimeter comes from."""
 
 from __future__ import annotations
 

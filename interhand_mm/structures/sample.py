@@ -85,7 +85,7 @@ def only_hand(hand_type: np.ndarray, where: str) -> slice:
             f"{where}: hands",
             got="two" if right else "none",
             want="one",
-            mend="for 2D networks leave interacting hands out: dataset.hand_types=('right', 'left')",
+            fix="for 2D networks leave interacting hands out: dataset.hand_types=('right', 'left')",
         )
     return slice(0, NUM_HAND_JOINTS) if right else slice(NUM_HAND_JOINTS, NUM_JOINTS)
 

@@ -132,7 +132,7 @@ def claim_folder(out: Path, options: Options) -> None:
     path = out / MANIFEST
     if not path.exists():
         if out.exists() and any(out.iterdir()):
-            raise ConfigError(f"{out} is not empty", want="an empty or new folder", mend="choose another --out")
+            raise ConfigError(f"{out} is not empty", want="an empty or new folder", fix="choose another --out")
         out.mkdir(parents=True, exist_ok=True)
         part = out / f"{MANIFEST}.{os.getpid()}"
         part.write_text(json.dumps(wanted, indent=1) + "\n")
@@ -145,5 +145,5 @@ def claim_folder(out: Path, options: Options) -> None:
             f"{out} was begun with other options",
             got={k: v[0] for k, v in differ.items()},
             want={k: v[1] for k, v in differ.items()},
-            mend="repeat the first command to go on with it, or choose another --out",
+            fix="repeat the first command to go on with it, or choose another --out",
         )

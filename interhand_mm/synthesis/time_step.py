@@ -84,7 +84,7 @@ def make_subject(
         if id(mesh) not in painted:
             albedo, nail = skin.vertex_albedo(mesh.vertices, mesh.fields, np.random.default_rng(seed), tone)
             covered = mesh.fields["sleeve"][:, None]
-            albedo = (1 - covered) * albedo + covered * np.clip(cloth.colours[0], 0.015, 0.8)
+            albedo = (1 - covered) * albedo + covered * np.clip(cloth.colors[0], 0.015, 0.8)
             painted[id(mesh)] = albedo.astype(np.float32), nail / np.median(albedo[mesh.fields["red"] > 0.3], axis=0)
     (a0, n0), (a1, n1) = (painted[id(mesh)] for mesh in meshes)
     ring = camera_ring(rng, cameras, 2 + 3 * (number % 20), sizes)

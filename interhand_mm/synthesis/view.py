@@ -39,7 +39,7 @@ class Canvas:
         self.screens = [np.zeros((1, 3), np.float32), np.zeros((1, 3), np.float32)]
 
     def draw(self, subject: Subject, step: Step, limbs: list, camera: Camera) -> None:
-        """Rasterise both limbs, each into its own buffers, and note the region they cover."""
+        """Rasterize both limbs, each into its own buffers, and note the region they cover."""
         low, high = np.full(2, np.inf), np.full(2, -np.inf)
         for i, limb in enumerate(limbs):
             if limb is None:
@@ -52,7 +52,7 @@ class Canvas:
             arm = step.moves[i][FOREARM_BONE][:, :3] @ np.array([0.0, -1.0, 0.0])
             backs = bool(arm @ c.rotation[2] < 0.25)
             buffers = self.depths[i], self.owners[i], self.covers[i]
-            renderer.rasterise(screen, mesh.faces, i == 1, backs, mesh.is_hand, *buffers)
+            renderer.rasterize(screen, mesh.faces, i == 1, backs, mesh.is_hand, *buffers)
 
         low, high = np.clip(low - 2, 0, self.size), np.clip(high + 3, 0, self.size)
         self.region = np.concatenate([low, high]).astype(np.int64)
@@ -135,7 +135,7 @@ def render_view(
     taken = sensor.sample_sensor(rng)
     image, depth = _resolve(canvas, canvas.depths, subject, limbs, lights, camera, cloth_depth, background)
     noise_seed = rng.integers(2**63)
-    developed = sensor.develop(image, taken, camera.grey, np.random.default_rng(noise_seed))
+    developed = sensor.develop(image, taken, camera.gray, np.random.default_rng(noise_seed))
     mask = np.zeros((height, width), np.uint8)
     faces = [mesh.hand_faces for mesh in subject.meshes]
     renderer.mask_bits(canvas.depths, canvas.covers, canvas.owners, *faces, cloth_depth, canvas.region, mask)
@@ -143,5 +143,5 @@ def render_view(
     for i in (0, 1):
         if alone_limbs is not None and alone_limbs[i] is not None:
             one, _ = _resolve(canvas, canvas.only(i), subject, alone_limbs, lights, camera, cloth_depth, background)
-            alone[i] = sensor.develop(one, taken, camera.grey, np.random.default_rng(noise_seed))
+            alone[i] = sensor.develop(one, taken, camera.gray, np.random.default_rng(noise_seed))
     return View(developed, mask, depth, (alone[0], alone[1]), taken.quality)

@@ -66,7 +66,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), data: DataOptio
     """
     path = Path(path)
     if not path.is_file():
-        raise ConfigError(f"config does not exist: {path}", mend="ls configs/")
+        raise ConfigError(f"config does not exist: {path}", fix="ls configs/")
     try:
         cfg = Config.fromfile(str(path))
     except Exception as error:  # whatever executing a config raises, its reader should see the file's name
@@ -111,7 +111,7 @@ def _apply_override(cfg: Config, override: str) -> None:
     parts = key.split(".")
     if any(part in _CODEC_KEYS for part in parts):
         raise ConfigError(
-            f"--cfg-options {key}: encoders and decoders are all the one codec", mend=f"set codec.{parts[-1]} instead"
+            f"--cfg-options {key}: encoders and decoders are all the one codec", fix=f"set codec.{parts[-1]} instead"
         )
     node: Any = cfg
     for depth, part in enumerate(parts):
@@ -138,7 +138,7 @@ def _child_key(node: Any, part: str, path: str, allow_new: bool) -> str | int:
         raise ConfigError(
             f"--cfg-options: no key '{path}'",
             want=f"one of {', '.join(sorted(map(str, node.keys())))}",
-            mend=f"did you mean '{near[0]}'?" if near else f"write +{path}=... to add it on purpose",
+            fix=f"did you mean '{near[0]}'?" if near else f"write +{path}=... to add it on purpose",
         )
     raise ConfigError(f"--cfg-options: '{path}' lies inside a {type(node).__name__}, which has no keys")
 
@@ -230,5 +230,5 @@ def _refuse_for_detector(data: DataOptions) -> None:
         raise ConfigError(
             f"--{given[0].replace('_', '-')} has no meaning for a detector",
             want="--data-root alone",
-            mend="name other files with --cfg-options test_dataloader.dataset.ann_file=...",
+            fix="name other files with --cfg-options test_dataloader.dataset.ann_file=...",
         )

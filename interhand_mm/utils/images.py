@@ -15,7 +15,7 @@ CHECK_DOWNLOAD = "check the download, or set strict='skip' to leave such samples
 
 
 def is_cut_jpeg(data: bytes) -> bool:
-    """True for a JPEG without its end: a decoder fills what is lacking with grey and says nothing.
+    """True for a JPEG without its end: a decoder fills what is lacking with gray and says nothing.
 
     The end marker cannot occur inside; some cameras append a few bytes after it.
     """
@@ -30,7 +30,7 @@ def read_image(
     Args:
         path: Any format that OpenCV reads.
         flags: OpenCV's imread flags.
-        shrink: 1, 2, 4 or 8: decode a JPEG at 1/shrink of its size, in colour. Its decoder leaves out the work, and
+        shrink: 1, 2, 4 or 8: decode a JPEG at 1/shrink of its size, in color. Its decoder leaves out the work, and
             each pixel is the mean of shrink x shrink. Files of other kinds stay as large as they are.
 
     Returns:
@@ -42,16 +42,16 @@ def read_image(
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise ImageError(f"image cannot be read: {path}", got=error.strerror, mend=CHECK_DOWNLOAD) from error
+        raise ImageError(f"image cannot be read: {path}", got=error.strerror, fix=CHECK_DOWNLOAD) from error
     if is_cut_jpeg(data):
         raise ImageError(
-            f"image is cut short: {path}", got=f"{len(data)} bytes without a JPEG end marker", mend=CHECK_DOWNLOAD
+            f"image is cut short: {path}", got=f"{len(data)} bytes without a JPEG end marker", fix=CHECK_DOWNLOAD
         )
     if shrink > 1 and data.startswith(_JPEG_START):
         flags = SHRINKS[shrink] | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if image is None:
-        raise ImageError(f"not an image: {path}", got=f"{len(data)} bytes", mend=CHECK_DOWNLOAD)
+        raise ImageError(f"not an image: {path}", got=f"{len(data)} bytes", fix=CHECK_DOWNLOAD)
     return image
 
 

@@ -33,7 +33,7 @@ _LIST_END = re.compile(rb"\}\s*\]")
 _OBJECT_CLOSE, _NOTHING = re.compile(rb"\s*\}\s*\Z"), re.compile(rb"\s*\Z")
 _STRING_OR_NAN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:NaN|Infinity)', re.DOTALL)
 
-MEND_FILE = "fetch the file again; it was cut short or edited"
+FIX_FILE = "fetch the file again; it was cut short or edited"
 
 
 class _NotStreamable(Exception):
@@ -55,10 +55,10 @@ def decode_lenient(decoder: msgspec.json.Decoder, text: Any) -> Any:
         raise
     except msgspec.DecodeError:
         original = bytes(text)
-        mended = nan_to_null(original)
-        if mended is original:
+        fixed = nan_to_null(original)
+        if fixed is original:
             raise
-        return decoder.decode(mended)
+        return decoder.decode(fixed)
 
 
 def decode_file(path: Path, type_: Any) -> Any:
@@ -72,14 +72,14 @@ def decode_file(path: Path, type_: Any) -> Any:
             size = file.seek(0, io.SEEK_END)
             text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
     except OSError as error:
-        raise AnnotationError(f"{path} can not be read", got=error, mend="check the path and its permissions") from None
+        raise AnnotationError(f"{path} can not be read", got=error, fix="check the path and its permissions") from None
     try:
         return decode_lenient(msgspec.json.Decoder(type_), text)
     except msgspec.ValidationError as error:
-        raise AnnotationError(f"{path} is not in the expected format", got=error, mend=MEND_FILE) from None
+        raise AnnotationError(f"{path} is not in the expected format", got=error, fix=FIX_FILE) from None
     except msgspec.DecodeError as error:
         where = f"{error}; the file ends at byte {size}"
-        raise AnnotationError(f"{path} is not complete JSON", got=where, mend=MEND_FILE) from None
+        raise AnnotationError(f"{path} is not complete JSON", got=where, fix=FIX_FILE) from None
 
 
 def read_records(
@@ -125,12 +125,12 @@ def _decode_chunk(
         name = record_name(path, section, start + offset, msgspec.json.decode(raw))
         # msgspec counts from the chunk's start; the path inside the record is what helps
         reason = str(error).replace(f"$[{offset}]", "$")
-        raise AnnotationError(f"{name} does not fit the format", got=reason, mend=MEND_FILE) from None
+        raise AnnotationError(f"{name} does not fit the format", got=reason, fix=FIX_FILE) from None
     except msgspec.DecodeError as error:
         if not exact:
             raise _NotStreamable from None
         what = f"{path}: {section or 'list'}, records from {start} on, can not be decoded"
-        raise AnnotationError(what, got=error, mend=MEND_FILE) from None
+        raise AnnotationError(what, got=error, fix=FIX_FILE) from None
 
 
 def record_name(path: Path, section: str, number: int, record: Any) -> str:
@@ -146,7 +146,7 @@ def _stream_chunks(path: Path, sections: dict[str, type]) -> Iterator[tuple[str,
     try:
         file = path.open("rb", buffering=0)
     except OSError as error:
-        raise AnnotationError(f"{path} can not be read", got=error, mend="check the path and its permissions") from None
+        raise AnnotationError(f"{path} can not be read", got=error, fix="check the path and its permissions") from None
     with file:
         text = file.read(_CHUNK_BYTES)
         while match := opening.match(text):
@@ -196,6 +196,6 @@ def _exact_chunks(path: Path, sections: dict[str, type], done: dict[str, int]) -
         try:
             records = msgspec.json.decode(top[section], type=list[msgspec.Raw])
         except msgspec.DecodeError as error:
-            raise AnnotationError(f"{path}: {section or 'the file'} is not a list", got=error, mend=MEND_FILE) from None
+            raise AnnotationError(f"{path}: {section or 'the file'} is not a list", got=error, fix=FIX_FILE) from None
         for start in range(done[section], len(records), _SLOW_RECORDS):
             yield section, b"[%b]" % b",".join(records[start : start + _SLOW_RECORDS])

@@ -163,7 +163,7 @@ def _read(path: Path, skip_header: Callable[[io.BytesIO], None]) -> Any:
         raise UnsafeFileError(
             f"{path} asks for {error} while it is read; nothing of it was run",
             want="dicts, lists, strings, numbers and arrays alone",
-            mend="this is not a published file: delete it and fetch it again from its authors",
+            fix="this is not a published file: delete it and fetch it again from its authors",
         ) from None
     except OSError as error:
         raise AnnotationError(f"cannot be read: {path}", got=error.strerror) from error
@@ -171,5 +171,5 @@ def _read(path: Path, skip_header: Callable[[io.BytesIO], None]) -> Any:
         raise AnnotationError(
             f"not a whole {path.suffix} file of records: {path}",
             got=f"{type(error).__name__}: {error}",
-            mend="fetch it again from its authors",
+            fix="fetch it again from its authors",
         ) from error

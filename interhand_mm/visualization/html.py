@@ -82,7 +82,7 @@ class HtmlViewer:
             OutputError: The page is closed already, or the disk is full.
         """
         if self._spool is None:
-            raise OutputError(f"{self.path} is closed", mend="add frames before close()")
+            raise OutputError(f"{self.path} is closed", fix="add frames before close()")
         number, self.seen = self.seen, self.seen + 1
         if number % self.stride:
             return
@@ -203,7 +203,7 @@ def reduce_frame(frame: FrameResult, max_side_px: int) -> FrameResult:
         return frame
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     scale = np.array(size) / (width, height)
-    # Pixels have integer centres: a pixel's area, not its centre, is what is scaled about the corner.
+    # Pixels have integer centers: a pixel's area, not its center, is what is scaled about the corner.
     shift = scale / 2 - 0.5
     hands = tuple(
         replace(

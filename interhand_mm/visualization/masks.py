@@ -21,7 +21,7 @@ def amodal_tile(
 ) -> np.ndarray:
     """Seven squares side by side: picture, the four masks on it, and the right, the left hand alone.
 
-    On an amodal mask the hidden part is red. What is not known is grey and says so.
+    On an amodal mask the hidden part is red. What is not known is gray and says so.
 
     Args:
         image: (H, W, 3) uint8 BGR.

@@ -21,7 +21,7 @@ _UNSURE_OPACITY = 0.45
 
 
 def draw_hands(image: np.ndarray, points: np.ndarray, visible: np.ndarray, thickness: int = 2) -> np.ndarray:
-    """Draw bones and joints of both hands: a colour a finger, the right hand rimmed dark, the left one light.
+    """Draw bones and joints of both hands: a color a finger, the right hand rimmed dark, the left one light.
 
     Args:
         image: (H, W, 3) uint8 BGR; not changed.
@@ -47,7 +47,7 @@ def _paint_hands(canvas: np.ndarray, points: np.ndarray, visible: np.ndarray, th
         own = range(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS)
         bones = [(a, b) for a, b in BONES if a in own and seen[a] and seen[b]]
         joints = [j for j in own if seen[j]]
-        # All rims first, so that none cuts into a neighbouring finger.
+        # All rims first, so that none cuts into a neighboring finger.
         for a, b in bones:
             cv2.line(canvas, fixed[a], fixed[b], _RIMS[side], thickness + 2 * rim, cv2.LINE_AA, _SHIFT)
         for j in joints:

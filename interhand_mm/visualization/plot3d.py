@@ -28,7 +28,7 @@ def plot_hands(
 
     Args:
         keypoints_mm: (42, 3) mm, or (N, 42, 3) for several crops; NaN joints are left out.
-        truth_mm: Of the same shape: drawn in grey behind them.
+        truth_mm: Of the same shape: drawn in gray behind them.
         size_px: (width, height) of the picture.
         elevation_deg: How far above the hands one looks from.
         azimuth_deg: -90 looks as the camera does; more turns to its right.

@@ -72,7 +72,7 @@ def sample_tiles(crop: np.ndarray, sample: Any, draw_gt: bool = True, draw_pred:
     """Square tiles of one sample: the truth on the crop, the prediction on it, and both in 3D.
 
     Annotated joints are drawn, whatever hands the network thinks are there: its label tells that. In 3D the
-    prediction stands at the true depth of the right wrist (of a single hand, its own) and the truth is grey.
+    prediction stands at the true depth of the right wrist (of a single hand, its own) and the truth is gray.
 
     Args:
         crop: (H, W, 3) uint8 BGR.
@@ -98,7 +98,7 @@ def sample_tiles(crop: np.ndarray, sample: Any, draw_gt: bool = True, draw_pred:
     tiles.append(_on_crop(crop, sample, points, visible, told))
     lifted = np.where(visible[:, None], lift(sample), np.nan)
     size = (_TILE_PX, _TILE_PX)
-    return [*tiles, plot_hands(lifted, truth_mm if draw_gt else None, size, title="grey: truth" if draw_gt else "")]
+    return [*tiles, plot_hands(lifted, truth_mm if draw_gt else None, size, title="gray: truth" if draw_gt else "")]
 
 
 def lift(sample: Any) -> np.ndarray:

@@ -9,7 +9,6 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from tests.apis.conftest import CODEC, MODEL
 
 from interhand_mm.apis import export
 from interhand_mm.engine.runner import build_model
@@ -22,6 +21,7 @@ from interhand_mm.inference.pose import PoseModel
 from interhand_mm.inference.timing import Stopwatch
 from interhand_mm.structures.joints import JOINT_NAMES
 from interhand_mm.utils.config import load_config
+from tests.inference.conftest import CODEC, MODEL
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")

@@ -24,7 +24,7 @@ def _norm(name: str, channels: int) -> dict[str, tuple[int, ...]]:
 
 
 def official_shapes() -> dict[str, tuple[int, ...]]:
-    """The 366 names and shapes of an official file, written from internet_checkpoints.md 1.1."""
+    """The 366 names and shapes of an official file, written from docs/spec/internet_checkpoints.md 1.1."""
     net = "backbone_net.resnet."
     shapes: dict[str, tuple[int, ...]] = {f"{net}conv1.weight": (64, 3, 7, 7), **_norm(f"{net}bn1", 64)}
     inplanes = 64
@@ -125,7 +125,7 @@ def test_mmpose_round_trip(official, model, tmp_path, prefix):
     )
     convert(str(source), str(read), "mmpose", None, CONFIG)
     checkpoint = read_checkpoint(read)
-    with pytest.raises(CheckpointError, match="normalisation"):
+    with pytest.raises(CheckpointError, match="normalization"):
         check_fits(checkpoint, model, read)  # trained with ImageNet's mean, the config says 0..1
     convert(str(read), str(back), None, "mmpose", CONFIG)
     returned = read_checkpoint(back)["state_dict"]

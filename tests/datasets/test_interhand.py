@@ -227,7 +227,7 @@ def test_bad_options():
         InterHandDataset(data_root="/nonexistent")
 
 
-def test_argmax_quantisation_floor(sample_root):
+def test_argmax_quantization_floor(sample_root):
     """A perfect network read out by argmax: what rounding to whole bins alone costs, mm."""
     from interhand_mm.evaluation import functional as F
 

@@ -9,7 +9,7 @@ import pytest
 
 from interhand_mm.datasets import FreiHANDDataset, InterHandDataset, MixedHandDataset, RHDDataset, SetSampler, mixed
 from interhand_mm.errors import ConfigError
-from tests import tiny_sets as T
+from tests.fixtures import tiny_sets as T
 from tests.fixtures.tiny import write_set
 
 

@@ -19,7 +19,7 @@ from interhand_mm.errors import AnnotationError, ConfigError, ImageError
 from interhand_mm.structures.camera import camera_to_pixel
 from interhand_mm.structures.joints import FROM_RHD, FROM_STB, HAND_JOINT_NAMES
 from interhand_mm.utils.safe_pickle import UnsafeFileError
-from tests import tiny_sets as T
+from tests.fixtures import tiny_sets as T
 from tests.fixtures.tiny import edit_json
 
 LOAD = [dict(type="LoadHandImage")]
@@ -245,7 +245,7 @@ def test_stb_estimated_wrist(tmp_path, rendered_hands):
     assert np.array_equal(wrist.hands.joints_cam[:, :20], joints[:, :20])
 
 
-def test_stb_colour_camera_undoes_the_published_motion():
+def test_stb_color_camera_undoes_the_published_motion():
     # By hand: the rotation is small, x_color = R^T (x_depth - T); R^T to first order is 1 - [om]x.
     point, om, t = np.array([10.0, 20.0, 600.0]), np.array([0.00531, -0.01196, 0.00301]), [-24.0381, -0.4563, -1.2326]
     moved = point - t

@@ -52,7 +52,7 @@ def test_augmentation_follows_the_official_distributions():
 
 
 def _official_crop(bbox, width, augment, points):
-    """The recipe of datasets.md 2.2, steps 4 to 9, written out by itself."""
+    """The recipe of docs/spec/datasets.md 2.2, steps 4 to 9, written out by itself."""
     x, y, w, h = bbox[0], bbox[1], bbox[2] - bbox[0], bbox[3] - bbox[1]
     x, y = x + w * augment.shift[0], y + h * augment.shift[1]
     center = np.array([x + w / 2, y + h / 2])
@@ -291,11 +291,11 @@ def test_unreadable_photographs_are_replaced_and_counted(tmp_path):
         BackgroundPool(photos).draw(np.random.default_rng(0))
 
 
-def test_list_file_and_grey_photographs(tmp_path):
+def test_list_file_and_gray_photographs(tmp_path):
     photos = write_photographs(tmp_path / "photos", num=3)
-    cv2.imwrite(str(photos / "grey.jpg"), np.full((300, 300), 90, np.uint8))
+    cv2.imwrite(str(photos / "gray.jpg"), np.full((300, 300), 90, np.uint8))
     listed = tmp_path / "list.txt"
-    listed.write_text("# two of four\nphotos/photo1.jpg\nphotos/grey.jpg\n")
+    listed.write_text("# two of four\nphotos/photo1.jpg\nphotos/gray.jpg\n")
     pool = BackgroundPool(listed)
     assert len(pool) == 2
     assert all(pool.draw(np.random.default_rng(s))[0].shape[2] == 3 for s in range(6))

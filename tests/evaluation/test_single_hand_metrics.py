@@ -119,7 +119,7 @@ def test_procrustes_agrees_with_the_published_steps():
     assert np.allclose(S.procrustes_aligned(joints[None], truth[None])[0], expected)
 
 
-def test_procrustes_of_a_point_is_the_centre():
+def test_procrustes_of_a_point_is_the_center():
     truth = np.random.default_rng(2).normal(size=(1, 21, 3))
     assert np.allclose(S.procrustes_aligned(np.zeros((1, 21, 3)), truth), truth.mean(1, keepdims=True))
 

@@ -286,7 +286,7 @@ def test_mirroring_makes_left_targets_right(tmp_path):
     np.testing.assert_array_equal(back["clean"], plain["clean"])
 
 
-def test_colours_change_alike(tmp_path):
+def test_colors_change_alike(tmp_path):
     sample = AIHDataset(str(write_aih_render(tmp_path)), part="render", pipeline=[LOAD])[0]
     before = sample["img"].copy(), sample["clean"].copy()
     sample["clean_valid"] = np.array([1, 0], np.float32)

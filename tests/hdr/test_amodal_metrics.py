@@ -151,7 +151,7 @@ def test_dilation_and_the_networks_own_region():
 
 
 def planar_sample() -> dict:
-    """Hand of one colour on a ground of one colour: either baseline knows the answer in part."""
+    """Hand of one color on a ground of one color: either baseline knows the answer in part."""
     sample = picture_sample()
     hand, ground = np.array([50, 100, 200])[:, None, None], np.array([10, 20, 30])[:, None, None]
     clean = np.where(sample["masks"][0] > 0, hand, ground).astype(np.uint8)
@@ -163,13 +163,13 @@ def planar_sample() -> dict:
 
 def test_fill_baselines_by_hand():
     numbers = run(RestorationScore(baseline="mean", prefix="mean"), [planar_sample()])
-    assert numbers["mean/L1_composite/edited"] == 0  # each part in its own colour
+    assert numbers["mean/L1_composite/edited"] == 0  # each part in its own color
     stripes = planar_sample()
     stripes["image"][:, 8:16, 8:] += 20  # half of what shows of the hand is brighter by 20
     numbers = run(RestorationScore(baseline="mean"), [stripes])
     assert numbers["L1_composite/hole"] == pytest.approx(10)
     assert numbers["L1_composite/removal"] == 0
-    # Telea carries colours on from where they border on the hole: exact far from where the two meet.
+    # Telea carries colors on from where they border on the hole: exact far from where the two meet.
     numbers = run(RestorationScore(baseline="telea"), [planar_sample()])
     assert 0 < numbers["L1_composite/edited"] < 20
     with pytest.raises(EvaluationError, match="mean, telea"):
@@ -180,7 +180,7 @@ def test_fill_baselines_by_hand():
 def test_fills_of_pictures_all_hand_or_all_hole(baseline):
     everything = planar_sample()
     everything["masks"] = np.stack([np.ones((SIZE, SIZE)), np.zeros((SIZE, SIZE))] * 2).astype(np.uint8)
-    numbers = run(RestorationScore(baseline=baseline), [everything])  # nothing is left to take a colour from
+    numbers = run(RestorationScore(baseline=baseline), [everything])  # nothing is left to take a color from
     assert np.isfinite(numbers["L1_composite/hole"])
     untouched = planar_sample()
     untouched["masks"] = np.zeros_like(untouched["masks"])

@@ -8,7 +8,7 @@ from interhand_mm.errors import CheckpointError
 from interhand_mm.hdr import checkpoints as hdr
 from interhand_mm.hdr.checkpoints import convert_hdr
 from interhand_mm.hdr.models import HandInpaintor, PatchDiscriminator
-from tests import hdr_names
+from tests.fixtures import hdr_names
 
 
 def published(network: str, prefix: str = "") -> dict:

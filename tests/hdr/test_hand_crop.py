@@ -48,13 +48,13 @@ def test_specks_do_not_count():
 
 
 def test_a_point_goes_in_and_out():
-    box = np.array([20.0, 40.0, 84.0, 104.0])  # 64 px to 128: twice, its centre (52, 72) to (64, 64)
+    box = np.array([20.0, 40.0, 84.0, 104.0])  # 64 px to 128: twice, its center (52, 72) to (64, 64)
     plain = hand_affine(box, 128, False, 128)
     assert apply_affine(np.array([[52.0, 72.0], [20.0, 40.0], [53.0, 70.0]]), plain).tolist() == [
         [64, 64], [0, 0], [66, 60],
     ]  # fmt: skip
     mirrored = hand_affine(box, 128, True, 128)
-    # Mirrored first: (53, 70) is (74, 70); the mirrored box has its centre at 75.
+    # Mirrored first: (53, 70) is (74, 70); the mirrored box has its center at 75.
     assert apply_affine(np.array([[53.0, 70.0]]), mirrored).tolist() == [[62, 60]]
     for affine in (plain, mirrored):
         points = np.random.default_rng(0).uniform(-50, 200, (20, 2))

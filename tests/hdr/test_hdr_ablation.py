@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from tests.models.test_hdr_plugin import BASE, INPAINTOR, SEGMENTOR, SIZE, plugin
 
 from interhand_mm.errors import CheckpointError, ConfigError, EvaluationError, ImageError
 from interhand_mm.hdr.ablation import VARIANTS, hdr_pictures, hdr_table, hdr_table_text
@@ -23,8 +22,9 @@ from interhand_mm.hdr.stages import show_stages
 from interhand_mm.inference.inferencer import InterHandInferencer
 from interhand_mm.registry import MODELS
 from interhand_mm.utils.config import load_config
-from tests import tiny, tiny_masks
 from tests.conftest import ROOT
+from tests.fixtures import tiny, tiny_masks
+from tests.hdr.test_hdr_plugin import BASE, INPAINTOR, SEGMENTOR, SIZE, plugin
 
 CODEC = dict(type="InterHand3DCodec", input_size=(SIZE, SIZE), heatmap_size=(16, 16, 16), sigma=1.0)
 

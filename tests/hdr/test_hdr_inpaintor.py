@@ -19,12 +19,12 @@ from interhand_mm.errors import CheckpointError, ConfigError, DataContractError
 from interhand_mm.hdr.masks import dilate
 from interhand_mm.hdr.models import inpaint_losses as L
 from interhand_mm.hdr.models.generator import PartialConv2d, PartialConvUNet
-from interhand_mm.hdr.models.holes import hole_masks, mean_colours
+from interhand_mm.hdr.models.holes import hole_masks, mean_colors
 from interhand_mm.hdr.models.inpaintor import HandInpaintor, InpaintPreprocessor
 from interhand_mm.registry import MODELS
 from tests.fixtures.hdr_names import fill, fixture_image, summary
 
-# hdr.md 7.1: mean, std, min, max, probes.
+# docs/spec/hdr.md 7.1: mean, std, min, max, probes.
 PARITY = {
     "enc_1": [0.19840652, 0.42567771, 0, 9.6410473, 0, 0.2797794, 3.4864147, 0.21605873, 0.2094687],
     "enc_3_transformer": [-0.00029077753, 0.99175298, -2.7920877, 2.9493341, 1.9225573, -0.85173207, 0.091942888, 0.8154276, 0.17219064],
@@ -292,7 +292,7 @@ def test_predicted_masks_take_the_place_of_true_ones():
     torch.testing.assert_close(moved["other_valid"], torch.roll(true["other_valid"], 7, dims=-1))
 
 
-def test_a_residual_painter_that_paints_nothing_gives_mean_colours():
+def test_a_residual_painter_that_paints_nothing_gives_mean_colors():
     model = _model(residual=True)
     model.generator.dec_1.conv.input_conv.weight.data.zero_()
     # Hand: 10, 20 and hidden; other hand beside it; ground: 4, 6.
@@ -305,7 +305,7 @@ def test_a_residual_painter_that_paints_nothing_gives_mean_colours():
     bias = model.generator.dec_1.conv.input_conv.bias.view(1, 3, 1)
     torch.testing.assert_close(out[..., 0, :6] - bias, torch.tensor([10.0, 20, 15, 5, 4, 6]).expand(1, 3, 6))
     empty = torch.zeros(1, 1, 4, 4)
-    assert torch.equal(mean_colours(torch.ones(1, 3, 4, 4), empty, 1 - empty, empty, empty), torch.zeros(1, 3, 4, 4))
+    assert torch.equal(mean_colors(torch.ones(1, 3, 4, 4), empty, 1 - empty, empty, empty), torch.zeros(1, 3, 4, 4))
 
 
 def test_prediction_keeps_what_was_seen_and_gives_back_the_loaders_range():
@@ -321,8 +321,8 @@ def test_prediction_keeps_what_was_seen_and_gives_back_the_loaders_range():
     with torch.no_grad():
         assert torch.equal(model.val_step(batch)[0].pred_edited, dilate(hole.float()))
     torch.testing.assert_close(sample.restored[:, ~hole], data["inputs"][0][:, ~hole])
-    torch.testing.assert_close(model.data_preprocessor.denormalise(data["inputs"])[0], batch["inputs"][0].float(), atol=1e-3, rtol=0)  # fmt: skip
-    painted = model.data_preprocessor.denormalise(sample.restored[None])[0]
+    torch.testing.assert_close(model.data_preprocessor.denormalize(data["inputs"])[0], batch["inputs"][0].float(), atol=1e-3, rtol=0)  # fmt: skip
+    painted = model.data_preprocessor.denormalize(sample.restored[None])[0]
     torch.testing.assert_close(sample.pred_clean[:, hole], painted[:, hole])
     torch.testing.assert_close(data["gt"][0], (batch["data_samples"][0].clean[0].flip(0) - torch.tensor(PREPROCESSOR["mean"]).view(3, 1, 1)) / torch.tensor(PREPROCESSOR["std"]).view(3, 1, 1))  # fmt: skip
 

@@ -114,7 +114,7 @@ class Corners(torch.nn.Module):
         return points, torch.full((len(inputs), 21), 0.5)
 
 
-def test_normalisation_goes_both_ways():
+def test_normalization_goes_both_ways():
     image = torch.rand(2, 3, 4, 4) * 255
     preprocessor = ImgDataPreprocessor(**IMAGENET)
     assert torch.allclose(to_bgr(from_bgr(image, preprocessor), preprocessor), image, atol=1e-3)

@@ -12,13 +12,13 @@ from interhand_mm.hdr.models.pose_targets import (
     decode,
     gaussian_maps,
     masked_norm,
-    normalised_joints,
+    normalized_joints,
 )
 from interhand_mm.structures.joints import TO_OPENPOSE
-from tests import hdr_names
+from tests.fixtures import hdr_names
 from tests.fixtures.hdr_names import fill, fixture_image, summary
 
-# hdr.md 7.1: mean, std, min, max, probes.
+# docs/spec/hdr.md 7.1: mean, std, min, max, probes.
 PARITY = {
     "heat": [0.50030593, 0.0019143579, 0.49558568, 0.50439935, 0.50192039, 0.4991607, 0.50357738, 0.49813491, 0.50096276],
     "bones": [7.0296254e-06, 0.0073995245, -0.013922821, 0.013335799, -0.0088566538, -0.0057358393, 0.0037571184, 0.00095820511, 0.0079818977],
@@ -70,7 +70,7 @@ def test_coordinate_channels():
 def test_gaussian_maps_against_a_plain_loop():
     cells = torch.tensor([[[20.9, 40.2], [2.0, 60.0], [-7.5, 10.0], [-8.0, 10.0], [72.0, 5.0]]])
     maps, inside = gaussian_maps(cells, 64, 2.5)
-    # Centre c covers c - 8 ... c + 7: -7 still reaches cell 0, -8 does not, and 72 starts at 64.
+    # Center c covers c - 8 ... c + 7: -7 still reaches cell 0, -8 does not, and 72 starts at 64.
     assert inside.tolist() == [[1, 1, 1, 0, 0]]
     for joint in range(5):
         cx, cy = (int(v) for v in cells[0, joint])
@@ -88,7 +88,7 @@ def test_targets_by_hand():
     joints[0, 9] = torch.tensor([100.0, 50.0, 0.0])  # reference bone 50 mm
     visible = torch.ones(1, 21)
     visible[0, 5] = 0
-    relative, known = normalised_joints(joints, visible)
+    relative, known = normalized_joints(joints, visible)
     torch.testing.assert_close(relative[0, 20], torch.tensor([20 / 50, 0, 0]))
     assert relative[0, 0].tolist() == [0, 0, 0]
     assert known.sum() == 20
@@ -99,7 +99,7 @@ def test_targets_by_hand():
     assert [j for j in range(21) if not both[0, j]] == [5, 6]  # a bone wants both of its ends
     assert PARENTS == (0, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19)
     visible[0, 9] = 0
-    assert normalised_joints(joints, visible)[1].sum() == 0
+    assert normalized_joints(joints, visible)[1].sum() == 0
 
 
 def test_masked_norm_by_hand():
@@ -130,7 +130,7 @@ def test_perfect_maps_have_no_loss_and_decode_to_the_truth():
     cells = batch["keypoints_crop"].div(4).trunc()
     order = torch.from_numpy(TO_OPENPOSE)
     heat, _ = gaussian_maps(cells[:, order], 16, 2.5)
-    joints, _ = normalised_joints(batch["keypoints_cam"][:, order], batch["visible"])
+    joints, _ = normalized_joints(batch["keypoints_cam"][:, order], batch["visible"])
     vectors, _ = bone_vectors(joints, batch["visible"])
     dense = [value[..., None, None].expand(-1, -1, -1, 16, 16) for value in (vectors, joints)]
     model.maps = lambda inputs: (heat, *dense)

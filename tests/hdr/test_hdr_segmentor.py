@@ -8,7 +8,7 @@ from interhand_mm.errors import ConfigError
 from interhand_mm.hdr.checkpoints import wanted_shapes
 from interhand_mm.hdr.masks import MASK_NAMES
 from interhand_mm.hdr.models.segmentor import HandSegmentor, MixVisionTransformer, amodal_mask_loss, mirror_sides
-from tests import hdr_names
+from tests.fixtures import hdr_names
 
 
 def _segmentor(**kwargs) -> HandSegmentor:
@@ -119,7 +119,7 @@ def test_training_losses_ignore_masks_that_are_not_known():
     assert torch.equal(sample.pred_masks > 0, sample.pred_scores > 0.5)
 
 
-def test_initialisation_of_the_last_layers():
+def test_initialization_of_the_last_layers():
     model = _segmentor()
     model.init_weights()
     for i in range(1, 5):

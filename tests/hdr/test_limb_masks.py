@@ -53,7 +53,7 @@ def test_a_mirror_exchanges_the_hands(frame):
     for side in (0, 2):
         a, b = plain["masks"][side], mirrored["masks"][2 - side]
         assert a.sum() == b.sum()
-        # The affine's centre is that of whole pixels, so a mirror moves the crop by one.
+        # The affine's center is that of whole pixels, so a mirror moves the crop by one.
         np.testing.assert_array_equal(a[:, ::-1][:, :-1], b[:, 1:])
     turned = LOAD.transform(crop_sample(dict(frame), Augment(scale=1.3, rotation_deg=37, flip=True), (128, 128)))
     shown = turned["img"][..., 0] > 105

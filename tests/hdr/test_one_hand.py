@@ -11,7 +11,7 @@ from interhand_mm.hdr.data.transforms.hand_masks import read_hand_masks
 from interhand_mm.hdr.hand_crop import mask_bbox
 from interhand_mm.hdr.masks import occlusion_rate
 from interhand_mm.registry import TRANSFORMS
-from tests import tiny, tiny_masks
+from tests.fixtures import tiny, tiny_masks
 
 CODEC = dict(type="InterHand3DCodec", input_size=(64, 64), heatmap_size=(16, 16, 16))
 LOAD, CROP, PACK = dict(type="LoadHandImage"), dict(type="OneHandCrop", encoder=CODEC), dict(type="PackOneHand")

@@ -49,7 +49,7 @@ def test_predicted_masks_have_the_pictures_pixels(restorer, views):
     found = restorer.masks(views[0]["img"])
     assert found.shape == (4, 256, 256)
     rows, columns = np.flatnonzero(found[0].any(1)), np.flatnonzero(found[0].any(0))
-    # Four pixels a pixel, whose centres are whole numbers in either: 15.5 is 62, 31.5 is 126.
+    # Four pixels a pixel, whose centers are whole numbers in either: 15.5 is 62, 31.5 is 126.
     assert [rows[0], rows[-1], columns[0], columns[-1]] == pytest.approx([62, 126, 30, 158], abs=1)
     assert not found[1:].any()
 

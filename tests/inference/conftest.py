@@ -50,7 +50,7 @@ class FakeDetector:
 
 
 def blobs(image):
-    """x1 y1 x2 y2 of the painted rectangles, by their grey levels."""
+    """x1 y1 x2 y2 of the painted rectangles, by their gray levels."""
     boxes = []
     for level in sorted(set(np.unique(image[..., 0])) - {0}):
         y, x = np.nonzero(image[..., 0] == level)
@@ -59,7 +59,7 @@ def blobs(image):
 
 
 def scene(*boxes, size=(320, 240)):
-    """A black picture with a grey rectangle a box."""
+    """A black picture with a gray rectangle a box."""
     image = np.zeros((size[1], size[0], 3), np.uint8)
     for i, (x1, y1, x2, y2) in enumerate(boxes):
         image[y1:y2, x1:x2] = 80 + 40 * i

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from tests.apis.conftest import FakeDetector, FakePose, scene
 
 from interhand_mm.cli import options as cli
 from interhand_mm.errors import InputError, OutputError
@@ -22,6 +21,7 @@ from interhand_mm.inference.io.frames import Frame
 from interhand_mm.inference.io.writers import unique_stems
 from interhand_mm.inference.run import run_demo
 from tests.conftest import ROOT
+from tests.inference.conftest import FakeDetector, FakePose, scene
 
 TIMES = [0.0, 0.04, 0.05, 0.2, 0.21, 0.5, 0.54, 0.6]
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from tests.apis.conftest import CODEC, FakeDetector, FakePose, scene
 
 from interhand_mm.checkpoints.io import read_checkpoint
 from interhand_mm.engine.runner import build_model
@@ -26,6 +25,7 @@ from interhand_mm.structures.results import Detections
 from interhand_mm.utils.config import load_config
 from tests.conftest import ROOT
 from tests.fixtures.tiny import write_set
+from tests.inference.conftest import CODEC, FakeDetector, FakePose, scene
 
 RIGHT, LEFT, BOTH = (0.9, 0.1), (0.1, 0.9), (0.9, 0.9)
 

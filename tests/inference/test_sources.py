@@ -53,13 +53,13 @@ def test_formats_come_out_as_bgr(tmp_path):
     rgb = Image.fromarray(PICTURE[..., ::-1].copy())
     rgb.convert("CMYK").save(tmp_path / "cmyk.jpg", quality=97)
     rgb.convert("RGBA").save(tmp_path / "rgba.png")
-    rgb.convert("L").save(tmp_path / "grey.png")
+    rgb.convert("L").save(tmp_path / "gray.png")
     rgb.convert("P").save(tmp_path / "palette.png")
     Image.fromarray(PICTURE[..., 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
     for name, want, tolerance in (
         ("cmyk.jpg", PICTURE, 3.0),
         ("rgba.png", PICTURE, 0.0),
-        ("grey.png", cv2.cvtColor(cv2.cvtColor(PICTURE, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), 1.0),
+        ("gray.png", cv2.cvtColor(cv2.cvtColor(PICTURE, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), 1.0),
         ("palette.png", PICTURE, 20.0),
         ("deep.png", np.repeat(PICTURE[..., :1], 3, axis=2), 0.0),
     ):

@@ -19,7 +19,7 @@ CODEC = dict(type="InterHand3DCodec", input_size=(64, 64), heatmap_size=(16, 16,
 SHAPE = (1, 42, 16, 16, 16)
 
 
-def labelled(hand_type, depth_valid: int = 1, z_mm: float = 30.0) -> PoseDataSample:
+def labeled(hand_type, depth_valid: int = 1, z_mm: float = 30.0) -> PoseDataSample:
     """A sample as data sets and `EncodeHand` make it: joints of the hands that are there, on a diagonal."""
     codec = InterHand3DCodec(input_size=(64, 64), heatmap_size=(16, 16, 16), sigma=1.0)
     points = np.linspace([8.0, 12.0, -z_mm], [50.0, 44.0, z_mm], 42)
@@ -63,7 +63,7 @@ def marginal() -> InterHandMarginalHead:
 
 
 def test_one_hand_teaches_neither_the_other_nor_the_relative_depth():
-    samples = [labelled([1, 0]), labelled([0, 1]), labelled([1, 1])]
+    samples = [labeled([1, 0]), labeled([0, 1]), labeled([1, 1])]
     (right, left, root, logits), _ = gradients(internet(), samples)
     assert right[0].abs().amax((1, 2, 3)).min() > 0
     assert left[0].abs().max() == 0
@@ -75,7 +75,7 @@ def test_one_hand_teaches_neither_the_other_nor_the_relative_depth():
 
 
 def test_one_hand_and_marginals():
-    (x, y, z, cells, root, _), _ = gradients(marginal(), [labelled([1, 0]), labelled([1, 1])])
+    (x, y, z, cells, root, _), _ = gradients(marginal(), [labeled([1, 0]), labeled([1, 1])])
     for part in (x, y, z, cells):
         assert part[0, :21].abs().max() > 0
         assert part[0, 21:].abs().max() == 0
@@ -84,7 +84,7 @@ def test_one_hand_and_marginals():
 
 
 def test_withheld_depth_has_no_gradient_in_the_depth_marginal():
-    (x, y, z, cells, _, _), _ = gradients(marginal(), [labelled([1, 0], depth_valid=0), labelled([1, 0])])
+    (x, y, z, cells, _, _), _ = gradients(marginal(), [labeled([1, 0], depth_valid=0), labeled([1, 0])])
     assert z[0].abs().max() == 0
     assert z[1, :21].abs().max() > 0
     assert min(part[0, :21].abs().max() for part in (x, y, cells)) > 0
@@ -92,15 +92,15 @@ def test_withheld_depth_has_no_gradient_in_the_depth_marginal():
 
 @pytest.mark.parametrize("make", [internet, marginal])
 def test_withheld_depth_is_not_read(make):
-    near, far = (gradients(make(), [labelled([1, 1], 0, z_mm=z), labelled([1, 1])])[1] for z in (0.0, 90.0))
-    again = gradients(make(), [labelled([1, 1], 1, z_mm=90.0), labelled([1, 1])])[1]
+    near, far = (gradients(make(), [labeled([1, 1], 0, z_mm=z), labeled([1, 1])])[1] for z in (0.0, 90.0))
+    again = gradients(make(), [labeled([1, 1], 1, z_mm=90.0), labeled([1, 1])])[1]
     assert near["loss_keypoint"].item() == pytest.approx(far["loss_keypoint"].item(), rel=1e-6)
     assert again["loss_keypoint"].item() != pytest.approx(far["loss_keypoint"].item(), rel=1e-3)
 
 
 def test_joints_out_of_the_depth_range_count_in_the_image():
-    assert labelled([1, 1], 1, z_mm=300.0).gt_instance_labels.bin_weights.sum() < 42
-    assert labelled([1, 1], 0, z_mm=300.0).gt_instance_labels.bin_weights.sum() == 42
+    assert labeled([1, 1], 1, z_mm=300.0).gt_instance_labels.bin_weights.sum() < 42
+    assert labeled([1, 1], 0, z_mm=300.0).gt_instance_labels.bin_weights.sum() == 42
 
 
 def test_projected_loss_by_hand():

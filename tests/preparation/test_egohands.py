@@ -41,7 +41,7 @@ def test_a_known_polygon(tmp_path):
     assert hand["segmentation"] == [[9, 9, 49, 9, 49, 59]]
     (image,) = load(tmp_path, "hand_train")["images"]
     assert image == {
-        "id": 1, "file_name": "_LABELLED_SAMPLES/CARDS_COURTYARD_B_T/frame_0007.jpg", "width": 1280, "height": 720
+        "id": 1, "file_name": "_LABELED_SAMPLES/CARDS_COURTYARD_B_T/frame_0007.jpg", "width": 1280, "height": 720
     }  # fmt: skip
 
 
@@ -163,13 +163,13 @@ def test_points_and_lines_are_left_out_and_counted(tmp_path):
     ("frame", "message"),
     [
         ({"frame_num": 1, "myleft": TRIANGLE + 2000}, r"frame_0001\.jpg: the polygon of myleft lies outside"),
-        ({"frame_num": 1, "myleft": np.ones((4, 3))}, r"video\(1\)\.labelled_frames\(1\)\.myleft"),
+        ({"frame_num": 1, "myleft": np.ones((4, 3))}, r"video\(1\)\.labeled_frames\(1\)\.myleft"),
         (
             {"frame_num": 1, "myright": np.array([[1.0, np.nan], [2, 2], [3, 1]])},
-            r"labelled_frames\(1\)\.myright.*finite",
+            r"labeled_frames\(1\)\.myright.*finite",
         ),
-        ({"frame_num": 1, "myright": "text"}, r"labelled_frames\(1\)\.myright"),
-        ({"frame_num": [1, 2]}, r"labelled_frames\(1\)\.frame_num"),
+        ({"frame_num": 1, "myright": "text"}, r"labeled_frames\(1\)\.myright"),
+        ({"frame_num": [1, 2]}, r"labeled_frames\(1\)\.frame_num"),
         ({"frame_num": 1.5}, r"frame_num"),
         ({"frame_num": EMPTY}, r"frame_num"),
     ],
@@ -181,7 +181,7 @@ def test_a_broken_entry_is_named(tmp_path, frame, message):
 
 
 def test_other_files_are_refused(tmp_path, tiny):
-    (tmp_path / "_LABELLED_SAMPLES").mkdir()
+    (tmp_path / "_LABELED_SAMPLES").mkdir()
     path = tmp_path / "metadata.mat"
     path.write_bytes(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM" + b"\x89HDF\r\n\x1a\n" * 9)
     with pytest.raises(AnnotationError, match=r"metadata\.mat is a Matlab 7\.3(.|\n)*-v7"):
@@ -204,25 +204,25 @@ def test_other_files_are_refused(tmp_path, tiny):
 
 
 def test_missing_folders_and_pictures(tmp_path):
-    with pytest.raises(AnnotationError, match="no folder _LABELLED_SAMPLES"):
+    with pytest.raises(AnnotationError, match="no folder _LABELED_SAMPLES"):
         read_egohands(tmp_path / "none")
-    (tmp_path / "empty/_LABELLED_SAMPLES").mkdir(parents=True)
+    (tmp_path / "empty/_LABELED_SAMPLES").mkdir(parents=True)
     with pytest.raises(AnnotationError, match="no videos"):
         read_egohands(tmp_path / "empty")
     root = write_egohands(tmp_path / "data", VIDEOS[:2])
-    picture = next((root / "_LABELLED_SAMPLES" / VIDEOS[0]).glob("*.jpg"))
+    picture = next((root / "_LABELED_SAMPLES" / VIDEOS[0]).glob("*.jpg"))
     picture.unlink()
     with pytest.raises(ImageError, match=r"frame_0100\.jpg"):
         prepare_egohands(str(root))
     (root / "metadata.mat").rename(tmp_path / "metadata.mat")
     with pytest.raises(AnnotationError, match=r"polygons\.mat: entries(.|\n)*2, but 1 pictures"):
         read_egohands(root)
-    (root / "_LABELLED_SAMPLES" / VIDEOS[0] / "polygons.mat").unlink()
+    (root / "_LABELED_SAMPLES" / VIDEOS[0] / "polygons.mat").unlink()
     with pytest.raises(AnnotationError, match=r"polygons\.mat cannot be read"):
         read_egohands(root)
     (tmp_path / "metadata.mat").rename(root / "metadata.mat")
-    (root / "_LABELLED_SAMPLES" / VIDEOS[1]).rename(tmp_path / "elsewhere")
-    with pytest.raises(AnnotationError, match=f"no folder _LABELLED_SAMPLES/{VIDEOS[1]}"):
+    (root / "_LABELED_SAMPLES" / VIDEOS[1]).rename(tmp_path / "elsewhere")
+    with pytest.raises(AnnotationError, match=f"no folder _LABELED_SAMPLES/{VIDEOS[1]}"):
         read_egohands(root)
 
 

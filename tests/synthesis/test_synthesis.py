@@ -293,7 +293,7 @@ def test_every_image_is_in_one_chunk() -> None:
 
 
 def _tiny_glb(path: Path, names: list[str]) -> None:
-    """Write one triangle skinned to the named joints, each a centimetre further along y."""
+    """Write one triangle skinned to the named joints, each a centimeter further along y."""
     position = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32)
     slots, weights = np.zeros((3, 4), np.uint8), np.tile(np.array([1, 0, 0, 0], np.float32), (3, 1))
     index, binds = np.array([0, 1, 2], np.uint16), np.tile(np.eye(4, dtype=np.float32), (len(names), 1, 1))

@@ -242,7 +242,7 @@ def test_the_page_turns_slides_follows_and_plays(tmp_path, open_page):
 
 
 def color_pixels(page) -> list[np.ndarray]:
-    """Pixels of each finger's colour in the plot, thumb to pinky, right then left: ten times (N, 2)."""
+    """Pixels of each finger's color in the plot, thumb to pinky, right then left: ten times (N, 2)."""
     shot = page.locator("#plot").screenshot()
     picture = cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
     tips = (0, 4, 8, 12, 16, 21, 25, 29, 33, 37)

@@ -11,11 +11,11 @@ from interhand_mm.visualization.overlay import draw_frame, draw_hands, presence_
 from interhand_mm.visualization.text import draw_text, text_size
 from tests.fixtures.frames import make_frame, make_hands
 
-GREY = 90
+GRAY = 90
 
 
 def changed(picture: np.ndarray) -> np.ndarray:
-    return (picture != GREY).any(axis=-1)
+    return (picture != GRAY).any(axis=-1)
 
 
 def test_without_hands_the_picture_is_as_it_was():
@@ -27,7 +27,7 @@ def test_joints_are_where_they_should_be_and_the_input_stays():
     hands = make_hands()
     frame = make_frame(hands)
     drawn = draw_frame(frame)
-    assert (frame.image == GREY).all()
+    assert (frame.image == GRAY).all()
     for joint in (0, 7, RIGHT_WRIST, 21, 30, LEFT_WRIST):
         u, v = np.rint(hands.keypoints[joint, :2]).astype(int)
         assert tuple(drawn[v, u][::-1].tolist()) == COLORS[joint]
@@ -36,7 +36,7 @@ def test_joints_are_where_they_should_be_and_the_input_stays():
 def test_right_is_rimmed_dark_and_left_light():
     points = np.full((42, 2), np.nan)
     points[RIGHT_WRIST], points[LEFT_WRIST] = (30, 40), (70, 40)
-    drawn = draw_hands(np.full((80, 100, 3), GREY, np.uint8), points, np.ones(42), thickness=6)
+    drawn = draw_hands(np.full((80, 100, 3), GRAY, np.uint8), points, np.ones(42), thickness=6)
     right, left = drawn[40, 23].mean(), drawn[40, 63].mean()
     assert right < 50 < 230 < left
 
@@ -58,7 +58,7 @@ def test_an_unsure_hand_is_fainter():
         for kind in ("yes", "unsure")
     )
     assert np.array_equal(sure[:, :310], unsure[:, :310])
-    strength = np.abs(unsure[:, 340:] - GREY).sum() / np.abs(sure[:, 340:] - GREY).sum()
+    strength = np.abs(unsure[:, 340:] - GRAY).sum() / np.abs(sure[:, 340:] - GRAY).sum()
     assert 0.4 < strength < 0.5
 
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ...errors import AnnotationError
 from ...structures.joints import LEFT_WRIST, NUM_HAND_JOINTS, NUM_JOINTS, RIGHT_WRIST
-from ...utils.json_stream import MEND_FILE, read_records, record_name
+from ...utils.json_stream import FIX_FILE, read_records, record_name
 from .tables import Columns, RowOf, pack_flags, read_cameras, read_steps
 
 HAND_TYPES = {"right": 1, "left": 2, "interacting": 3}  # bit 0 right, bit 1 left
@@ -82,7 +82,7 @@ def build_hand_columns(data: Path, camera: Path, joint_3d: Path) -> Columns:
             else:
                 annotations.add(_annotation_block(data, records, annotations.count))
     if not annotations.count:
-        raise AnnotationError(f"{data} holds no annotations", mend=MEND_FILE)
+        raise AnnotationError(f"{data} holds no annotations", fix=FIX_FILE)
     samples = _join(data, images.concatenate(), annotations.concatenate())
     problems = _find_problems(samples, bad_joints)
     for key in ("camera", "step"):
@@ -100,7 +100,7 @@ def build_rootnet_columns(path: Path) -> Columns:
         for _, records in read_records(path, {"": _RootNetRecord}, bar.update):
             blocks.add(_rootnet_block(records))
     if not blocks.count:
-        raise AnnotationError(f"{path} holds no RootNet results", mend=MEND_FILE)
+        raise AnnotationError(f"{path} holds no RootNet results", fix=FIX_FILE)
     columns = blocks.concatenate()
     order = np.argsort(columns["ann_id"], kind="stable")
     columns = {key: column[order] for key, column in columns.items()}
@@ -110,7 +110,7 @@ def build_rootnet_columns(path: Path) -> Columns:
         for key, column in columns.items():
             if not np.array_equal(column[row], column[row + 1], equal_nan=column.dtype.kind == "f"):
                 what = f"{path} holds two different results for annotation {ids[row]}"
-                raise AnnotationError(what, got=f"{key} {column[row]} and {column[row + 1]}", mend=MEND_FILE)
+                raise AnnotationError(what, got=f"{key} {column[row]} and {column[row + 1]}", fix=FIX_FILE)
     return {key: np.delete(column, repeated, axis=0) for key, column in columns.items()}
 
 
@@ -219,16 +219,16 @@ def _joint_valid_slow(path: Path, record: _Annotation, number: int) -> list[bool
     try:
         flags = _FLAGS_DECODER.decode(record.joint_valid)
     except msgspec.DecodeError as error:
-        raise AnnotationError(f"{name}: joint_valid", got=error, want=want, mend=MEND_FILE) from None
+        raise AnnotationError(f"{name}: joint_valid", got=error, want=want, fix=FIX_FILE) from None
     if len(flags) != NUM_JOINTS:
-        raise AnnotationError(f"{name}: joint_valid", got=f"{len(flags)} entries", want=want, mend=MEND_FILE)
+        raise AnnotationError(f"{name}: joint_valid", got=f"{len(flags)} entries", want=want, fix=FIX_FILE)
     return [bool(flag[0] if isinstance(flag, list) else flag) for flag in flags]
 
 
 def _join(path: Path, images: Columns, annotations: Columns) -> Columns:
     """Give every annotation its image's columns and put the rows in the official order."""
     if not images:
-        raise AnnotationError(f"{path} holds no images", mend=MEND_FILE)
+        raise AnnotationError(f"{path} holds no images", fix=FIX_FILE)
     _refuse_duplicates(path, "images", images["id"])
     _refuse_duplicates(path, "annotations", annotations["ann_id"])
     by_id = np.argsort(images["id"], kind="stable")
@@ -241,7 +241,7 @@ def _join(path: Path, images: Columns, annotations: Columns) -> Columns:
             f"{path}: annotations[{first}] (id {annotations['ann_id'][first]}) names an image that is not there",
             got=f"image_id {annotations['image_id'][first]}; {len(orphans)} such annotations in all",
             want="the id of one of 'images'",
-            mend=MEND_FILE,
+            fix=FIX_FILE,
         )
     order = np.argsort(annotations["hand_type"] == HAND_TYPES["interacting"], kind="stable")
     row_of_image = by_id[position][order]
@@ -255,7 +255,7 @@ def _refuse_duplicates(path: Path, section: str, ids: np.ndarray) -> None:
     if len(repeated):
         rows = np.flatnonzero(ids == repeated[0])[:2].tolist()
         got = f"id {repeated[0]} in {section}{rows}; {len(repeated)} repetitions in all"
-        raise AnnotationError(f"{path}: ids of '{section}' are not unique", got=got, mend=MEND_FILE)
+        raise AnnotationError(f"{path}: ids of '{section}' are not unique", got=got, fix=FIX_FILE)
 
 
 def _find_problems(samples: Columns, bad_joints: np.ndarray) -> np.ndarray:

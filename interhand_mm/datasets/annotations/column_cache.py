@@ -106,8 +106,8 @@ def _stamps(sources: Sequence[Path]) -> list[dict[str, Any]]:
         try:
             stat = path.stat()
         except OSError as error:
-            mend = "check the data root; find_annotations lists what there is"
-            raise AnnotationError(f"annotation file {path} can not be read", got=error, mend=mend) from None
+            fix = "check the data root; find_annotations lists what there is"
+            raise AnnotationError(f"annotation file {path} can not be read", got=error, fix=fix) from None
         stamps.append({"name": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns})
     return stamps
 
@@ -130,8 +130,8 @@ def _first_writable(homes: list[Path]) -> Path:
                 return home
         except OSError as error:
             reasons.append(str(error))
-    mend = "give a writable cache_dir, or set XDG_CACHE_HOME"
-    raise AnnotationError("no place to keep the annotation index", got="; ".join(reasons), mend=mend)
+    fix = "give a writable cache_dir, or set XDG_CACHE_HOME"
+    raise AnnotationError("no place to keep the annotation index", got="; ".join(reasons), fix=fix)
 
 
 class _locked:
@@ -213,7 +213,7 @@ def _rebuild(
         columns = build()
         key = pending_key.result()
     if _stamps(sources) != stamps:
-        raise AnnotationError(f"{sources[0]} or a file beside it changed while it was read", mend="start again")
+        raise AnnotationError(f"{sources[0]} or a file beside it changed while it was read", fix="start again")
     assert set(columns) == set(names), set(columns) ^ set(names)
     folder = _publish(home, stem, key, columns, {"schema": SCHEMA, "kind": kind, "key": key, "sources": stamps})
     _LOG.info("built %s in %.1f s", folder, time.perf_counter() - start)

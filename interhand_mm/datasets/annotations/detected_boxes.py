@@ -11,7 +11,7 @@ import numpy as np
 from ...errors import AnnotationError
 
 _WANT = '{"boxes": [{"annot_id": 1, "bbox": [x, y, w, h]}, ...], "missed": [2, ...]}'
-_MEND = "python tools/detect.py DET_CONFIG DET_CHECKPOINT --data-root DIR --split test --out boxes.json"
+_FIX = "python tools/detect.py DET_CONFIG DET_CHECKPOINT --data-root DIR --split test --out boxes.json"
 
 
 class DetectedBoxes(NamedTuple):
@@ -38,7 +38,7 @@ class DetectedBoxes(NamedTuple):
                 f"{where} lacks annotations",
                 got=f"{len(unknown)} of {len(ann_ids)} neither found nor missed, first {unknown[:5].tolist()}",
                 want="boxes made of the same annotations",
-                mend=_MEND,
+                fix=_FIX,
             )
         rows = np.searchsorted(self.ann_id, ann_ids)
         found = np.isin(ann_ids, self.ann_id)
@@ -54,7 +54,7 @@ def read_boxes(path: str | Path) -> DetectedBoxes:
     try:
         content = json.loads(Path(path).read_bytes())
     except (OSError, ValueError) as error:
-        raise AnnotationError(f"boxes cannot be read: {path}", got=error, mend=_MEND) from error
+        raise AnnotationError(f"boxes cannot be read: {path}", got=error, fix=_FIX) from error
     try:
         records: list[dict[str, Any]] = content["boxes"]
         ids = np.array([record["annot_id"] for record in records], np.int64)
@@ -62,11 +62,11 @@ def read_boxes(path: str | Path) -> DetectedBoxes:
         missed = np.array(content["missed"], np.int64)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise AnnotationError(
-            f"not a file of boxes: {path}", got=f"{type(error).__name__}: {error}", want=_WANT, mend=_MEND
+            f"not a file of boxes: {path}", got=f"{type(error).__name__}: {error}", want=_WANT, fix=_FIX
         ) from error
     known = np.concatenate([ids, missed])
     if len(np.unique(known)) < len(known):
-        raise AnnotationError(f"{path}: an annotation stands twice", want=_WANT, mend=_MEND)
+        raise AnnotationError(f"{path}: an annotation stands twice", want=_WANT, fix=_FIX)
     bad = ~np.isfinite(xywh).all(axis=1) | (xywh[:, 2:] <= 0).any(axis=1)
     if bad.any():
         first = int(np.flatnonzero(bad)[0])

@@ -65,18 +65,18 @@ def find_annotations(data_root: str | Path, split: str, annot_subset: str = "all
             raise AnnotationError(
                 f"split '{split}' in {folder} is not complete",
                 got="missing: " + ", ".join(path.name for path in absent),
-                mend="unpack the annotation archive again",
+                fix="unpack the annotation archive again",
             )
     looked = " or ".join(str(folder / f"InterHand2.6M_{split}_data.json") for folder in folders)
     there = [f"{path.parent.name}/{path.name}" for path in sorted(root.glob("*/InterHand2.6M_*_data.json"))]
-    mend = "set data_root to the folder that holds annotations/ and images/, or choose a split that is there"
+    fix = "set data_root to the folder that holds annotations/ and images/, or choose a split that is there"
     if split == "val":
-        mend += "; in the older layout val exists only with annot_subset='machine_annot'"
+        fix += "; in the older layout val exists only with annot_subset='machine_annot'"
     raise AnnotationError(
         f"no annotations of split '{split}', annot_subset '{annot_subset}' under {data_root}",
         got=", ".join(there) or ("an annotations folder without any" if root.is_dir() else f"no folder {root}"),
         want=looked,
-        mend=mend,
+        fix=fix,
     )
 
 
@@ -232,6 +232,6 @@ class RootNetIndex(_MappedColumns):
                 f"RootNet's results ({self.folder.name}) lack annotations",
                 got=f"{len(missing)} of {len(ann_ids)} ids not found, first {missing[:5].tolist()}",
                 want="a result for every annotation of the split",
-                mend="take the RootNet file of the same release, split and frame rate (…_30fps.json belongs to 30 fps)",
+                fix="take the RootNet file of the same release, split and frame rate (…_30fps.json belongs to 30 fps)",
             )
         return rows

@@ -11,7 +11,7 @@ from msgspec import Meta, Raw, Struct
 
 from ...errors import AnnotationError
 from ...structures.joints import NUM_JOINTS
-from ...utils.json_stream import MEND_FILE, decode_file, decode_lenient
+from ...utils.json_stream import FIX_FILE, decode_file, decode_lenient
 
 Columns = dict[str, np.ndarray]
 
@@ -138,11 +138,11 @@ def _decode_named(decoder: msgspec.json.Decoder, raw: Raw, where: str, shape: tu
         return decode_lenient(decoder, raw)
     except msgspec.DecodeError as error:
         want = f"numbers of shape {shape}" if shape else None
-        raise AnnotationError(f"{where} does not fit the format", got=error, want=want, mend=MEND_FILE) from None
+        raise AnnotationError(f"{where} does not fit the format", got=error, want=want, fix=FIX_FILE) from None
 
 
 def _int_key(path: Path, label: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise AnnotationError(f"{path}: {label} keys are whole numbers", got=repr(text), mend=MEND_FILE) from None
+        raise AnnotationError(f"{path}: {label} keys are whole numbers", got=repr(text), fix=FIX_FILE) from None

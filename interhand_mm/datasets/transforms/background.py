@@ -25,7 +25,7 @@ MASKS = ("matte", "threshold", "file")
 class RandomBackgroundReplace(BaseTransform):
     """Put a random photograph behind the hands; stands after the crop and works at the crop's resolution.
 
-    As in the published recipe (background_augmentation.md) a photograph at least as large as the frame is cut
+    As in the published recipe (docs/spec/background_augmentation.md) a photograph at least as large as the frame is cut
     at random to the frame's size and moves with the frame through crop, rotation and mirror; smaller ones are
     enlarged. What lies outside the frame stays black, as it will be when the network is used.
 
@@ -54,9 +54,7 @@ class RandomBackgroundReplace(BaseTransform):
         if not 0 <= prob <= 1:
             raise ConfigError("RandomBackgroundReplace: prob", got=prob, want="between 0 and 1")
         if backgrounds is None:
-            raise BackgroundError(
-                "no photographs were named for RandomBackgroundReplace", mend="pass --backgrounds DIR"
-            )
+            raise BackgroundError("no photographs were named for RandomBackgroundReplace", fix="pass --backgrounds DIR")
         self.pool = BackgroundPool(backgrounds)
         self.prob, self.mask, self.low, self.high, self.fixed_seed = prob, mask, low, high, fixed_seed
 
@@ -91,7 +89,7 @@ class RandomBackgroundReplace(BaseTransform):
         if self.mask == "file":
             if "mask_path" not in results:
                 raise BackgroundError(
-                    f"sample {results['sample_id']} has no stored mask", mend="RandomBackgroundReplace(mask='matte')"
+                    f"sample {results['sample_id']} has no stored mask", fix="RandomBackgroundReplace(mask='matte')"
                 )
             stored = read_mask(results["mask_path"])
             if stored.shape != frame_shape:
@@ -156,7 +154,7 @@ def blend(front: np.ndarray, behind: np.ndarray, alpha: np.ndarray) -> np.ndarra
 
 
 class _PlainSheets:
-    """Stands for photographs: sheets of one colour, a little uneven, as light on a cloth is."""
+    """Stands for photographs: sheets of one color, a little uneven, as light on a cloth is."""
 
     def __init__(self, color: tuple[int, int, int], spread: float) -> None:
         self.color, self.spread = color, spread

@@ -36,7 +36,7 @@ class BackgroundPool:
             raise BackgroundError(
                 f"no photographs in {self.source}",
                 want=f"files ending in {', '.join(SUFFIXES)}",
-                mend="pass --backgrounds DIR with some hundreds of photographs (COCO's train2017 was used in print)",
+                fix="pass --backgrounds DIR with some hundreds of photographs (COCO's train2017 was used in print)",
             )
 
     def __len__(self) -> int:
@@ -83,4 +83,4 @@ def _find(source: str | Path | Sequence[str]) -> list[str]:
     if path.is_file():
         lines = [line.strip() for line in path.read_text().splitlines()]
         return sorted(str(path.parent / line) for line in lines if line and not line.startswith("#"))
-    raise BackgroundError(f"background directory does not exist: {source}", mend="pass --backgrounds DIR")
+    raise BackgroundError(f"background directory does not exist: {source}", fix="pass --backgrounds DIR")

@@ -51,10 +51,10 @@ class LoadHandImage(BaseTransform):
                 f"image {path} of annotation {results['ann_id']}: (width, height)",
                 got=size,
                 want=annotated,
-                mend="images and annotations are of different releases; " + CHECK_DOWNLOAD,
+                fix="images and annotations are of different releases; " + CHECK_DOWNLOAD,
             )
         if image.max() < BLACK_LEVEL:
-            raise ImageError(f"image {path} of annotation {results['ann_id']} is all black", mend=CHECK_DOWNLOAD)
+            raise ImageError(f"image {path} of annotation {results['ann_id']} is all black", fix=CHECK_DOWNLOAD)
         results["img"] = image
         return results
 

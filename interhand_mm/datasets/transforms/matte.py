@@ -14,16 +14,16 @@ from ...structures.joints import BONES, NUM_HAND_JOINTS, SIDES
 # Half-thickness of a finger, and how far from the bones skin may lie, mm.
 _CORE_MM, _REACH_MM, _WRIST_MM = 6.0, 13.0, 30.0
 # The forearm is looked for in a trapezium behind the wrist: length and half-widths at its ends, mm. It is wide,
-# because a wrist bends, where colour tells skin from cloth; a grey picture has brightness alone.
-_ARM_MM, _ARM_NEAR_MM, _ARM_FAR_MM, _ARM_FAR_GREY_MM = 260.0, 42.0, 240.0, 90.0
-_COLOURFUL = 4.0  # standard deviation of chroma above which a crop counts as coloured
+# because a wrist bends, where color tells skin from cloth; a gray picture has brightness alone.
+_ARM_MM, _ARM_NEAR_MM, _ARM_FAR_MM, _ARM_FAR_GRAY_MM = 260.0, 42.0, 240.0, 90.0
+_COLORFUL = 4.0  # standard deviation of chroma above which a crop counts as colored
 _DARK = 14  # darker than this is studio, unless it lies in the core
 _PALM = (3, 7, 11, 15, 19, 20)  # thumb1, index1 .. pinky1, wrist
 _CHILDREN, _PARENTS = np.array(BONES[: NUM_HAND_JOINTS - 1]).T
 
 
 def threshold_background(image: np.ndarray, low: int = 30, high: int = 230) -> np.ndarray:
-    """Background by brightness (background_augmentation.md): all channels < `low`, or all > `high` (the lamps).
+    """Background by brightness: all channels < `low`, or all > `high` (docs/spec/background_augmentation.md).
 
     Args:
         image: (H, W, 3) uint8.
@@ -55,7 +55,7 @@ def hand_matte(crop: np.ndarray, points: np.ndarray, visible: np.ndarray, px_per
     """
     core, reach = np.zeros(crop.shape[:2], np.uint8), np.zeros(crop.shape[:2], np.uint8)
     ycc = cv2.cvtColor(crop, cv2.COLOR_BGR2YCrCb)
-    arm_mm = _ARM_FAR_MM if ycc[::4, ::4, 1].std() > _COLOURFUL else _ARM_FAR_GREY_MM
+    arm_mm = _ARM_FAR_MM if ycc[::4, ::4, 1].std() > _COLORFUL else _ARM_FAR_GRAY_MM
     scale = 0.0
     for side in range(len(SIDES)):
         own = slice(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS)

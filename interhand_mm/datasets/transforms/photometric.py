@@ -13,7 +13,7 @@ from ...registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class ChannelJitter(BaseTransform):
-    """Multiply each colour channel by its own factor, uniform between `low` and `high`."""
+    """Multiply each color channel by its own factor, uniform between `low` and `high`."""
 
     def __init__(self, low: float = 0.8, high: float = 1.2) -> None:
         self.low, self.high = low, high

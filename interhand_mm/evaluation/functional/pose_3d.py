@@ -1,4 +1,4 @@
-"""Formulas of the evaluation: arrays in, floats out (datasets.md 2.5; amodal masks and pictures: hdr.md 6).
+"""3D pose formulas of the evaluation: arrays in, floats out (docs/spec/datasets.md 2.5).
 
 The only place where absolute depth and intrinsics enter: a prediction is u, v px and wrist-relative d mm; the
 wrist's absolute depth is added, the point is back-projected, and its own wrist subtracted.
@@ -24,7 +24,7 @@ GROUPS = ("single", "interacting")
 def wrist_relative_mm(
     keypoints: np.ndarray, abs_depth: np.ndarray, focal: np.ndarray, principal_pt: np.ndarray
 ) -> np.ndarray:
-    """Lift predictions to millimetres relative to each joint's own wrist.
+    """Lift predictions to millimeters relative to each joint's own wrist.
 
     Args:
         keypoints: (N, 42, 3) u, v px of the full image and d mm relative to the own wrist.

@@ -1,4 +1,4 @@
-"""Formulas of the sets with one hand a sample: RHD, STB (datasets.md 4.1, 4.5) and FreiHAND (datasets.md 5)."""
+"""Formulas for data sets with one hand a sample: RHD, STB, FreiHAND (docs/spec/datasets.md 4.1, 4.5 and 5)."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def area_under(curve: np.ndarray, thresholds: np.ndarray) -> float:
 
 
 def procrustes_aligned(joints: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Move, turn and scale each hand onto the truth as well as it goes, by FreiHAND's rule (datasets.md 5).
+    """Move, turn and scale each hand onto the truth as well as it goes, by FreiHAND's rule (docs/spec/datasets.md 5).
 
-    Both are centred and divided by their Frobenius norm; the orthogonal Procrustes matrix of the two turns the
+    Both are centerd and divided by their Frobenius norm; the orthogonal Procrustes matrix of the two turns the
     prediction, and the sum of its singular values scales it. Reflections are not excluded, as published.
 
     Args:
@@ -76,17 +76,17 @@ def procrustes_aligned(joints: np.ndarray, truth: np.ndarray) -> np.ndarray:
         truth: (N, J, 3).
 
     Returns:
-        (N, J, 3) float64 in the truth's unit and place. A prediction of one point stays at the truth's centre.
+        (N, J, 3) float64 in the truth's unit and place. A prediction of one point stays at the truth's center.
     """
     joints, truth = joints.astype(np.float64), truth.astype(np.float64)
     middle = truth.mean(axis=1, keepdims=True)
-    centred, wanted = joints - joints.mean(axis=1, keepdims=True), truth - middle
-    size, length = (np.linalg.norm(points, axis=(1, 2), keepdims=True) for points in (centred, wanted))
+    centerd, wanted = joints - joints.mean(axis=1, keepdims=True), truth - middle
+    size, length = (np.linalg.norm(points, axis=(1, 2), keepdims=True) for points in (centerd, wanted))
     with np.errstate(invalid="ignore", divide="ignore"):
-        centred = np.where(size > 0, centred / size, 0.0)
+        centerd = np.where(size > 0, centerd / size, 0.0)
         wanted = np.where(length > 0, wanted / length, 0.0)
-    u, values, vt = np.linalg.svd(wanted.swapaxes(1, 2) @ centred)
-    turned = centred @ (u @ vt).swapaxes(1, 2)
+    u, values, vt = np.linalg.svd(wanted.swapaxes(1, 2) @ centerd)
+    turned = centerd @ (u @ vt).swapaxes(1, 2)
     return turned * values.sum(axis=1)[:, None, None] * length + middle
 
 
@@ -102,7 +102,7 @@ def root_depth_of_bone(
     A joint of relative depth d on the ray ``r = ((u - cx)/fx, (v - cy)/fy, 1)`` stands at ``r (z + d)``, so the
     bone from a to b is ``z A + B`` with ``A = r_a - r_b`` and ``B = d_a r_a - d_b r_b``, and ``|z A + B| = L``
     is a quadratic equation in z; the larger root is the one where a hand further away would be longer. (Iqbal et
-    al., ECCV 2018, for a normalised 2.5D pose.)
+    al., ECCV 2018, for a normalized 2.5D pose.)
 
     Args:
         keypoints: (N, 21, 3) u, v px of the full image and d mm relative to the wrist.

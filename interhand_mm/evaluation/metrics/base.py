@@ -97,16 +97,16 @@ class RunningMetric(BaseMetric):
                 f"{type(self).__name__}: samples seen",
                 got=seen_total,
                 want=size,
-                mend="set round_up=False in the sampler of this dataloader, so that none is repeated",
+                fix="set round_up=False in the sampler of this dataloader, so that none is repeated",
             )
         if not len(sums):
             raise EvaluationError(
                 f"{type(self).__name__}: none of {size} samples is of data set '{self.dataset}'",
-                mend="name it as the data set's METAINFO does, or leave `dataset` out",
+                fix="name it as the data set's METAINFO does, or leave `dataset` out",
             )
         numbers, self.details = self.finish(sums)
         return {f"{self.prefix}/{name}" if self.prefix else name: value for name, value in numbers.items()}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Not used: `evaluate` works on sums."""
-        raise EvaluationError(f"{type(self).__name__} keeps sums, not results", mend="call evaluate(size)")
+        raise EvaluationError(f"{type(self).__name__} keeps sums, not results", fix="call evaluate(size)")

@@ -1,4 +1,4 @@
-"""FreiHAND's own evaluation and the file its server takes (datasets.md 5)."""
+"""FreiHAND's own evaluation and the file its server takes (docs/spec/datasets.md 5)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _stack(data_samples: Sequence[dict[str, Any]], depth: str) -> dict[str, np.n
             raise EvaluationError(
                 f"sample {lacking.get('sample_idx')} has no known bone length",
                 want="FreiHANDDataset with training_scale.json or evaluation_scale.json",
-                mend="depth='gt'",
+                fix="depth='gt'",
             )
         batch["bone_mm"] = np.array([s["bone_mm"] for s in data_samples], np.float64)
     return batch
@@ -112,7 +112,7 @@ class FreiHANDScore(RunningMetric):
 
 @METRICS.register_module()
 class FreiHANDSubmission(BaseMetric):
-    """Write pred.json as the evaluation server takes it: ``[xyz, verts]``, metres, FreiHAND's joint order.
+    """Write pred.json as the evaluation server takes it: ``[xyz, verts]``, meters, FreiHAND's joint order.
 
     No mesh is predicted; its 778 vertices are written as zeros, so the server's mesh scores mean nothing.
 

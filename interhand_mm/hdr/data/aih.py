@@ -1,4 +1,4 @@
-"""AIH, HDR's Amodal Interacting Hands (hdr.md 5): AIH_Render and AIH_Syn in their published layout."""
+"""AIH, HDR's Amodal Interacting Hands (docs/spec/hdr.md 5): AIH_Render and AIH_Syn in their published layout."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ class AIHDataset(HandDataset):
         root = Path(data_root)
         self.root = (root / "AIH_dataset" if (root / "AIH_dataset").is_dir() else root) / PARTS[part]
         self.split, self.part, self.online = split, part, online
-        # The published order: machine before human in AIH_Syn, human before machine in AIH_Render (datasets.md 8).
+        # The published order (docs/spec/datasets.md 8): machine first in AIH_Syn, human first in AIH_Render.
         order = SUBSETS if part == "render" else SUBSETS[::-1]
         self.subsets = [s for s in order if annot_subset in ("all", s) and (self.root / s / split).is_dir()]
         if not self.subsets:
             raise AnnotationError(
                 f"no AIH data for split '{split}', annot_subset '{annot_subset}' under {self.root}",
                 want=f"a folder {self.root / order[0] / split}",
-                mend="--data-root with the folder that holds AIH_dataset; tools/make_synthetic.py --aih makes one",
+                fix="--data-root with the folder that holds AIH_dataset; tools/make_synthetic.py --aih makes one",
             )
         # Rows (subset, ...): of "render" (subset, side, index of `_names`), of "syn" (subset, recipe or target).
         self._rows = self._open_render() if part == "render" else self._open_syn()
@@ -122,7 +122,7 @@ class AIHDataset(HandDataset):
             raise AnnotationError(
                 f"no whole sample under {self.root} for split '{self.split}'",
                 want="images/{r,l}_images/{IH,DR_gt} and labels/in_{r,l}_images/{r,l}_amodal, rl_visible",
-                mend="unpack the archive again",
+                fix="unpack the archive again",
             )
         self._names = np.array(names)  # one block of memory, which loader workers share
         return np.array(rows, np.int64)
@@ -132,7 +132,7 @@ class AIHDataset(HandDataset):
         if self.strict == "error":
             raise AnnotationError(
                 f"split '{self.split}' under {self.root}: {what}",
-                mend="unpack the archive again, or set strict='skip' to leave those samples out (they are counted)",
+                fix="unpack the archive again, or set strict='skip' to leave those samples out (they are counted)",
             )
         print_log(f"split '{self.split}' under {self.root}: {what}; left out", "current", logging.WARNING)
 

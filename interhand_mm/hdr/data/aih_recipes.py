@@ -1,4 +1,4 @@
-"""AIH_Syn's copy-paste recipes and lists: read, checked, and kept in a format that cannot run code (hdr.md 5.1)."""
+"""Read and check AIH_Syn's copy-paste recipes (docs/spec/hdr.md 5.1), kept in a format that cannot run code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Recipes:
     target_side: np.ndarray  # (N,) uint8: 0 right, 1 left
     target_row: np.ndarray  # (N,) int32: row of the list of that side, or NO_HAND
     other_row: np.ndarray  # (N,) int32: row of the other side's list, or NO_HAND
-    right: np.ndarray  # (N, 7) float32: tx, ty (parts of the crop), scale, rotation deg, colour gain (3)
+    right: np.ndarray  # (N, 7) float32: tx, ty (parts of the crop), scale, rotation deg, color gain (3)
     left: np.ndarray  # (N, 7) float32
     occlusion_rate: np.ndarray  # (N,) float32 as stored, NaN where it is not; known not to hold in val and test
 
@@ -54,7 +54,7 @@ def find_recipes(folder: Path, subset: str, split: str) -> Path:
         f"no recipes for {subset}/{split} of AIH_Syn",
         got=f"{stem}.npy, which is not read here because loading it runs what it says" if waiting else None,
         want=f"{stem}.npz or .json",
-        mend=_PREPARE if waiting else "unpack AIH_syn/syn_cfgs, or choose another split",
+        fix=_PREPARE if waiting else "unpack AIH_syn/syn_cfgs, or choose another split",
     )
 
 
@@ -95,7 +95,7 @@ def _read_columns(path: Path) -> Recipes:
             columns = {name: stored[name] for name in COLUMNS}
     except Exception as error:  # zip, zlib and numpy raise their own
         raise AnnotationError(
-            f"not whole: {path}", got=f"{type(error).__name__}: {error}", mend="delete it; " + _PREPARE
+            f"not whole: {path}", got=f"{type(error).__name__}: {error}", fix="delete it; " + _PREPARE
         ) from error
     rows = len(columns["target_side"]) if columns["target_side"].ndim else 0
     for name, (tail, kind) in COLUMNS.items():
@@ -104,7 +104,7 @@ def _read_columns(path: Path) -> Recipes:
                 f"{path}: column '{name}'",
                 got=f"{columns[name].dtype} {columns[name].shape}",
                 want=f"{np.dtype(kind)} {(rows, *tail)}",
-                mend="delete it; " + _PREPARE,
+                fix="delete it; " + _PREPARE,
             )
     return Recipes(**columns)
 
@@ -126,7 +126,7 @@ def _from_records(path: Path, records: Any) -> Recipes:
                 f"{path}: recipe {i}",
                 got=f"{type(error).__name__}: {error}",
                 want="loop_side, loop_side_idx, another_side_idx, r_aug_list, l_aug_list",
-                mend="fetch the file again",
+                fix="fetch the file again",
             ) from error
     return made
 
@@ -138,7 +138,7 @@ def _row(value: Any) -> int:
 
 
 def _augmentation(value: Any) -> list[float]:
-    """[[tx, ty], scale, rotation deg, colour gain (3)] as seven numbers."""
+    """[[tx, ty], scale, rotation deg, color gain (3)] as seven numbers."""
     shift, scale, turn, gain = value
     flat = [float(v) for v in (*shift, scale, turn, *gain)]
     if len(shift) != 2 or len(gain) != 3 or not np.isfinite(flat).all() or flat[2] <= 0:
@@ -156,7 +156,7 @@ def read_list(path: Path) -> np.ndarray:
         lines = path.read_text().split()
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(
-            f"list cannot be read: {path}", got=error, mend="unpack AIH_syn/filtered_list, or choose another split"
+            f"list cannot be read: {path}", got=error, fix="unpack AIH_syn/filtered_list, or choose another split"
         ) from error
     stems = np.zeros(len(lines), np.int64)
     for i, line in enumerate(lines):
@@ -190,6 +190,6 @@ def check_rows(path: Path, recipes: Recipes, lengths: tuple[int, int]) -> np.nda
             raise AnnotationError(
                 f"{path}: {len(beyond)} recipes name a row beyond their list, the first is recipe {first}",
                 got=f"row {rows[first]} of the {SIDES[side[first]]} list, which has {size[side[first]]}",
-                mend="recipes and lists are of different releases: fetch both again",
+                fix="recipes and lists are of different releases: fetch both again",
             )
     return np.flatnonzero(usable)

@@ -27,7 +27,7 @@ def prepare_aih(data_root: str | Path) -> list[str]:
     if not sources:
         raise AnnotationError(
             f"no .npy recipes in {folder}",
-            mend="name the folder that holds AIH_dataset; recipes in .npz or .json need no preparing",
+            fix="name the folder that holds AIH_dataset; recipes in .npz or .json need no preparing",
         )
     lines = []
     for source in sources:

@@ -30,11 +30,11 @@ def convex_hull(mask: np.ndarray) -> np.ndarray:
 
 
 def mean_fill(image: np.ndarray, edit: EditMasks[np.ndarray]) -> np.ndarray:
-    """Fill the hidden part with the visible part's mean colour, and the other hand with the background's.
+    """Fill the hidden part with the visible part's mean color, and the other hand with the background's.
 
     Args:
         image: (3, H, W) uint8.
-        edit: Masks (H, W); a colour that cannot be known, for nothing of it shows, is that of all that is left.
+        edit: Masks (H, W); a color that cannot be known, for nothing of it shows, is that of all that is left.
 
     Returns:
         (3, H, W) float64.

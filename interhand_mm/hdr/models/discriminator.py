@@ -14,7 +14,7 @@ from ...registry import MODELS
 
 @MODELS.register_module()
 class PatchDiscriminator(BaseModule):
-    """Five spectrally normalised 4x4 convolutions; real or painted, a 256 px image to 30x30 patches.
+    """Five spectrally normalized 4x4 convolutions; real or painted, a 256 px image to 30x30 patches.
 
     Args:
         in_channels: RGB and the two modal masks.

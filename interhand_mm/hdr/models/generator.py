@@ -223,7 +223,7 @@ class PartialConvUNet(BaseModule):
             masks: Their masks (B, 1, H, W), 1 where the part is valid.
 
         Returns:
-            (B, 3, H, W), in the inputs' normalised space.
+            (B, 3, H, W), in the inputs' normalized space.
 
         Raises:
             DataContractError: Another size.

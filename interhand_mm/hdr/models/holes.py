@@ -9,7 +9,7 @@ from ..masks import edit_masks
 
 
 def hole_masks(masks: Tensor, masks_valid: Tensor) -> dict[str, Tensor]:
-    """What the networks need of the masks of a target that plays the right hand (hdr.md 1.2).
+    """What the networks need of the masks of a target that plays the right hand (docs/spec/hdr.md 1.2).
 
     Args:
         masks: (B, 4, H, W), 0 or 1: A, V of the target, A', V' of the other hand (amodal, visible).
@@ -31,16 +31,16 @@ def hole_masks(masks: Tensor, masks_valid: Tensor) -> dict[str, Tensor]:
     }
 
 
-def mean_colours(
+def mean_colors(
     image: Tensor, target_valid: Tensor, other_valid: Tensor, target_modal: Tensor, background_modal: Tensor
 ) -> Tensor:
-    """Fill the hidden part with the visible part's mean colour, and the other hand with the background's.
+    """Fill the hidden part with the visible part's mean color, and the other hand with the background's.
 
     Args:
         image: (B, 3, H, W).
         target_valid: (B, 1, H, W) binary, see `HandInpaintor`, as the next three.
         other_valid: See there.
-        target_modal: See there; where it is empty the colour is 0, the mean of all images.
+        target_modal: See there; where it is empty the color is 0, the mean of all images.
         background_modal: See there, likewise.
 
     Returns:
@@ -48,6 +48,6 @@ def mean_colours(
     """
     filled = image * target_valid * other_valid
     for valid, known in ((target_valid, target_modal), (other_valid, background_modal)):
-        colour = (image * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp(min=1)
-        filled = filled + (1 - valid) * colour
+        color = (image * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp(min=1)
+        filled = filled + (1 - valid) * color
     return filled

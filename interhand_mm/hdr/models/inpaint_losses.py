@@ -35,7 +35,7 @@ def pixel_losses(out: Tensor, gt: Tensor, target_valid: Tensor, other_valid: Ten
 
 
 def total_variation(image: Tensor) -> Tensor:
-    """Mean absolute difference of horizontal neighbours plus that of vertical ones; (B, C, H, W) to ()."""
+    """Mean absolute difference of horizontal neighbors plus that of vertical ones; (B, C, H, W) to ()."""
     return image.diff(dim=3).abs().mean() + image.diff(dim=2).abs().mean()
 
 
@@ -67,7 +67,7 @@ def adversarial_loss(logits: Tensor, real: bool, weight: Tensor | None = None) -
 
 
 class VGGFeatures(nn.Module):
-    """Frozen VGG-16 after each of its first three poolings; inputs stay in ImageNet's normalised space.
+    """Frozen VGG-16 after each of its first three poolings; inputs stay in ImageNet's normalized space.
 
     Args:
         path: A local file in torchvision's names (`features.N.weight`), ImageNet-trained.
@@ -79,13 +79,13 @@ class VGGFeatures(nn.Module):
     def __init__(self, path: str | Path) -> None:
         super().__init__()
         self.vgg = VGG(16, num_stages=3, dilations=(1, 1, 1), out_indices=(0, 1, 2))
-        mend = "give the path of torchvision's vgg16 ImageNet weights, or None to train without these losses"
+        fix = "give the path of torchvision's vgg16 ImageNet weights, or None to train without these losses"
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
             self.vgg.load_state_dict({name: state[name] for name in self.vgg.state_dict()})
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
             raise CheckpointError(
-                f"not VGG-16 weights: {path}", got=f"{type(error).__name__}: {str(error)[:200]}", mend=mend
+                f"not VGG-16 weights: {path}", got=f"{type(error).__name__}: {str(error)[:200]}", fix=fix
             ) from error
         self.requires_grad_(False)
 

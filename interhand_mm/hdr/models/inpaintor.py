@@ -14,7 +14,7 @@ from torch import Tensor
 from ...errors import ConfigError, DataContractError
 from ...registry import MODELS
 from ..masks import DILATION_PX, composite, dilate
-from .holes import hole_masks, mean_colours
+from .holes import hole_masks, mean_colors
 from .inpaint_losses import VGGFeatures, adversarial_loss, perceptual_loss, pixel_losses, style_loss, total_variation
 
 # The published settings; a weight of both holes where these are split in two.
@@ -45,7 +45,7 @@ def _unwrap_names(model: torch.nn.Module, state: dict[str, Any], prefix: str, _m
 
 @MODELS.register_module()
 class InpaintPreprocessor(ImgDataPreprocessor):
-    """mmengine's normalisation, of the image and of the clean one alike, and the masks of `hole_masks`."""
+    """mmengine's normalization, of the image and of the clean one alike, and the masks of `hole_masks`."""
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Make `HandInpaintor.forward`'s arguments of what the loader gives.
@@ -62,7 +62,7 @@ class InpaintPreprocessor(ImgDataPreprocessor):
         data = super().forward(data, training)
         samples = data["data_samples"]
         if any(sample.get("target", 0) != 0 for sample in samples):
-            raise DataContractError("InpaintPreprocessor: target", got="a left hand", mend="MirrorHands() before it")
+            raise DataContractError("InpaintPreprocessor: target", got="a left hand", fix="MirrorHands() before it")
         predicted = "pred_masks" in samples[0]
         masks = torch.stack([sample.get("pred_masks" if predicted else "masks") for sample in samples])
         known = torch.stack([sample.masks_valid for sample in samples])
@@ -72,7 +72,7 @@ class InpaintPreprocessor(ImgDataPreprocessor):
             data["gt"] = super().forward({"inputs": [sample.clean[0] for sample in samples]}, training)["inputs"]
         return data
 
-    def denormalise(self, images: Tensor) -> Tensor:
+    def denormalize(self, images: Tensor) -> Tensor:
         """Back to the loader's 0 to 255 and channel order: (B, 3, H, W) float, clipped, not rounded."""
         images = (images * self.std + self.mean).clip(0, 255)
         return images.flip(1) if self._channel_conversion else images
@@ -90,7 +90,7 @@ class HandInpaintor(BaseModel):
         discriminator: Config of `PatchDiscriminator`; None trains without it, or for use alone.
         vgg16: Local file of ImageNet VGG-16 weights for the perceptual and style losses; None leaves them off.
         loss_weights: Replaces entries of `LOSS_WEIGHTS`.
-        residual: The generator paints what is to be added to `mean_colours`, so that a small one trained for minutes
+        residual: The generator paints what is to be added to `mean_colors`, so that a small one trained for minutes
             is not worse than these; False, as published, paints all.
         dilation: Of the region that is edited at prediction, px, odd; see `hdr.masks.dilate`. 1 is none.
         data_preprocessor: `InpaintPreprocessor` with ImageNet's mean and std.
@@ -133,7 +133,7 @@ class HandInpaintor(BaseModel):
         ]
         out = self.generator(parts, [target_valid, other_valid])
         if self.residual:
-            out = out + mean_colours(inputs, target_valid, other_valid, target_modal, background_modal)
+            out = out + mean_colors(inputs, target_valid, other_valid, target_modal, background_modal)
         return out
 
     def forward(
@@ -151,17 +151,17 @@ class HandInpaintor(BaseModel):
         """Paint.
 
         Args:
-            inputs: (B, 3, H, W) normalised RGB.
+            inputs: (B, 3, H, W) normalized RGB.
             target_valid: See the class, as the next three.
             other_valid: See the class.
             target_modal: See the class.
             background_modal: See the class.
-            gt: (B, 3, H, W) normalised image of the target hand alone; only for "loss".
+            gt: (B, 3, H, W) normalized image of the target hand alone; only for "loss".
             gt_valid: (B,) 0 where `gt` is not known: such a sample adds nothing to any loss.
             data_samples: Predictions are added to them.
             mode: "tensor" gives the generator's image; "loss" its losses; "predict" the samples with `pred_clean`
                 (3, H, W), what was painted, 0 to 255 in the loader's channel order; `pred_edited` (H, W), 1 where it
-                replaces the picture; and `restored` (3, H, W), the composite, normalised as the pose network wants
+                replaces the picture; and `restored` (3, H, W), the composite, normalized as the pose network wants
                 it.
         """
         masks = (target_valid, other_valid, target_modal, background_modal)
@@ -173,7 +173,7 @@ class HandInpaintor(BaseModel):
         edited = dilate((1 - target_valid * other_valid)[:, 0], self.dilation)
         predicted = {
             "restored": composite(inputs, out, edited),
-            "pred_clean": self.data_preprocessor.denormalise(out),
+            "pred_clean": self.data_preprocessor.denormalize(out),
             "pred_edited": edited,
         }
         samples = data_samples or [BaseDataElement() for _ in out]
@@ -252,7 +252,7 @@ class HandInpaintor(BaseModel):
                 "HandInpaintor's optimizers",
                 got=sorted(optim_wrapper.keys()) if isinstance(optim_wrapper, OptimWrapperDict) else "one for all",
                 want=f"one each for {sorted(wanted)}",
-                mend="optim_wrapper=dict(constructor='SubmoduleOptimWrapperConstructor', generator=dict(...), ...)",
+                fix="optim_wrapper=dict(constructor='SubmoduleOptimWrapperConstructor', generator=dict(...), ...)",
             )
         data = self.data_preprocessor(data, True)
         data.pop("data_samples", None)

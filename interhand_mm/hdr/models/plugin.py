@@ -143,7 +143,7 @@ class HDRPlugin(BaseModule):
             DataContractError: "gt" without masks, or of another size.
         """
         if not self.loaded:
-            raise ConfigError("HDRPlugin: its checkpoints were not read", mend="engine.checkpoint.load_parts(model)")
+            raise ConfigError("HDRPlugin: its checkpoints were not read", fix="engine.checkpoint.load_parts(model)")
         scores = self.segment(images) if self.masks == "pred" else _checked(truth, images)
         masks = (scores > 0.5).float()
         present = hands_present(scores, masks, **self.gates)
@@ -208,7 +208,7 @@ class HDRPlugin(BaseModule):
         # The network always paints both, as in training; a switch decides what of it is taken.
         holes = hole_masks(masks[some], torch.ones(masks[some].shape[:2], device=masks.device))
         out = self.inpaintor.paint(inputs, **holes)
-        painted = self.inpaintor.data_preprocessor.denormalise(out.float())
+        painted = self.inpaintor.data_preprocessor.denormalize(out.float())
         clean = seen.clone()
         clean[some] = composite(seen[some], painted, dilate(wanted[some, 0], self.inpaintor.dilation))
         return clean
@@ -233,6 +233,6 @@ def _checked(truth: Tensor | None, images: Tensor) -> Tensor:
             "HDRPlugin(masks='gt'): the samples' masks",
             got=None if truth is None else tuple(truth.shape),
             want=wanted,
-            mend="CropHandMasks after HandCrop in the test pipeline, and mask_root in the data set",
+            fix="CropHandMasks after HandCrop in the test pipeline, and mask_root in the data set",
         )
     return truth.float().to(images.device)

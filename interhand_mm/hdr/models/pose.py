@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ...registry import MODELS
 from ...structures.joints import FROM_OPENPOSE, NUM_HAND_JOINTS, RIGHT_WRIST, TO_OPENPOSE
-from .pose_targets import bone_vectors, decode, gaussian_maps, masked_norm, normalised_joints
+from .pose_targets import bone_vectors, decode, gaussian_maps, masked_norm, normalized_joints
 
 
 class Bottleneck(nn.Module):
@@ -107,9 +107,9 @@ class SingleHandPose(BaseModel):
         width: Of the stem; 64 as published.
         sigma: Of the heat-maps, cells.
         loss_weights: Of heat-map, bone vectors and positions.
-        bone_mm: Length of the bone that is the unit, for results in millimetres, which this network cannot see: an
+        bone_mm: Length of the bone that is the unit, for results in millimeters, which this network cannot see: an
             average adult's (84, see docs/demo.md) by default.
-        data_preprocessor: Normalisation; inputs are RGB.
+        data_preprocessor: Normalization; inputs are RGB.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class SingleHandPose(BaseModel):
         self.register_buffer("_to_ours", torch.from_numpy(FROM_OPENPOSE), persistent=False)
 
     def maps(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalised RGB (B, 3, H, W) to heat-maps (B, 21, h, w), bone vectors and positions (B, 21, 3, h, w)."""
+        """Normalized RGB (B, 3, H, W) to heat-maps (B, 21, h, w), bone vectors and positions (B, 21, 3, h, w)."""
         feature = append_coordinates(self.resnet(inputs))
         heat = self.hmap_0(feature).sigmoid()
         feature = torch.cat([feature, heat], dim=1)
@@ -159,7 +159,7 @@ class SingleHandPose(BaseModel):
         """Run the network.
 
         Args:
-            inputs: (B, 3, H, W) normalised RGB of a right hand.
+            inputs: (B, 3, H, W) normalized RGB of a right hand.
             keypoints_crop: (B, 21, 2) x, y px of the crop; only for "loss", as the next two.
             keypoints_cam: (B, 21, 3) mm in the frame in which the crop's image stands upright (rotated with it).
             visible: (B, 21), 1 where the joint is known.
@@ -206,7 +206,7 @@ class SingleHandPose(BaseModel):
         order = self._to_published
         size = heat.shape[-1]
         target, inside = gaussian_maps(keypoints_crop[:, order].float() * size / input_size, size, self.sigma)
-        joints, known = normalised_joints(keypoints_cam[:, order].float(), visible[:, order].float())
+        joints, known = normalized_joints(keypoints_cam[:, order].float(), visible[:, order].float())
         vectors, bone_known = bone_vectors(joints, visible[:, order].float())
         valid = inside * visible[:, order]
         near = target[:, :, None]

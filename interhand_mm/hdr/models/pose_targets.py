@@ -41,15 +41,15 @@ def gaussian_maps(cells: Tensor, size: int, sigma: float) -> tuple[Tensor, Tenso
     Returns:
         Maps (B, J, size, size) and whether any of the window lies inside, (B, J) float.
     """
-    centre = cells.trunc()
-    distance = torch.arange(size, device=cells.device) - centre[..., None]  # (B, J, 2, size)
+    center = cells.trunc()
+    distance = torch.arange(size, device=cells.device) - center[..., None]  # (B, J, 2, size)
     window = (distance >= -_WINDOW) & (distance < _WINDOW)
     profile = torch.exp(-distance.square() / (2 * sigma**2)) * window
     inside = window.any(dim=3).all(dim=2).to(cells.dtype)
     return profile[:, :, 1, :, None] * profile[:, :, 0, None, :], inside
 
 
-def normalised_joints(joints: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+def normalized_joints(joints: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
     """Joints relative to the wrist, in units of the distance from wrist to middle knuckle.
 
     Args:

@@ -129,7 +129,7 @@ class HandSegmentor(BaseModel):
     Args:
         backbone: Config of the backbone.
         decode_head: Config of the head; its input widths are the backbone's, where that says them (MiT does).
-        data_preprocessor: Normalisation; inputs are RGB.
+        data_preprocessor: Normalization; inputs are RGB.
         flip_test: Average the probabilities with those of the mirrored image.
     """
 
@@ -153,7 +153,7 @@ class HandSegmentor(BaseModel):
         """Run the network.
 
         Args:
-            inputs: (B, 3, H, W) normalised RGB.
+            inputs: (B, 3, H, W) normalized RGB.
             data_samples: For "loss" with `masks` (4, H, W), 0 or 1, ordered as `MASK_NAMES`, and `masks_valid` (4,),
                 0 where a mask is not known. Predictions are added to them.
             mode: "tensor" gives logits (B, 4, 2, H/4, W/4); "loss" the losses; "predict" the samples with

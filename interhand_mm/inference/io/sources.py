@@ -75,13 +75,13 @@ def list_pictures(folder: Path) -> list[Path]:
             f"no pictures in {folder}",
             got=f"{len(files)} other files",
             want=" ".join(PICTURE_SUFFIXES),
-            mend="name a video as a file, not its folder" if files else None,
+            fix="name a video as a file, not its folder" if files else None,
         )
     return pictures
 
 
 def as_bgr(image: np.ndarray) -> np.ndarray:
-    """Turn a grey (H, W), BGR (H, W, 3) or BGRA (H, W, 4) uint8 array into (H, W, 3) uint8 BGR.
+    """Turn a gray (H, W), BGR (H, W, 3) or BGRA (H, W, 4) uint8 array into (H, W, 3) uint8 BGR.
 
     Raises:
         InputError: Another shape or type.
@@ -97,7 +97,7 @@ def as_bgr(image: np.ndarray) -> np.ndarray:
 def read_picture(path: Path) -> tuple[np.ndarray, Image.Exif | None]:
     """Decode a picture at full size, turned upright by its EXIF orientation.
 
-    Grey, palette, 16-bit, CMYK and transparent files come out as 8-bit BGR (the transparency is dropped).
+    Gray, palette, 16-bit, CMYK and transparent files come out as 8-bit BGR (the transparency is dropped).
 
     Returns:
         (H, W, 3) uint8 BGR, and its EXIF or None.
@@ -118,7 +118,7 @@ def read_picture(path: Path) -> tuple[np.ndarray, Image.Exif | None]:
         except cv2.error:
             image = None
     if image is None or image.size == 0:
-        raise ImageError(f"not a picture: {path}", got=f"{len(data)} bytes", mend="copy or download it again")
+        raise ImageError(f"not a picture: {path}", got=f"{len(data)} bytes", fix="copy or download it again")
     if max(image.shape) > _LONGEST_SIDE_PX:
         raise ImageError(
             f"picture is too long: {path}", got=f"{image.shape[1]} x {image.shape[0]}", want=f"<= {_LONGEST_SIDE_PX} px"
@@ -179,7 +179,7 @@ class Camera:
         if not self._capture.isOpened():
             raise InputError(
                 f"camera {number} cannot be opened",
-                mend="try another number (0, 1, ...), close the program that uses it, or check its permissions",
+                fix="try another number (0, 1, ...), close the program that uses it, or check its permissions",
             )
         self.fps = self._capture.get(cv2.CAP_PROP_FPS) or None
 
@@ -193,7 +193,7 @@ class Camera:
                     misses += 1
                     if misses == _CAMERA_TRIES:
                         raise InputError(
-                            f"camera {self.number} gives no more frames, {index} came", mend="check its plug; try again"
+                            f"camera {self.number} gives no more frames, {index} came", fix="check its plug; try again"
                         )
                     time.sleep(0.02)
                     continue

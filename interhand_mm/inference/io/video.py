@@ -49,7 +49,7 @@ class Video:
         return InputError(
             f"neither a picture nor a video: {self.path}",
             got=f"{self.path.stat().st_size} bytes; {problem}",
-            mend="copy or download it again, or convert it to mp4",
+            fix="copy or download it again, or convert it to mp4",
         )
 
     def __iter__(self) -> Iterator[Frame]:

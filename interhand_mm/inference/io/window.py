@@ -24,11 +24,11 @@ class Window:
         if toolkit is None or toolkit.group(1) == "NONE":
             raise OutputError(
                 "this OpenCV has no windows (opencv-python-headless)",
-                mend=f"pip uninstall opencv-python-headless && pip install opencv-python=={cv2.__version__}; "
+                fix=f"pip uninstall opencv-python-headless && pip install opencv-python=={cv2.__version__}; "
                 "or leave the window out and open the written files",
             )
         if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise OutputError("no display here", mend="leave the window out and open the written files")
+            raise OutputError("no display here", fix="leave the window out and open the written files")
         self.title = title
         cv2.namedWindow(title, cv2.WINDOW_NORMAL)
 

@@ -210,9 +210,9 @@ def prepare_folder(folder: Path, sources: list[Path]) -> Path:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise OutputError(f"cannot write into {folder}", got=error.strerror, mend="--out-dir DIR") from error
+        raise OutputError(f"cannot write into {folder}", got=error.strerror, fix="--out-dir DIR") from error
     if any(source.resolve().parent == folder.resolve() for source in sources):
-        raise OutputError(f"the input lies in {folder} and could be overwritten", mend="--out-dir another folder")
+        raise OutputError(f"the input lies in {folder} and could be overwritten", fix="--out-dir another folder")
     return folder
 
 

@@ -19,9 +19,9 @@ from .interface import OUTPUTS
 
 KEY, FORMAT, VERSION = "interhand_mm", "interhand_mm.onnx", 1  # the file's own property, and what it says
 INPUT = "crops"
-EXPORT_MEND = "python tools/export_onnx.py CONFIG CHECKPOINT --out MODEL.onnx"
+EXPORT_FIX = "python tools/export_onnx.py CONFIG CHECKPOINT --out MODEL.onnx"
 _PRECISION = {None: "f32", "bfloat16": "bf16", "float16": "f16"}  # OpenVINO's names
-_MISSING_MEND = "pip install -r requirements/export.txt"
+_MISSING_FIX = "pip install -r requirements/export.txt"
 
 
 def need(package: str, what: str) -> ModuleType:
@@ -33,7 +33,7 @@ def need(package: str, what: str) -> ModuleType:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise ConfigError(f"{what} needs the package {package}", got=error, mend=_MISSING_MEND) from error
+        raise ConfigError(f"{what} needs the package {package}", got=error, fix=_MISSING_FIX) from error
 
 
 def model_digest(cfg: Config) -> str:
@@ -68,20 +68,20 @@ def read_exported(path: str | Path) -> Exported:
     """
     onnx = need("onnx", "reading an exported model")
     if not Path(path).is_file():
-        raise CheckpointError(f"exported model does not exist: {path}", mend=EXPORT_MEND)
+        raise CheckpointError(f"exported model does not exist: {path}", fix=EXPORT_FIX)
     try:
         model = onnx.load(str(path), load_external_data=False)
         shape = model.graph.input[0].type.tensor_type.shape.dim
         properties = {each.key: each.value for each in model.metadata_props}
     except Exception as error:  # protobuf's own errors, and an index error where it parsed to nothing
-        raise CheckpointError(f"not an ONNX model, or cut short: {path}", got=error, mend=EXPORT_MEND) from error
+        raise CheckpointError(f"not an ONNX model, or cut short: {path}", got=error, fix=EXPORT_FIX) from error
     try:
         metadata = json.loads(properties[KEY])
         found = (metadata["format"], metadata["version"])
     except (KeyError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} was not exported by this project", got=error, mend=EXPORT_MEND) from error
+        raise CheckpointError(f"{path} was not exported by this project", got=error, fix=EXPORT_FIX) from error
     if found != (FORMAT, VERSION):
-        raise CheckpointError(f"{path}: format", got=found, want=(FORMAT, VERSION), mend=EXPORT_MEND)
+        raise CheckpointError(f"{path}: format", got=found, want=(FORMAT, VERSION), fix=EXPORT_FIX)
     return Exported(metadata, shape[0].dim_value or None)
 
 
@@ -99,7 +99,7 @@ def check_exported(exported: Exported, cfg: Config, path: str | Path) -> None:
                 f"{path} does not fit the config: {key}",
                 got=f"{exported.metadata.get(key)}, exported with {exported.metadata.get('config')}",
                 want=want,
-                mend="use the config it was exported with, or export again: " + EXPORT_MEND,
+                fix="use the config it was exported with, or export again: " + EXPORT_FIX,
             )
 
 
@@ -146,11 +146,11 @@ class OnnxRuntimeNetwork(_Runtime):
 
     def _open(self, runtime: ModuleType, path: str, device: str, amp: str | None) -> None:
         if amp is not None:
-            raise ConfigError("backend onnxruntime computes in float32", got=amp, mend="leave --amp out, or openvino")
+            raise ConfigError("backend onnxruntime computes in float32", got=amp, fix="leave --amp out, or openvino")
         provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}.get(device.split(":")[0])
         if provider not in runtime.get_available_providers():
             raise ConfigError(
-                f"backend onnxruntime on {device}", want=runtime.get_available_providers(), mend="--device cpu"
+                f"backend onnxruntime on {device}", want=runtime.get_available_providers(), fix="--device cpu"
             )
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -169,7 +169,7 @@ class OpenVinoNetwork(_Runtime):
     def _open(self, runtime: ModuleType, path: str, device: str, amp: str | None) -> None:
         core = runtime.Core()
         if device.upper() not in core.available_devices:
-            raise ConfigError(f"backend openvino on {device}", want=core.available_devices, mend="--device cpu")
+            raise ConfigError(f"backend openvino on {device}", want=core.available_devices, fix="--device cpu")
         # Without a hint it computes in bfloat16 wherever the CPU has it, and so not what torch computes.
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _PRECISION[amp]}
         if device == "cpu":

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from ...checkpoints.io import load_checked
 from ...engine.runner import build_model
 from ...errors import CheckpointError, ConfigError
-from ...models.preprocessing import normalise
+from ...models.preprocessing import normalize
 from .interface import OUTPUTS
 
 AMP = {None: None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class CropNetwork(nn.Module):
-    """A pose model with its normalisation in front; the module that runs here is the one that is exported."""
+    """A pose model with its normalization in front; the module that runs here is the one that is exported."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class CropNetwork(nn.Module):
 
     def infer(self, crops: Tensor) -> dict[str, Tensor]:
         """As `forward`, by name, with what the model has to say besides (`pred_hdr` of an HDR plugin)."""
-        return self.model.infer(normalise(crops, self.model.data_preprocessor))
+        return self.model.infer(normalize(crops, self.model.data_preprocessor))
 
 
 def pick_device(device: str) -> torch.device:
@@ -46,7 +46,7 @@ def pick_device(device: str) -> torch.device:
         picked = torch.device(device)
         torch.zeros(1, device=picked)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"device {device}", got=str(error).splitlines()[0], mend="--device cpu") from error
+        raise ConfigError(f"device {device}", got=str(error).splitlines()[0], fix="--device cpu") from error
     return picked
 
 
@@ -57,7 +57,7 @@ def load_pose_model(cfg: Config, checkpoint: str | Path) -> tuple[nn.Module, flo
         ConfigError, CheckpointError: See `load_checked`; or a temperature that is none.
     """
     if Path(checkpoint).suffix == ".onnx":
-        raise CheckpointError(f"{checkpoint} is an exported model", mend="--backend onnxruntime, or openvino")
+        raise CheckpointError(f"{checkpoint} is an exported model", fix="--backend onnxruntime, or openvino")
     model = build_model(cfg)
     weights = load_checked(model, checkpoint)
     temperature = (weights.get("meta") or {}).get("handedness_temperature", 1.0)

@@ -43,7 +43,7 @@ class UNet(BaseModule):
         self.up = nn.ModuleList(_block(fine + coarse, fine) for fine, coarse in reversed(levels))
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
-        """Normalised pictures (B, in_channels, H, W) to features ((B, base_channels, H, W),).
+        """Normalized pictures (B, in_channels, H, W) to features ((B, base_channels, H, W),).
 
         Raises:
             ConfigError: H or W cannot be halved `steps` times.
@@ -51,7 +51,7 @@ class UNet(BaseModule):
         factor = 2 ** len(self.down)
         if images.shape[-1] % factor or images.shape[-2] % factor:
             size = (images.shape[-1], images.shape[-2])
-            raise ConfigError("UNet: input_size", got=size, want=f"multiples of {factor}", mend="set codec.input_size")
+            raise ConfigError("UNet: input_size", got=size, want=f"multiples of {factor}", fix="set codec.input_size")
         feature = self.stem(images)
         skips = []
         for block in self.down:

@@ -1,7 +1,7 @@
 """InterNet's head: two 3D heatmap branches, relative root depth, handedness.
 
 Parameter names and shapes are those of mmpose's InterNet files, so such a checkpoint loads without renaming;
-`checkpoints/internet.py` maps the official ones onto them (internet_checkpoints.md).
+`checkpoints/internet.py` maps the official ones onto them (docs/spec/internet_checkpoints.md).
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ HALF_BREADTHS_MM = np.array(
 
 @dataclass(frozen=True)
 class HandSize:
-    """One subject's sizes, all in millimetres.
+    """One subject's sizes, all in millimeters.
 
     Attributes:
         segments_mm: (5, 4) bone lengths: thumb..pinky; wrist-digit1, digit1-2, digit2-3, digit3-tip.

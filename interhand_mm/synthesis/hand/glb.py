@@ -42,7 +42,7 @@ def _chunks(path: Path) -> tuple[dict, bytes]:
 
 
 def _accessor(doc: dict, blob: bytes, index: int) -> np.ndarray:
-    """(count, width) array of one accessor, normalised integers as floats."""
+    """(count, width) array of one accessor, normalized integers as floats."""
     a = doc["accessors"][index]
     view = doc["bufferViews"][a["bufferView"]]
     dtype, width = np.dtype(_DTYPES[a["componentType"]]), _WIDTHS[a["type"]]

@@ -60,7 +60,7 @@ def _cubes(prims: np.ndarray, axes: tuple[np.ndarray, np.ndarray, np.ndarray]) -
     return points.astype(np.float64), faces
 
 
-def polygonise(prims: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def polygonize(prims: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Two closed meshes that overlap by a few mm on one surface: the hand finely, the arm coarsely.
 
     Returns:
@@ -91,7 +91,7 @@ def polygonise(prims: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 
 
 def _adjacency(faces: np.ndarray, count: int) -> sparse.csr_matrix:
-    """(V, V) row-normalised averaging matrix over each vertex and its neighbours."""
+    """(V, V) row-normalized averaging matrix over each vertex and its neighbors."""
     i = np.concatenate([faces[:, 0], faces[:, 1], faces[:, 2], np.arange(count)])
     j = np.concatenate([faces[:, 1], faces[:, 2], faces[:, 0], np.arange(count)])
     graph = sparse.coo_matrix((np.ones(i.size), (i, j)), (count, count)).tocsr()
@@ -149,14 +149,14 @@ def skin_weights(
 
 
 def build_hand(size: HandSize, sleeve_mm: float = 1e3) -> HandMesh:
-    """Polygonise one subject's right hand and arm.
+    """Polygonize one subject's right hand and arm.
 
     Args:
         size: The subject's sizes.
         sleeve_mm: Where the sleeve starts above the wrist; beyond `surface.ARM_END_MM` there is none.
     """
     rig = parametric_rig(size)
-    vertices, normals, faces, groups = polygonise(hand_primitives(size, rig, sleeve_mm))
+    vertices, normals, faces, groups = polygonize(hand_primitives(size, rig, sleeve_mm))
     bones, weights = skin_weights(vertices, groups, faces, rig, size)
     fields = skin_fields(vertices, normals, groups, rig, size)
     radial = np.hypot(vertices[:, 0], vertices[:, 2])

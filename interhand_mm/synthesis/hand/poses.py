@@ -40,7 +40,7 @@ class Placement:
 
 
 def finger_pose(curl: np.ndarray, spread: float, thumb: np.ndarray, rng: np.random.Generator) -> HandPose:
-    """Joint angles from curls: the last joint follows the middle one (about two thirds), neighbours drag along."""
+    """Joint angles from curls: the last joint follows the middle one (about two thirds), neighbors drag along."""
     curl = np.asarray(curl) + rng.normal(0, 0.05) + rng.normal(0, 0.05, 4)
     pulled = curl.copy()
     pulled[:-1] = 0.88 * curl[:-1] + 0.12 * curl[1:]

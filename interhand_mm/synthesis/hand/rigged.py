@@ -14,7 +14,7 @@ from ...errors import AnnotationError, ConfigError
 from ...structures.joints import FINGERS, NUM_HAND_JOINTS
 from .anatomy import HandSize, sample_hand_size
 from .glb import read_glb
-from .mesh import HAND_END_MM, WEIGHTS, HandMesh, polygonise
+from .mesh import HAND_END_MM, WEIGHTS, HandMesh, polygonize
 from .skeleton import FOREARM_BONE, HAND_BONE, NUM_BONES, UPPER_ARM_BONE, Rig, bone_index, frame_from, joint_index
 from .skin import smoothstep
 from .surface import TIP_INSET_MM, arm_primitives
@@ -119,7 +119,7 @@ def assemble(
     rig = _rig_of(vertices, dense, starts, backs, np.array([0.0, -size.forearm_length_mm, 0.0]))
     normals = _normals(vertices, faces)
     center = wrist.mean(axis=0) * (1, 0, 1) if len(wrist) > 8 else np.zeros(3)
-    arm_vertices, arm_normals, arm_faces, _ = polygonise(arm_primitives(size, 1e3))
+    arm_vertices, arm_normals, arm_faces, _ = polygonize(arm_primitives(size, 1e3))
     shift = center * np.exp(np.minimum(arm_vertices[:, 1:2], 0) / 60.0)  # meets the mesh's own wrist
     arm_vertices = arm_vertices + shift
     lower = smoothstep(-arm_vertices[:, 1], -8.0, 26.0)
@@ -182,7 +182,7 @@ def load_mano(folder: str | Path, left: bool, size: HandSize, betas: np.ndarray)
         import smplx
         import torch
     except ImportError as error:
-        raise ConfigError("MANO needs the package smplx", got=str(error), mend="pip install smplx") from error
+        raise ConfigError("MANO needs the package smplx", got=str(error), fix="pip install smplx") from error
     model = smplx.create(
         str(folder), model_type="mano", is_rhand=not left, use_pca=False, flat_hand_mean=True, num_betas=10
     )

@@ -1,6 +1,6 @@
 """Rest joints, joint limits and forward kinematics of one hand and its arm.
 
-*Hand frame* of a right hand, millimetres: origin at the wrist, +y towards the fingers, +z out of the back of the
+*Hand frame* of a right hand, millimeters: origin at the wrist, +y towards the fingers, +z out of the back of the
 hand, so the thumb is on the -x side. A left hand is computed as a right one and mirrored (x -> -x) at the end.
 Angles are radians and absolute: zero is a straight finger parallel to the middle metacarpal.
 """

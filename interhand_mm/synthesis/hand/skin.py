@@ -1,4 +1,4 @@
-"""Skin fields on the mesh (nails, creases, palm side) and one subject's colours."""
+"""Skin fields on the mesh (nails, creases, palm side) and one subject's colors."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def _palm(size: HandSize, rig: Rig) -> list[np.ndarray]:
         rows.append(cone(*[knuckle[f] + v([0, 0, 1.8 * b])] * 2, radius * 0.86, radius * 0.86, 0, 5.0))
         start, end = carpal + v([0, 12.0, 10.2 * b]), knuckle[f] + v([0, -3.0, 9.0 * b])
         rows.append(cone(start, end, 2.2 * b, 2.8 * b, 0, 4.0))  # the extensor tendon
-    for f in range(1, 4):  # webs between neighbours
+    for f in range(1, 4):  # webs between neighbors
         tips = []
         for g in (f, f + 1):
             y, z = rig.frames[bone_index(g, 0)][:, 1], rig.frames[bone_index(g, 0)][:, 2]

@@ -20,14 +20,14 @@ LAMP_RADIUS_MM, LAMP_STEP_DEG = 1150.0, 8.5
 SHOULDER_MM = np.array([178.0, -285.0, 60.0])  # half width, height above the hands, behind the chest's front
 TURN_MM = 150.0  # cloth per radian round the chest
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-PACKAGED_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")  # colour photographs in scikit-image's own wheel
+PACKAGED_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")  # color photographs in scikit-image's own wheel
 
 
 @dataclass(frozen=True)
 class Cloth:
-    """One subject's clothes: linear colours (2, 3), pattern (0 plain, 1 stripes, 2 plaid), period and folds' phases."""
+    """One subject's clothes: linear colors (2, 3), pattern (0 plain, 1 stripes, 2 plaid), period and folds' phases."""
 
-    colours: np.ndarray
+    colors: np.ndarray
     pattern: int
     period_mm: float
     phases: np.ndarray
@@ -65,7 +65,7 @@ def torso_mesh() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _draw_cloth(screen, uv, faces, toward, colours, pattern, period, phases, depth, image):
+def _draw_cloth(screen, uv, faces, toward, colors, pattern, period, phases, depth, image):
     """Draw the torso, both sides of its faces, with folds that tilt the light; image (H, W, 3) linear, in place."""
     height, width = depth.shape
     for f in range(faces.shape[0]):
@@ -100,7 +100,7 @@ def _draw_cloth(screen, uv, faces, toward, colours, pattern, period, phases, dep
                     if 0.68 < du < 0.74 or 0.68 < dv < 0.74:
                         mix = 0.8
                 for k in range(3):
-                    image[y, x, k] = lit * ((1 - mix) * colours[0, k] + mix * colours[1, k])
+                    image[y, x, k] = lit * ((1 - mix) * colors[0, k] + mix * colors[1, k])
 
 
 def draw_torso(
@@ -110,7 +110,7 @@ def draw_torso(
     points, uv, faces = torso_mesh()
     screen = project_fine(points + offset, camera.rotation, camera.position, camera.focal, camera.principal_pt, 1)
     c = cloth
-    _draw_cloth(screen, uv, faces, toward, c.colours, c.pattern, c.period_mm, c.phases, depth, image)
+    _draw_cloth(screen, uv, faces, toward, c.colors, c.pattern, c.period_mm, c.phases, depth, image)
 
 
 @lru_cache(maxsize=4)
@@ -184,7 +184,7 @@ def load_photo(name: str) -> np.ndarray:
         return np.ascontiguousarray(getattr(data, name)()[..., :3])
     image = cv2.imread(name, cv2.IMREAD_COLOR)
     if image is None:
-        raise BackgroundError("a background photograph cannot be read", got=name, mend="remove the file")
+        raise BackgroundError("a background photograph cannot be read", got=name, fix="remove the file")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

@@ -1,6 +1,6 @@
 """A ring of calibrated virtual cameras round the subject.
 
-World: millimetres, x to the image's right for the camera in front, y down, z away from that camera; the hands are at
+World: millimeters, x to the image's right for the camera in front, y down, z away from that camera; the hands are at
 the origin and the person looks towards -z.
 """
 
@@ -14,7 +14,7 @@ SIZES = {"portrait": (334, 512), "landscape": (512, 334)}  # width, height px, a
 FOCAL_PX, FOCAL_SPREAD_PX = 1270.0, 6.0
 DISTANCE_MM = (950.0, 1170.0)
 AZIMUTH_DEG, ELEVATION_DEG = 55.0, 24.0
-COLOUR_PREFIX, GREY_PREFIX = 400000, 410000  # ids that start with 41 are grey cameras in InterHand2.6M
+COLOR_PREFIX, GRAY_PREFIX = 400000, 410000  # ids that start with 41 are gray cameras in InterHand2.6M
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Camera:
     size: tuple[int, int]  # width, height px
 
     @property
-    def grey(self) -> bool:
-        """Whether the camera gives grey images."""
+    def gray(self) -> bool:
+        """Whether the camera gives gray images."""
         return self.name.startswith("41")
 
 
@@ -52,7 +52,7 @@ def camera_ring(
     Args:
         rng: Source of the calibration.
         count: Number of cameras.
-        first_id: Added to the colour or grey prefix to make the names.
+        first_id: Added to the color or gray prefix to make the names.
         sizes: Keys of `SIZES` (or "WxH"), dealt out in turn.
     """
     cameras = []
@@ -68,7 +68,7 @@ def camera_ring(
         width, height = SIZES[name] if name in SIZES else tuple(int(v) for v in name.split("x"))
         focal = (FOCAL_PX + rng.normal(0, FOCAL_SPREAD_PX)) * (max(width, height) / 512.0)
         principal = np.array([width / 2, height / 2]) + rng.normal(0, 10, 2)
-        prefix = GREY_PREFIX if rng.random() < 0.3 else COLOUR_PREFIX
+        prefix = GRAY_PREFIX if rng.random() < 0.3 else COLOR_PREFIX
         cameras.append(
             Camera(
                 name=str(prefix + first_id + i),

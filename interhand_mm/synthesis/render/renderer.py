@@ -1,7 +1,7 @@
 """CPU renderer: skinning, a z-buffer at twice the resolution and adaptive resolve, all numba.
 
-Two samples a pixel and axis decide coverage; colour is computed once where a pixel's four samples see one smooth
-surface, and per sample at outlines. Nothing here is random. Pixel centres are integers (structures/camera.py), so
+Two samples a pixel and axis decide coverage; color is computed once where a pixel's four samples see one smooth
+surface, and per sample at outlines. Nothing here is random. Pixel centers are integers (structures/camera.py), so
 sample (i, j) of the fine grid lies at pixel ((j - 0.5) / 2, (i - 0.5) / 2).
 """
 
@@ -96,7 +96,7 @@ def seen_by(points, normals, rotation, position, focal, principal, size, seen):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def rasterise(screen, faces, flip, backs, is_hand, depth, owner, cover):
+def rasterize(screen, faces, flip, backs, is_hand, depth, owner, cover):
     """Draw one closed mesh into its own depth buffer.
 
     Inputs:
@@ -162,7 +162,7 @@ def _interpolate(row, col, face, screen, faces, table, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _skin_colour(attr, look, shine_dirs, shine, nail_ratio, colour):
+def _skin_color(attr, look, shine_dirs, shine, nail_ratio, color):
     """Linear RGB from interpolated attributes: creases, nails, two highlights and grazing sheen."""
     nx, ny, nz = attr[3], attr[4], attr[5]
     inv = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-12)
@@ -186,7 +186,7 @@ def _skin_colour(attr, look, shine_dirs, shine, nail_ratio, colour):
     for c in range(3):
         tint = 1.0 + nail * (nail_ratio[c] - 1.0)
         warm = 1.0 - line * (0.0, 0.10, 0.12)[c]
-        colour[c] = attr[c] * dark * (1.0 - rim) * tint * warm * (1.0 - 0.10 * edge) + gloss
+        color[c] = attr[c] * dark * (1.0 - rim) * tint * warm * (1.0 - 0.10 * edge) + gloss
     return facing
 
 
@@ -201,13 +201,13 @@ def resolve(  # noqa: C901 - one numba kernel
         depths, owners: (2, 2H, 2W) of the right and left limb (empty: FAR and -1).
         screens*, faces*, tables*: per limb, fine-grid vertices, faces and (V, 13) attributes.
         look: (3,) world viewing direction. shine_dirs (L, 3), shine (L,): half vectors and strengths of highlights.
-        nail0, nail1: (3,) nail colour / skin colour.
+        nail0, nail1: (3,) nail color / skin color.
         cloth_depth: (H, W) mm of the clothing behind, FAR where none.
         background: (H, W, 3) float32 linear RGB.
         region: (4,) x0, y0, x1, y1 px beyond which there is no limb.
         image, depth_out: (H, W, 3) and (H, W) float32, in place within the region: linear RGB; mm, 0 where no limb.
     """
-    attr, colour, total = np.empty(ATTRIBUTES, np.float32), np.empty(3), np.empty(3)
+    attr, color, total = np.empty(ATTRIBUTES, np.float32), np.empty(3), np.empty(3)
     for y in range(region[1], region[3]):
         for x in range(region[0], region[2]):
             count, nearest, farthest, first = 0, FAR, np.float32(0.0), -1
@@ -238,13 +238,13 @@ def resolve(  # noqa: C901 - one numba kernel
                 row, col = (2 * y + 0.5, 2 * x + 0.5) if once else (float(r), float(c))
                 if limb == 0:
                     _interpolate(row, col, face, screens0, faces0, tables0, attr)
-                    _skin_colour(attr, look, shine_dirs, shine, nail0, colour)
+                    _skin_color(attr, look, shine_dirs, shine, nail0, color)
                 else:
                     _interpolate(row, col, face, screens1, faces1, tables1, attr)
-                    _skin_colour(attr, look, shine_dirs, shine, nail1, colour)
+                    _skin_color(attr, look, shine_dirs, shine, nail1, color)
                 share = count if once else 1
                 for i in range(3):
-                    total[i] += max(colour[i], 0.0) * share
+                    total[i] += max(color[i], 0.0) * share
                 if once:
                     break
             for c in range(3):

@@ -1,4 +1,4 @@
-"""From linear light to the file: exposure, tint, lens blur, grey cameras, noise and JPEG."""
+"""From linear light to the file: exposure, tint, lens blur, gray cameras, noise and JPEG."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def _noise_tile() -> np.ndarray:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _encode(linear, gains, grey, table, out):
-    """Gain, tint, grey and the sRGB curve, into `out` (H, W, 3) float32 0..255."""
+def _encode(linear, gains, gray, table, out):
+    """Gain, tint, gray and the sRGB curve, into `out` (H, W, 3) float32 0..255."""
     top = table.size - 1
     scale = top / 2.0
     for y in range(linear.shape[0]):
         for x in range(linear.shape[1]):
             r, g, b = linear[y, x, 0] * gains[0], linear[y, x, 1] * gains[1], linear[y, x, 2] * gains[2]
-            if grey:
+            if gray:
                 r = g = b = 0.30 * r + 0.59 * g + 0.11 * b
             out[y, x, 0] = table[min(int(b * scale), top)]
             out[y, x, 1] = table[min(int(g * scale), top)]
@@ -68,25 +68,25 @@ def _encode(linear, gains, grey, table, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_noise(image, tile, y0, x0, read, shot, grey, out):
+def _add_noise(image, tile, y0, x0, read, shot, gray, out):
     """Read and shot noise from a tile of normal numbers, the studio's black level, and 8 bits."""
     for y in range(image.shape[0]):
         for x in range(image.shape[1]):
             for c in range(3):
                 value = image[y, x, c]
-                noise = tile[y0 + y, x0 + x, 0 if grey else c]
+                noise = tile[y0 + y, x0 + x, 0 if gray else c]
                 value += noise * (read + shot * np.sqrt(value)) + BLACK_LEVEL + 0.5
                 out[y, x, c] = np.uint8(min(max(value, 0.0), 255.0))
 
 
-def develop(linear: np.ndarray, sensor: Sensor, grey: bool, rng: np.random.Generator) -> np.ndarray:
+def develop(linear: np.ndarray, sensor: Sensor, gray: bool, rng: np.random.Generator) -> np.ndarray:
     """Turn linear RGB (H, W, 3) float32 into the camera's uint8 BGR image."""
     height, width = linear.shape[:2]
     image, out = np.empty_like(linear), np.empty(linear.shape, np.uint8)
-    _encode(linear, (sensor.gain * sensor.tint).astype(np.float32), grey, _encode_table(), image)
+    _encode(linear, (sensor.gain * sensor.tint).astype(np.float32), gray, _encode_table(), image)
     image = cv2.GaussianBlur(image, (3, 3), sensor.blur_px)
     y, x = rng.integers(0, _TILE - height + 1), rng.integers(0, _TILE - width + 1)
-    _add_noise(image, _noise_tile(), y, x, sensor.read_noise, sensor.shot_noise, grey, out)
+    _add_noise(image, _noise_tile(), y, x, sensor.read_noise, sensor.shot_noise, gray, out)
     return out
 
 

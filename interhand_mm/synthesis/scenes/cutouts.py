@@ -16,7 +16,7 @@ from ...structures.camera import camera_to_pixel, world_to_camera
 from ...structures.joints import NUM_HAND_JOINTS, NUM_JOINTS
 from ...utils.images import read_image
 
-MEND = "python tools/make_synthetic.py --out DIR --num 6000 --num-test 600 writes such a folder"
+FIX = "python tools/make_synthetic.py --out DIR --num 6000 --num-test 600 writes such a folder"
 _MIN_JOINTS = 10  # of each hand: what is cut off further is not pasted
 
 
@@ -54,9 +54,9 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except OSError as error:
-        raise AnnotationError(f"annotations cannot be read: {path}", got=error.strerror, mend=MEND) from error
+        raise AnnotationError(f"annotations cannot be read: {path}", got=error.strerror, fix=FIX) from error
     except ValueError as error:
-        raise AnnotationError(f"not JSON: {path}", got=error, mend=MEND) from error
+        raise AnnotationError(f"not JSON: {path}", got=error, fix=FIX) from error
 
 
 @lru_cache(maxsize=2)
@@ -74,7 +74,7 @@ def read_sources(root: str, split: str) -> tuple[Source, ...]:
     stem = base / "annotations" / split / f"InterHand2.6M_{split}_"
     data, cameras, steps = (_read_json(Path(f"{stem}{part}.json")) for part in ("data", "camera", "joint_3d"))
     if not (base / "masks" / split).is_dir():
-        raise AnnotationError(f"no masks of split '{split}' under {root}", want=f"{base / 'masks' / split}", mend=MEND)
+        raise AnnotationError(f"no masks of split '{split}' under {root}", want=f"{base / 'masks' / split}", fix=FIX)
     try:
         images = {image["id"]: image for image in data["images"]}
         pairs = [(annotation, images[annotation["image_id"]]) for annotation in data["annotations"]]
@@ -83,7 +83,7 @@ def read_sources(root: str, split: str) -> tuple[Source, ...]:
         raise AnnotationError(
             f"annotations of split '{split}' under {root} are not in InterHand2.6M's format",
             got=f"{type(error).__name__}: {error}",
-            mend=MEND,
+            fix=FIX,
         ) from error
     usable = tuple(source for source in sources if _whole(source))
     if not usable:

@@ -72,7 +72,7 @@ def cut_out(image: np.ndarray, bits: np.ndarray, arms: bool) -> CutOut:
 
 
 def tint(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Light and skin of one cut-out: gain, gamma and colour; a grey camera's hands mostly get a skin's colour.
+    """Light and skin of one cut-out: gain, gamma and color; a gray camera's hands mostly get a skin's color.
 
     Args:
         image: (H, W, 3) uint8 BGR.
@@ -82,8 +82,8 @@ def tint(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         (H, W, 3) uint8 BGR.
     """
     gain = np.exp(rng.normal(0.15, 0.3)) * np.exp(rng.normal(0, 0.05, 3))
-    grey = np.array_equal(image[..., 0], image[..., 2])
-    if grey and rng.random() < 0.9:
+    gray = np.array_equal(image[..., 0], image[..., 2])
+    if gray and rng.random() < 0.9:
         gain = gain * np.array([0.62, 0.80, 1.08]) ** rng.uniform(0.6, 1.2)
     gamma = np.exp(rng.normal(0, 0.18))
     levels = (np.arange(256) / 255.0)[:, None] ** gamma * gain
@@ -119,7 +119,7 @@ def paste(canvas: np.ndarray, piece: CutOut, scale: float, offset: np.ndarray) -
 
 
 def develop(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, bytes]:
-    """What one camera does to the whole picture: brightness, blur, noise, grey now and then, JPEG.
+    """What one camera does to the whole picture: brightness, blur, noise, gray now and then, JPEG.
 
     Returns:
         (H, W, 3) uint8 BGR before compression, and the JPEG's bytes.

@@ -1,6 +1,6 @@
 "use strict";
 /* The page's own part: the frames lie in <script class="frame"> elements, one JSON each; `viewer` holds what is
-   common to them. Points are millimetres in the camera's frame: x right, y down, z away from the camera. */
+   common to them. Points are millimeters in the camera's frame: x right, y down, z away from the camera. */
 const viewer = JSON.parse(document.getElementById("viewer").textContent);
 const frames = document.querySelectorAll("script.frame");
 const byId = (id) => document.getElementById(id);
@@ -176,7 +176,7 @@ function notes(frame) {
   const told = { user: "given", exif: "from the picture's EXIF data", assumed: "assumed, nobody measured it" };
   const lines = [`Camera: focal length ${focal} px, ${told[frame.intrinsics]}; picture of ${frame.size.join(" × ")} px.`];
   if (frame.hands.some((hand) => hand.depth !== "given")) {
-    lines.push("Millimetres hold only if the hands are of an average adult's size: shape and relative position are " +
+    lines.push("Millimeters hold only if the hands are of an average adult's size: shape and relative position are " +
       "the network's, distance and scale are a guess.");
   }
   const key = element("p", "Right: darker, round joints, dark rim. Left: lighter, diamonds, light rim. ");

@@ -1,4 +1,4 @@
-"""Samples with amodal masks: reading, crop, mirror, colour, packing. Keys as in `AIHDataset`."""
+"""Samples with amodal masks: reading, crop, mirror, color, packing. Keys as in `AIHDataset`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_picture(path: str) -> np.ndarray:
     """(H, W, 3) uint8 BGR; `ImageError` also where it is all black."""
     image = read_image(path)
     if image.max() < BLACK_LEVEL:
-        raise ImageError(f"image {path} is all black", mend=CHECK_DOWNLOAD)
+        raise ImageError(f"image {path} is all black", fix=CHECK_DOWNLOAD)
     return image
 
 
@@ -38,7 +38,7 @@ def read_label(path: str, shape: tuple[int, ...], largest: int) -> np.ndarray:
     """A label image (H, W) uint8 of values 0..`largest`; `ImageError` for other values or another shape."""
     label = read_image(path, cv2.IMREAD_UNCHANGED)
     if label.shape != shape:
-        raise ImageError(f"label {path}: (height, width)", got=label.shape, want=shape, mend=CHECK_DOWNLOAD)
+        raise ImageError(f"label {path}: (height, width)", got=label.shape, want=shape, fix=CHECK_DOWNLOAD)
     if label.dtype != np.uint8 or label.max() > largest:
         raise ImageError(f"label {path}: values", got=f"up to {label.max()}", want=f"0 to {largest}, uint8")
     return label
@@ -70,7 +70,7 @@ class LoadAIH(BaseTransform):
                 source["img"] = read_picture(source["img_path"])
                 source["amodal"] = read_label(source["amodal_path"], source["img"].shape[:2], 1)
                 if not source["amodal"].any():
-                    raise ImageError(f"mask {source['amodal_path']}: there is no hand", mend="take it off the list")
+                    raise ImageError(f"mask {source['amodal_path']}: there is no hand", fix="take it off the list")
             return results
         image = read_picture(results["img_path"])
         shape, target = image.shape[:2], results["target"]
@@ -127,7 +127,7 @@ class LoadLimbMasks(BaseTransform):
             ImageError: The file is missing or of another size than the frame.
         """
         if "mask_path" not in results:
-            raise ConfigError("LoadLimbMasks: the data set names no mask files", mend="set its mask_root")
+            raise ConfigError("LoadLimbMasks: the data set names no mask files", fix="set its mask_root")
         height, width = results["img"].shape[:2]
         known, full = not results["skipped"], results["img_full"].shape[:2]
         bits = read_label(results["mask_path"], full, 255) if known else np.zeros(full, np.uint8)
@@ -142,7 +142,7 @@ class LoadLimbMasks(BaseTransform):
 class CropTarget(BaseTransform):
     """Cut out the square round the amodal mask of the target hand, picture, masks and clean pictures alike.
 
-    Without a pixel of the target the whole picture is taken (hdr.md 1.1).
+    Without a pixel of the target the whole picture is taken (docs/spec/hdr.md 1.1).
 
     Args:
         size: (width, height) px of the crop.
@@ -226,7 +226,7 @@ class MirrorHands(BaseTransform):
 
 @TRANSFORMS.register_module()
 class JointColorJitter(BaseTransform):
-    """Change the colours of a picture and of its clean pictures alike (hdr.md 5.2: gain, then "less").
+    """Change the colors of a picture and of its clean pictures alike (docs/spec/hdr.md 5.2: gain, then "less").
 
     Args:
         gain: Each channel times a factor uniform in 1 +- gain.

@@ -38,7 +38,7 @@ def read_hand_masks(sample: dict[str, Any], part: str = "hand") -> np.ndarray:
             f"mask {path}: shape and type",
             got=f"{bits.shape}, {bits.dtype}",
             want=f"{(height, width)}, uint8",
-            mend=CHECK_DOWNLOAD,
+            fix=CHECK_DOWNLOAD,
         )
     masks = np.stack([(bits & bit) > 0 for bit in PARTS[part]]).astype(np.uint8)
     return mirror_masks(masks) if sample.get("flipped", False) else masks

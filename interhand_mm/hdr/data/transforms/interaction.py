@@ -1,4 +1,4 @@
-"""Two single-hand pictures joined to one of two hands, as AIH_Syn does (hdr.md 5.2)."""
+"""Two single-hand pictures joined to one of two hands, as AIH_Syn does (docs/spec/hdr.md 5.2)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...masks import MASK_NAMES, occlusion_rate, overlay_hand
 
 
 def recipe_move(row: np.ndarray) -> Augment:
-    """The geometry of a stored recipe's seven numbers; its colour gain is drawn anew, as published."""
+    """The geometry of a stored recipe's seven numbers; its color gain is drawn anew, as published."""
     tx, ty, scale, turn = (float(value) for value in row[:4])
     return Augment((tx, ty), scale, turn)
 

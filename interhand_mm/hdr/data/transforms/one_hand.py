@@ -21,7 +21,7 @@ from .hand_masks import read_hand_masks
 
 
 def _inside(box: np.ndarray, width: int, height: int) -> tuple[slice, slice]:
-    """Rows and columns of a picture whose pixels' centres lie in a box."""
+    """Rows and columns of a picture whose pixels' centers lie in a box."""
     x1, y1 = (max(0, int(np.ceil(value))) for value in box[:2])
     x2, y2 = min(width - 1, int(np.floor(box[2]))), min(height - 1, int(np.floor(box[3])))
     return slice(y1, max(y1, y2 + 1)), slice(x1, max(x1, x2 + 1))
