@@ -25,7 +25,7 @@ train_pipeline = [
         scale=0.1,
         rotation_deg=20.0,
         rotation_prob=0.5,
-        as_right=True,
+        flip_left_to_right=True,
     ),
     dict(type="ChannelJitter", low=0.8, high=1.2),
     dict(type="PackHand2DInputs", encoder=codec),  # mmpose's heads read dense targets

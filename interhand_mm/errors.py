@@ -46,7 +46,7 @@ class BackgroundError(InterHandError):
 
 
 class DataContractError(InterHandError):
-    """A sample does not hold what the data contract promises at this station."""
+    """A sample does not hold what the data contract promises at this stage."""
 
 
 class CheckpointError(InterHandError):

@@ -12,14 +12,14 @@ train_pipeline = [
         scale=0.1,
         rotation_deg=20.0,
         rotation_prob=0.5,
-        as_right=True,  # lefts, in data sets that have them, are mirrored; nothing else is
+        flip_left_to_right=True,  # lefts, in data sets that have them, are mirrored; nothing else is
     ),
     dict(type="ChannelJitter", low=0.8, high=1.2),
     dict(type="PackHand2DInputs", encoder=None),
 ]
 test_pipeline = [
     dict(type="LoadHandImage"),
-    dict(type="HandCrop", encoder=codec, as_right=True),
+    dict(type="HandCrop", encoder=codec, flip_left_to_right=True),
     dict(type="PackHandInputs"),
 ]
 train_dataloader = dict(

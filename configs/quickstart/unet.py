@@ -34,7 +34,7 @@ crop = dict(
     scale=0.1,
     rotation_deg=20.0,
     rotation_prob=0.3,
-    as_right=True,
+    flip_left_to_right=True,
 )
 train_pipeline = [
     dict(type="LoadHandImage"),
@@ -45,7 +45,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type="LoadHandImage"),
-    dict(type="HandCrop", encoder=codec, as_right=True),
+    dict(type="HandCrop", encoder=codec, flip_left_to_right=True),
     dict(type="PackHandInputs"),
 ]
 train_dataloader = dict(

@@ -58,7 +58,7 @@ class HandDataset(BaseDataset):
 
     @abstractmethod
     def load_item(self, idx: int) -> dict[str, Any]:
-        """Return sample `idx` as the contract's station "dataset" asks, without its image."""
+        """Return sample `idx` as the contract's stage "dataset" asks, without its image."""
 
     @abstractmethod
     def __len__(self) -> int:

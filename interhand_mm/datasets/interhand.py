@@ -195,7 +195,7 @@ class InterHandDataset(HandDataset):
         self._box_rows = of_sample[found]
 
     def load_item(self, idx: int) -> dict[str, Any]:
-        """Return sample `idx`; keys and units as in `structures/sample.py`, station "dataset"."""
+        """Return sample `idx`; keys and units as in `structures/sample.py`, stage "dataset"."""
         index = self.index
         row = idx if self._rows is None else int(self._rows[idx])
         camera, kind = int(index.camera[row]), int(index.hand_type[row])

@@ -48,8 +48,8 @@ class InterHandEstimator(TopdownPoseEstimator):
     def crop_size(self) -> tuple[int, int]:
         """(width, height) px of the crops that `predict` takes."""
         width, height = self.head.codec.input_size
-        oversample = self.hdr.oversample if self.hdr else 1
-        return width * oversample, height * oversample
+        crop_scale = self.hdr.crop_scale if self.hdr else 1
+        return width * crop_scale, height * crop_scale
 
     @property
     def single_hand_size(self) -> int:
@@ -70,13 +70,13 @@ class InterHandEstimator(TopdownPoseEstimator):
         """
         if self.hdr is None:
             return self.predict_base(inputs, data_samples)
-        step = self.hdr.oversample
+        step = self.hdr.crop_scale
         if (inputs.shape[-1], inputs.shape[-2]) != self.crop_size:
             raise DataContractError(
                 "crops for the HDR plugin: (width, height)",
                 got=(inputs.shape[-1], inputs.shape[-2]),
                 want=self.crop_size,
-                fix=f"HandCrop(oversample={step}) in the test pipeline; load_config writes it",
+                fix=f"HandCrop(crop_scale={step}) in the test pipeline; load_config writes it",
             )
         instances = self._instances(inputs[..., ::step, ::step], data_samples)
         truth = [sample.get("masks") for sample in data_samples]
@@ -93,7 +93,7 @@ class InterHandEstimator(TopdownPoseEstimator):
 
     def predict_base(self, inputs: Tensor, data_samples: list) -> list:
         """`predict` without the plugin, from crops of `crop_size` as well."""
-        step = self.hdr.oversample if self.hdr else 1
+        step = self.hdr.crop_scale if self.hdr else 1
         instances = self._instances(inputs[..., ::step, ::step], data_samples)
         for each in instances:
             each.keypoints[..., :2] *= step
@@ -122,7 +122,7 @@ class InterHandEstimator(TopdownPoseEstimator):
         """
         if self.hdr is None:
             return self.head.infer(self._tested_feats(inputs), self.test_cfg)
-        step = self.hdr.oversample
+        step = self.hdr.crop_scale
         instances = self._instances(inputs[..., ::step, ::step], [])
         merge_hands(instances, self.restore(inputs), step, self.head.codec)
         names = list(instances[0].keys())

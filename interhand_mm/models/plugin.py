@@ -50,23 +50,23 @@ class RestoredHands(CleanHands):
     keypoint_scores: np.ndarray
 
 
-def merge_hands(instances: list[InstanceData], found: RestoredHands, oversample: int, codec: Any) -> None:
+def merge_hands(instances: list[InstanceData], found: RestoredHands, crop_scale: int, codec: Any) -> None:
     """Put restored hands into the base network's predictions, in place; coordinates become those of the large crop.
 
     Args:
         instances: From `HandHead.predict`, in px of the network's input.
         found: The plugin's result; a hand that it refused stays the base network's.
-        oversample: px of the large crop a px of the network's input.
+        crop_scale: px of the large crop a px of the network's input.
         codec: For the `bins` that go with the keypoints.
     """
     for each, present in zip(instances, found.present, strict=True):
-        each.keypoints[..., :2] *= oversample
+        each.keypoints[..., :2] *= crop_scale
         each.pred_hdr = present[None].astype(np.float32)
     for (i, side), points, scores in zip(found.hands, found.keypoints, found.keypoint_scores, strict=True):
         own = slice(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS)
         instances[i].keypoints[0, own] = points
         instances[i].keypoint_scores[0, own] = scores
-        instances[i].bins[0, own] = codec.to_bins(points / np.array([oversample, oversample, 1.0]))
+        instances[i].bins[0, own] = codec.to_bins(points / np.array([crop_scale, crop_scale, 1.0]))
 
 
 def load_parts(model: torch.nn.Module) -> None:

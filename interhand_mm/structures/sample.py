@@ -69,7 +69,7 @@ def checks_enabled() -> bool:
     return os.environ.get("INTERHAND_CHECKS", "0") == "1"
 
 
-def only_hand(hand_type: np.ndarray, where: str) -> slice:
+def present_hand_slice(hand_type: np.ndarray, where: str) -> slice:
     """Slots of the one hand that a sample shows.
 
     Args:

@@ -55,7 +55,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), data: DataOptio
     1. `overrides` ("key.sub=value") change existing keys only; "+key=value" adds one on purpose.
     2. The data options go into every data set and background transform.
     3. The one top-level `codec` (and `data_root`) is written into every `encoder` and `decoder`, after all overrides,
-       and the `oversample` of an HDR plugin into every `HandCrop`.
+       and the `crop_scale` of an HDR plugin into every `HandCrop`.
     4. Top-level names that nothing reads any more (a `train_pipeline` already copied into its dataloader)
        are gone, so that overriding one is an error and not without effect.
     5. `work_dir` is made from the file's name where the config names none.
@@ -166,12 +166,12 @@ def _share_codec(cfg: Config) -> None:
 
 
 def share_crop(cfg: Config) -> None:
-    """Write the `oversample` of the model's HDR plugin, where there is one, into every `HandCrop`."""
+    """Write the `crop_scale` of the model's HDR plugin, where there is one, into every `HandCrop`."""
     hdr = (cfg.get("model") or {}).get("hdr")
     if hdr:
         for _, node in walk_dicts(cfg._cfg_dict):
             if node.get("type") == "HandCrop":
-                node["oversample"] = hdr.get("oversample", 1)
+                node["crop_scale"] = hdr.get("crop_scale", 1)
 
 
 def _set_everywhere(cfg: Config, value: Any, key: str, under: tuple[str, ...], datasets: bool = True) -> None:

@@ -14,7 +14,7 @@ from interhand_mm.datasets.transforms.background import blend
 from interhand_mm.datasets.transforms.background_pool import BackgroundPool
 from interhand_mm.datasets.transforms.geometry import crop_sample, draw_augment
 from interhand_mm.datasets.transforms.loading import LoadHandImage
-from interhand_mm.datasets.transforms.matte import _connected, _draw_hand, _percentiles, places
+from interhand_mm.datasets.transforms.matte import _connected, _draw_hand, _percentiles, nonzero_pixels
 from interhand_mm.errors import ConfigError, OutputError
 from interhand_mm.structures.joints import BONES
 from interhand_mm.utils.images import read_image
@@ -43,7 +43,7 @@ def test_percentiles_by_counting_are_numpys(count):
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
 def test_places_are_flatnonzero(share):
     mask = np.where(np.random.default_rng(0).random((90, 70)) < share, 255, 0).astype(np.uint8)
-    assert np.array_equal(places(mask), np.flatnonzero(mask))
+    assert np.array_equal(nonzero_pixels(mask), np.flatnonzero(mask))
 
 
 @pytest.mark.parametrize("step", [2, 40])  # thousands of parts, which a byte cannot number, and few
@@ -52,7 +52,7 @@ def test_parts_that_touch_the_core_are_kept(step):
     mask[::step, ::step] = 255
     core = np.zeros_like(mask)
     core[step, step] = core[0, 0] = 255
-    assert np.array_equal(_connected(mask, places(core)), np.where(core & mask, 255, 0))
+    assert np.array_equal(_connected(mask, nonzero_pixels(core)), np.where(core & mask, 255, 0))
 
 
 def test_bones_drawn_at_once_are_those_drawn_singly():

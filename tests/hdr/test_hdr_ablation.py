@@ -56,8 +56,8 @@ def made(tmp_path_factory):
 def test_one_key_switches_it_on(made):
     cfg = load_config(made["folder"] / "hdr.py", [f"codec.input_size=({SIZE},{SIZE})"])
     crop = next(step for step in cfg.test_dataloader.dataset.pipeline if step.type == "HandCrop")
-    assert crop.oversample == 2
-    assert "oversample" not in next(
+    assert crop.crop_scale == 2
+    assert "crop_scale" not in next(
         s for s in load_config(made["folder"] / "plain.py").test_dataloader.dataset.pipeline if s.type == "HandCrop"
     )
     merged = with_hdr(made["folder"] / "plain.py", *made["parts"])

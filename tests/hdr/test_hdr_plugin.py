@@ -22,8 +22,8 @@ from interhand_mm.structures.camera import crop_affine
 from tests.fixtures.tiny_aih import hand_mask
 
 init_default_scope("interhand_mm")  # mmpose builds heads by the default scope
-SIZE, OVERSAMPLE = 64, 2
-LARGE = SIZE * OVERSAMPLE
+SIZE, CROP_SCALE = 64, 2
+LARGE = SIZE * CROP_SCALE
 IMAGENET = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
 SEGMENTOR = dict(
     type="HandSegmentor",
@@ -49,7 +49,7 @@ DETNET = dict(type="SingleHandPose", width=4, data_preprocessor=dict(type="ImgDa
 
 
 def plugin(pose=BASE, **changes) -> dict:
-    settings = dict(oversample=OVERSAMPLE, segmentor_size=64, hand_size=256, enlarge=1.25, masks="gt")
+    settings = dict(crop_scale=CROP_SCALE, segmentor_size=64, hand_size=256, enlarge=1.25, masks="gt")
     return dict(type="HDRPlugin", segmentor=SEGMENTOR, inpaintor=INPAINTOR, pose=pose, **{**settings, **changes})
 
 
@@ -135,12 +135,12 @@ def test_points_come_back_to_the_full_image():
         half = max(columns.max() - columns.min(), rows.max() - rows.min()) * 1.25 / 2
         sign = -1 if side else 1
         wanted = middle + half * np.array([[0, 0], [-0.5 * sign, -0.75], [-sign, -1]])
-        wanted = wanted / OVERSAMPLE + np.array([10.0, 20.0])
+        wanted = wanted / CROP_SCALE + np.array([10.0, 20.0])
         own = slice(21 * side, 21 * side + 3)
         assert np.abs(found.keypoints[0, own, :2] - wanted).max() < 1e-3
         assert found.keypoints[0, own, 2].tolist() == [5, -7, 0]
         assert found.keypoint_scores[0, 21 * side] == 0.5
-        in_base = (wanted - [10.0, 20.0]) * OVERSAMPLE / OVERSAMPLE
+        in_base = (wanted - [10.0, 20.0]) * CROP_SCALE / CROP_SCALE
         assert np.allclose(found.bins[0, own, :2], in_base * 16 / SIZE, atol=1e-3)
 
 
@@ -361,7 +361,7 @@ def test_wrong_settings_and_crops_say_so():
         MODELS.build({**plugin(), "pose": dict(config="configs/nothing.py", width=3)})
     model = estimator()
     image, masks = scene()
-    with pytest.raises(DataContractError, match="oversample=2"):
+    with pytest.raises(DataContractError, match="crop_scale=2"):
         predict(model, (image[::2, ::2], masks[:, ::2, ::2]))
     with pytest.raises(DataContractError, match="CropHandMasks"):
         model.hdr(torch.zeros(1, 3, LARGE, LARGE), torch.zeros(1, 4, 9, 9))

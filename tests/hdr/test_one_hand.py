@@ -126,7 +126,7 @@ def test_packing_for_detnet_turns_joints_with_the_crop(root):
 
 
 def test_cropped_masks_and_occlusion(root):
-    crop, masks = dict(type="HandCrop", encoder=CODEC, oversample=2), dict(type="CropHandMasks", part="hand")
+    crop, masks = dict(type="HandCrop", encoder=CODEC, crop_scale=2), dict(type="CropHandMasks", part="hand")
     pairs = _make(InterHandDataset, root, LOAD, crop, masks, dict(type="PackHandInputs"))
     i = int(np.flatnonzero(pairs.hand_kinds == 3)[0])
     packed = pairs[i]["data_samples"]

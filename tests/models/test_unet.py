@@ -70,7 +70,7 @@ def tiny(tmp_path):
 def steps(codec, encoder=None):
     return [
         dict(type="LoadHandImage"),
-        dict(type="HandCrop", encoder=codec, as_right=True),
+        dict(type="HandCrop", encoder=codec, flip_left_to_right=True),
         dict(type="PackHand2DInputs", encoder=encoder),
     ]
 

@@ -16,7 +16,7 @@ from ...registry import TRANSFORMS
 from ...structures.camera import apply_affine, compose_affine
 from ...utils.images import read_mask
 from .background_pool import BackgroundPool
-from .matte import hand_matte, places, threshold_background
+from .matte import hand_matte, nonzero_pixels, threshold_background
 
 MASKS = ("matte", "threshold", "file")
 
@@ -146,7 +146,7 @@ def blend(front: np.ndarray, behind: np.ndarray, alpha: np.ndarray) -> np.ndarra
     Only the feathered edge is mixed; everywhere else one of the two is copied.
     """
     mixed = cv2.copyTo(behind, cv2.compare(alpha, 255, cv2.CMP_EQ), np.ascontiguousarray(front).copy())
-    edge = places(cv2.inRange(alpha, 1, 254))
+    edge = nonzero_pixels(cv2.inRange(alpha, 1, 254))
     weight = alpha.reshape(-1).take(edge)[:, None].astype(np.uint16)
     own, other = front.reshape(-1, 3).take(edge, axis=0), behind.reshape(-1, 3).take(edge, axis=0)
     mixed.reshape(-1, 3)[edge] = (own * (255 - weight) + other * weight + 127) // 255

@@ -14,7 +14,7 @@ from mmpose.structures import PoseDataSample
 from ...codecs import build_codec
 from ...registry import TRANSFORMS
 from ...structures.camera import apply_affine
-from ...structures.sample import only_hand
+from ...structures.sample import present_hand_slice
 
 META = (
     "img_path", "ann_id", "sample_idx", "dataset_name", "skipped", "background_retries", "flipped", "affine",
@@ -86,7 +86,7 @@ class PackHand2DInputs(PackHandInputs):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Return {"inputs", "data_samples"}."""
         packed = super().transform(results)
-        slots = only_hand(results["hand_type"][0], results["img_path"])
+        slots = present_hand_slice(results["hand_type"][0], results["img_path"])
         points = apply_affine(results["keypoints"][:, slots, :2].astype(np.float64), results["affine"])
         height, width = results["img"].shape[:2]
         inside = ((points >= 0) & (points < (width, height))).all(axis=-1)

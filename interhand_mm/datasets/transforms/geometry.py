@@ -12,7 +12,7 @@ from ...codecs import build_codec
 from ...registry import TRANSFORMS
 from ...structures.camera import compose_affine, crop_affine, mirror_affine
 from ...structures.joints import FLIP_INDICES
-from ...structures.sample import check_sample, checks_enabled, only_hand
+from ...structures.sample import check_sample, checks_enabled, present_hand_slice
 
 
 class Augment(NamedTuple):
@@ -106,7 +106,7 @@ class HandCropAugment(BaseTransform):
         rotation_deg: One standard deviation.
         rotation_prob: Share of samples that are turned.
         flip_prob: Share of samples that are mirrored.
-        as_right: Mirror a left hand, and it alone, for networks that know right hands only (2D, FreiHAND).
+        flip_left_to_right: Mirror a left hand, and it alone, for networks that know right hands only (2D, FreiHAND).
     """
 
     def __init__(
@@ -117,10 +117,10 @@ class HandCropAugment(BaseTransform):
         rotation_deg: float = 45.0,
         rotation_prob: float = 0.6,
         flip_prob: float = 0.5,
-        as_right: bool = False,
+        flip_left_to_right: bool = False,
     ) -> None:
         width, height = build_codec(encoder).input_size
-        self.size, self.as_right = (width, height), as_right
+        self.size, self.flip_left_to_right = (width, height), flip_left_to_right
         self.ranges = dict(
             shift=shift, scale=scale, rotation_deg=rotation_deg, rotation_prob=rotation_prob, flip_prob=flip_prob
         )
@@ -128,8 +128,8 @@ class HandCropAugment(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """See `crop_sample`."""
         augment = draw_augment(results["rng"], **self.ranges)
-        if self.as_right:
-            left = only_hand(results["hand_type"][0], results["img_path"]).start > 0
+        if self.flip_left_to_right:
+            left = present_hand_slice(results["hand_type"][0], results["img_path"]).start > 0
             augment = augment._replace(flip=left)
         crop_sample(results, augment, self.size)
         if checks_enabled():
@@ -143,11 +143,11 @@ class HandCrop(HandCropAugment):
 
     Args:
         encoder: See `HandCropAugment`.
-        as_right: Likewise.
-        oversample: Crop px a px of the network's input; `load_config` writes that of the config's HDR plugin here.
+        flip_left_to_right: Likewise.
+        crop_scale: Crop px a px of the network's input; `load_config` writes that of the config's HDR plugin here.
     """
 
-    def __init__(self, encoder: dict[str, Any], as_right: bool = False, oversample: int = 1) -> None:
+    def __init__(self, encoder: dict[str, Any], flip_left_to_right: bool = False, crop_scale: int = 1) -> None:
         still = dict(shift=0.0, scale=0.0, rotation_deg=0.0, rotation_prob=0.0, flip_prob=0.0)
-        super().__init__(encoder, **still, as_right=as_right)
-        self.size = (self.size[0] * oversample, self.size[1] * oversample)
+        super().__init__(encoder, **still, flip_left_to_right=flip_left_to_right)
+        self.size = (self.size[0] * crop_scale, self.size[1] * crop_scale)

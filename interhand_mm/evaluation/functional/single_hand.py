@@ -15,7 +15,7 @@ DENSE_MM = np.linspace(20.0, 50.0, 100)
 FREIHAND_MM = np.linspace(0.0, 50.0, 100)
 
 
-def own_hand(values: np.ndarray, side: np.ndarray) -> np.ndarray:
+def select_present_hand(values: np.ndarray, side: np.ndarray) -> np.ndarray:
     """The block of the annotated hand.
 
     Args:

@@ -36,7 +36,7 @@ def absolute_joints_mm(batch: dict[str, np.ndarray], depth: str) -> np.ndarray:
         (B, 21, 3) float64 mm.
     """
     side = batch["hand_type"].argmax(-1)
-    points = S.own_hand(batch["pred_keypoints"], side).astype(np.float64)
+    points = S.select_present_hand(batch["pred_keypoints"], side).astype(np.float64)
     if depth == "gt":
         wrist = batch["abs_depth"][np.arange(len(side)), side].astype(np.float64)
     else:
@@ -88,8 +88,8 @@ class FreiHANDScore(RunningMetric):
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
         """For each kind errors (21,), counts (21,) and hits (T, 21), flattened."""
         side = batch["hand_type"].argmax(-1)
-        visible = S.own_hand(batch["keypoints_visible"], side) > 0
-        truth = S.own_hand(batch["keypoints_cam"], side).astype(np.float64)
+        visible = S.select_present_hand(batch["keypoints_visible"], side) > 0
+        truth = S.select_present_hand(batch["keypoints_cam"], side).astype(np.float64)
         joints = absolute_joints_mm(batch, self.depth)
         whole = visible & visible.all(axis=1, keepdims=True)
         sums = []

@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import EvaluationError
 from ...registry import METRICS
 from ...structures.joints import NUM_JOINTS
-from ...structures.sample import only_hand
+from ...structures.sample import present_hand_slice
 from ..functional.keypoints_2d import longer_side_px, scores_2d, sums_2d
 from .base import RunningMetric
 
@@ -41,7 +41,7 @@ class Keypoints2D(RunningMetric):
         columns: dict[str, list[np.ndarray]] = {"predicted": [], "truth": [], "visible": [], "bbox": []}
         for sample in data_samples:
             truth, predicted = sample["gt_instances"], np.asarray(sample["pred_instances"]["keypoints"][0])
-            slots = only_hand(truth["hand_type"][0], str(sample.get("img_path")))
+            slots = present_hand_slice(truth["hand_type"][0], str(sample.get("img_path")))
             columns["truth"].append(truth["keypoints"][0, slots, :2])
             columns["predicted"].append((predicted[slots] if len(predicted) == NUM_JOINTS else predicted)[:, :2])
             columns["visible"].append(truth["keypoints_visible"][0, slots])

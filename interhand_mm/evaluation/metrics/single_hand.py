@@ -20,7 +20,7 @@ def root_aligned_errors(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.nd
     relative = wrist_relative_mm(batch["pred_keypoints"], batch["abs_depth"], batch["focal"], batch["principal_pt"])
     errors = joint_errors_mm(relative, batch["keypoints_cam"])
     side = batch["hand_type"].argmax(-1)
-    return S.own_hand(errors, side), S.own_hand(batch["keypoints_visible"], side)
+    return S.select_present_hand(errors, side), S.select_present_hand(batch["keypoints_visible"], side)
 
 
 @METRICS.register_module()

@@ -69,7 +69,7 @@ class HDRPlugin(BaseModule):
         segmentor: A `HandSegmentor`.
         inpaintor: A `HandInpaintor`; its discriminator is left out.
         pose: A network with `single_hand`: `SingleHandPose`, or an `InterHandEstimator` for right hands.
-        oversample: Crop px a px of the base network's input, which gets every `oversample`-th: its own crop to the bit.
+        crop_scale: Crop px a px of the base network's input, which gets every `crop_scale`-th: its own crop to the bit.
         segmentor_size: Side that the segmentor gets, px; None is the crop's.
         hand_size: Side of one hand's crop, px.
         enlarge: Of the tight box of a hand's amodal mask.
@@ -89,7 +89,7 @@ class HDRPlugin(BaseModule):
         segmentor: dict[str, Any],
         inpaintor: dict[str, Any],
         pose: dict[str, Any],
-        oversample: int = 1,
+        crop_scale: int = 1,
         segmentor_size: int | None = None,
         hand_size: int = 256,
         enlarge: float = PUBLISHED_ENLARGE,
@@ -105,9 +105,9 @@ class HDRPlugin(BaseModule):
         super().__init__()
         if masks not in ("pred", "gt"):
             raise ConfigError("HDRPlugin.masks", got=masks, want="pred or gt")
-        if oversample < 1 or hand_size < 1 or enlarge < 1:
-            got = (oversample, hand_size, enlarge)
-            raise ConfigError("HDRPlugin: oversample, hand_size, enlarge", got=got, want="1 or more each")
+        if crop_scale < 1 or hand_size < 1 or enlarge < 1:
+            got = (crop_scale, hand_size, enlarge)
+            raise ConfigError("HDRPlugin: crop_scale, hand_size, enlarge", got=got, want="1 or more each")
         if margin < 1 or margin % 2 == 0:
             raise ConfigError("HDRPlugin.margin", got=margin, want="an odd number of pixels")
         self.segmentor, file_1 = _build(segmentor, "segmentor")
@@ -115,8 +115,8 @@ class HDRPlugin(BaseModule):
         self.pose, file_3 = _build(pose, "pose")
         self.checkpoints = dict(zip(PARTS, (file_1, file_2, file_3), strict=True))
         self.loaded = not any(self.checkpoints.values())
-        self.oversample, self.segmentor_size, self.hand_size, self.enlarge = (
-            oversample, segmentor_size, hand_size, enlarge,
+        self.crop_scale, self.segmentor_size, self.hand_size, self.enlarge = (
+            crop_scale, segmentor_size, hand_size, enlarge,
         )  # fmt: skip
         self.removal, self.deocclusion, self.masks = removal, deocclusion, masks
         self.shrink_masks, self.margin = shrink_masks, margin

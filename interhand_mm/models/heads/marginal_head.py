@@ -85,10 +85,10 @@ class Attention(BaseModule):
 
 
 class JointTokens(BaseModule):
-    """A learned query a joint looks at the map, then at the other joints, then at itself.
+    """Transformer decoder with one learned query per joint.
 
-    torch's `TransformerDecoderLayer` begins with the queries' own attention, which in a first layer has seen
-    nothing of the image yet; here it follows the look at the map, so that joints exchange what they saw.
+    Each layer applies cross-attention to the feature map, self-attention between joints, then an MLP. torch's
+    `TransformerDecoderLayer` starts with self-attention, which in the first layer has not seen the image yet.
     """
 
     def __init__(self, channels: int, num_heads: int, layers: int) -> None:
@@ -97,9 +97,9 @@ class JointTokens(BaseModule):
         self.layers = nn.ModuleList(
             nn.ModuleDict(
                 {
-                    "look": Attention(channels, num_heads),
-                    "talk": Attention(channels, num_heads),
-                    "think": nn.Sequential(
+                    "cross_attn": Attention(channels, num_heads),
+                    "self_attn": Attention(channels, num_heads),
+                    "ffn": nn.Sequential(
                         nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels)
                     ),
                     "norms": nn.ModuleList(nn.LayerNorm(channels) for _ in range(3)),
@@ -115,12 +115,12 @@ class JointTokens(BaseModule):
         keys = cells + sine_positions(height, width, channels, feature.device).to(cells.dtype)
         tokens = torch.zeros_like(self.queries).expand(batch, -1, -1)
         for layer in self.layers:
-            look, talk, think = layer["norms"]
-            # Values carry the positions too: where a joint looked is most of its answer.
-            tokens = look(tokens + layer["look"](tokens + self.queries, keys, keys))
-            asked = tokens + self.queries
-            tokens = talk(tokens + layer["talk"](asked, asked, tokens))
-            tokens = think(tokens + layer["think"](tokens))
+            after_cross, after_self, after_ffn = layer["norms"]
+            # The values carry the positions too, because where a joint attends is most of its answer.
+            tokens = after_cross(tokens + layer["cross_attn"](tokens + self.queries, keys, keys))
+            queries = tokens + self.queries
+            tokens = after_self(tokens + layer["self_attn"](queries, queries, tokens))
+            tokens = after_ffn(tokens + layer["ffn"](tokens))
         return tokens
 
 
