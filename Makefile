@@ -2,10 +2,11 @@
 # make quickstart  generate hands, train two small models on the CPU, test and report (minutes)
 # make test       lint, types and tests (sets up first where needed)
 # make format     format and fix what ruff can fix
+# make docs       build the documentation site into site/, strictly: a broken link or missing reference stops it
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help env quickstart test lint format clean
+.PHONY: help env quickstart test lint format docs clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -27,5 +28,9 @@ format: env
 	$(BIN)/ruff check --fix-only --exit-zero .
 	$(BIN)/ruff format .
 
+docs: env
+	$(BIN)/pip install -q -r requirements/docs.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build site *.egg-info
