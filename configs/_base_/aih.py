@@ -1,4 +1,4 @@
-# AIH (docs/spec/hdr.md 5): AIH_Syn by the stored recipes and AIH_Render for training, AIH_Syn for validation and test.
+# AIH (docs/spec/hdr.md, section 5): AIH_Syn by the stored recipes and AIH_Render for training, AIH_Syn for validation and test.
 # Pictures by tools/make_synthetic.py --aih are read the same way. With online=True partners and geometry are drawn anew.
 data_root = "data"
 annot_subset = "all"

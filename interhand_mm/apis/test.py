@@ -37,8 +37,8 @@ def run_test(
         dump: preds.npz; a variant's goes beside it as `<stem>_<variant>.npz`.
 
     Returns:
-        What metrics.json holds (see DESIGN: metrics, variants, ratios, per_joint, counts, protocol, provenance);
-        of a detector `run_detector_test`'s.
+        The content of metrics.json: metrics, variants, ratios, per_joint, counts, protocol and provenance. For a
+        detector, the result of `run_detector_test`.
     """
     if is_detector(cfg):
         if dump is not None:

@@ -14,7 +14,9 @@ SIGMA, PEAK = 2.5, 255.0
 
 
 def dense_mse(volume: Tensor, bins: Tensor, weights: Tensor, sigma: float = SIGMA) -> Tensor:
-    """Compute the dense loss (docs/spec/datasets.md 2.3): every voxel's exponential, then autograd through all of it.
+    """Compute the dense heatmap loss, with one exponential per voxel and autograd through the whole volume.
+
+    The formula is in docs/spec/datasets.md, section 2.3.
 
     Args:
         volume: (B, K, D, H, W).

@@ -22,7 +22,7 @@ _OFFICIAL_TO_OURS = (
     ("pose_net.hand_fc.", "head.hand_type_head.fc."),
 )
 # Official models of RHD and STB: left hand in branch 1, and the set's own joint order
-# (docs/spec/internet_checkpoints.md 1.2).
+# (docs/spec/internet_checkpoints.md, section 1.2).
 ORDERS = {"official": None, "official-rhd": FROM_RHD, "official-stb": FROM_STB}
 _BRANCHES = ("head.right_hand_head.", "head.left_hand_head.")
 _OURS_TO_OFFICIAL = tuple((ours, official) for official, ours in _OFFICIAL_TO_OURS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-PEAK = 255.0  # height of InterNet's targets (docs/spec/datasets.md 2.3)
+PEAK = 255.0  # height of InterNet's targets (docs/spec/datasets.md, section 2.3)
 
 
 def gaussian_axis(positions: Tensor, length: int, sigma: float) -> Tensor:

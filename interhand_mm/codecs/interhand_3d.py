@@ -16,7 +16,9 @@ from ..structures.joints import NUM_JOINTS, WRISTS
 @CODECS.register_module()
 @dataclass(frozen=True)
 class InterHand3DCodec:
-    """InterNet's coordinates (docs/spec/datasets.md 2.2, step 11, and 2.5): ``x = u/256*64``, ``z = (d/200 + 1)/2*64``.
+    """InterNet's coordinates: ``x = u/256*64``, ``z = (d/200 + 1)/2*64``.
+
+    Encoding is docs/spec/datasets.md, section 2.2, step 11; decoding is docs/spec/datasets.md, section 2.5, step 1.
 
     Attributes:
         input_size: (width, height) px of the crop.
@@ -79,7 +81,7 @@ class InterHand3DCodec:
         rel_root_valid: float = 1.0,
         depth_valid: float = 1.0,
     ) -> dict[str, np.ndarray]:
-        """Turn one sample into training targets (docs/spec/datasets.md 2.2, steps 9 to 11).
+        """Turn one sample into training targets (docs/spec/datasets.md, section 2.2, steps 9 to 11).
 
         A joint outside the crop or the depth range keeps its coordinate and gets weight 0. The relative
         root depth counts only for two hands whose wrists both lie inside the crop.

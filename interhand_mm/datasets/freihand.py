@@ -1,4 +1,4 @@
-"""FreiHAND v2 (docs/spec/datasets.md 5) as published: JSON lists, four versions of every training image."""
+"""FreiHAND v2 (docs/spec/datasets.md, section 5) as published: JSON lists, four versions of every training image."""
 
 from __future__ import annotations
 

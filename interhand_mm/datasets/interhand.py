@@ -35,7 +35,9 @@ _PLACEHOLDER_MM = 1.0  # what the files hold for a joint without 3D; joints with
 
 @DATASETS.register_module()
 class InterHandDataset(HandDataset):
-    """InterHand2.6M (docs/spec/datasets.md 1) from a memory-mapped index, in official order: single hands, then two.
+    """InterHand2.6M from a memory-mapped index, in the official order: single hands first, then interacting hands.
+
+    The format is docs/spec/datasets.md, section 1.
 
     Args:
         data_root: Folder with `images/` and `annotations/`; 5 and 30 fps releases have a root each.

@@ -1,4 +1,4 @@
-"""The form in which InterNet's authors give RHD and STB: one COCO-like JSON a split (docs/spec/datasets.md 4.1)."""
+"""RHD and STB as InterNet's authors parsed them: one COCO-like JSON per split (docs/spec/datasets.md, section 4.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""RHD, the Rendered Hand Pose data set (docs/spec/datasets.md 4.1 to 4.3): as InterNet parsed it, or as published."""
+"""RHD, the Rendered Hand Pose data set, as InterNet's authors parsed it or as originally released.
+
+The formats are docs/spec/datasets.md, sections 4.1 to 4.3.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""STB, the Stereo Hand Pose Tracking Benchmark, as InterNet parsed it or as published (docs/spec/datasets.md 4.1)."""
+"""STB, the Stereo Hand Pose Tracking Benchmark, as InterNet's authors parsed it or as originally released.
+
+The formats are docs/spec/datasets.md, sections 4.1 and 4.4.
+"""
 
 from __future__ import annotations
 

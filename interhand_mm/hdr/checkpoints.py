@@ -1,4 +1,4 @@
-"""Names of HDR's parameters in its four published files and in ours (docs/spec/hdr.md 7).
+"""Names of HDR's parameters in its four published files and in ours (docs/spec/hdr.md, section 7).
 
 The networks keep the published names, so little moves: DataParallel's "module." comes off, the inpaintor's two
 networks become parts of one model, mask kernels (all ones) and an alias of the discriminator's first layer are left

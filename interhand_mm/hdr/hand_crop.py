@@ -1,6 +1,7 @@
 """Geometry of one hand's crop out of a crop of two: its box from its amodal mask, in, out, left hands mirrored.
 
-Pixels are those of the picture that the mask belongs to; the published way is docs/spec/hdr.md 1.1, steps 8 to 10.
+Pixels are those of the image that the mask belongs to. The published procedure is docs/spec/hdr.md, section 1.1,
+steps 8 to 10.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""THE mask formulas of de-occlusion and removal (docs/spec/hdr.md 1.2, 1.3, 5.2).
+"""THE mask formulas of de-occlusion and removal (docs/spec/hdr.md, sections 1.2, 1.3 and 5.2).
 
 The *target* hand is the one that shall be seen alone, the *other* hand is what shall vanish. Masks are numbers 0 or
 1, not bool, of any dtype and leading shape (..., H, W), numpy or torch alike; a formula's result has its input's
@@ -23,13 +23,13 @@ MASK_NAMES = ("right_amodal", "right_visible", "left_amodal", "left_visible")
 SWAP_SIDES = (2, 3, 0, 1)  # MASK_NAMES of the mirrored picture
 LIMB_BITS = (16, 64, 32, 128)  # of a mask file of our renderer, in the order of MASK_NAMES: hand with its arm
 BACKGROUND, RIGHT_VISIBLE, LEFT_VISIBLE = 0, 1, 2  # values of AIH's rl_visible
-DILATION_PX = 9  # of the edited region when composing a result; training never dilates (docs/spec/hdr.md 1.3)
+DILATION_PX = 9  # of the edited region when composing a result; training never dilates (docs/spec/hdr.md, section 1.3)
 
 Mask = TypeVar("Mask", np.ndarray, "torch.Tensor")
 
 
 class EditMasks(NamedTuple, Generic[Mask]):
-    """What a picture is edited by, each (..., H, W), 0 or 1, with the letters of docs/spec/hdr.md 1.2."""
+    """What a picture is edited by, each (..., H, W), 0 or 1, with the letters of docs/spec/hdr.md, section 1.2."""
 
     hole: Mask  # D: the target is there but hidden, to be filled with hand
     removal: Mask  # R: the other hand beside the target, to be filled with background
@@ -53,7 +53,7 @@ class EditMasks(NamedTuple, Generic[Mask]):
 
 
 def edit_masks(amodal: Mask, visible: Mask, other_amodal: Mask, other_visible: Mask | None = None) -> EditMasks[Mask]:
-    """Masks for one target hand (docs/spec/hdr.md 1.2).
+    """Masks for one target hand (docs/spec/hdr.md, section 1.2).
 
     Args:
         amodal: (..., H, W) of the target, A.
@@ -92,7 +92,10 @@ def unpack_limbs(bits: np.ndarray) -> np.ndarray:
 
 
 def mask_bbox(mask: np.ndarray) -> np.ndarray | None:
-    """Tight box (4,) xyxy px of a mask's pixels, (H, W), max - min as in docs/spec/hdr.md 1.1; None without a pixel."""
+    """Return the tight box (4,) xyxy px of a mask (H, W), or None for an empty mask.
+
+    The size is max - min, as in docs/spec/hdr.md, section 1.1, step 8.
+    """
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return None
@@ -111,7 +114,7 @@ def mirror_joints(xyz: Array) -> Array:
 
 
 def inpaint_inputs(image: Array, masks: EditMasks) -> tuple[Array, Array]:
-    """Input channels of the inpainting network and their masks (docs/spec/hdr.md 1.2).
+    """Input channels of the inpainting network and their masks (docs/spec/hdr.md, section 1.2).
 
     Args:
         image: (..., 3, H, W), already normalized, so that an erased pixel is 0, the mean color.
@@ -135,7 +138,7 @@ def _channel(mask: Any) -> Any:
 
 
 def composite(image: Array, restored: Array, edited: Array) -> Array:
-    """``(1 - E) image + E restored`` (docs/spec/hdr.md 1.3): keep the picture but where it was edited.
+    """``(1 - E) image + E restored`` (docs/spec/hdr.md, section 1.3): keep the picture but where it was edited.
 
     Args:
         image: (..., C, H, W) the picture.
@@ -173,7 +176,7 @@ def overlay_hand(
     other_amodal: np.ndarray,
     other_in_front: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paste another hand onto a picture of one hand (docs/spec/hdr.md 5.2).
+    """Paste another hand onto a picture of one hand (docs/spec/hdr.md, section 5.2).
 
     In front, ``I = L m_l + R (1 - m_l)``; behind, the same with ``m_l (1 - m_r)``. Either way `target_image`, with
     its real background, is what the picture looks like without the other hand.

@@ -1,4 +1,4 @@
-"""Losses of InterNet; the plain sum of the three is its total (docs/spec/datasets.md 2.3)."""
+"""Losses of InterNet; the plain sum of the three is its total (docs/spec/datasets.md, section 2.3)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _parts(weights: Tensor) -> list[slice]:
 
 
 def gaussian_mse(volume: Tensor, bins: Tensor, weights: Tensor, sigma: float) -> Tensor:
-    """InterNet's heatmap loss without the dense target (docs/spec/datasets.md 2.3).
+    """InterNet's heatmap loss without the dense target (docs/spec/datasets.md, section 2.3).
 
     ``mean over (B, K, D, H, W) of weight * (volume - gaussian)^2``, the masked joints counted in the mean.
 

@@ -1,4 +1,4 @@
-"""EgoHands' Matlab annotation (docs/spec/datasets.md 6): videos, labeled frames, polygons of up to four hands."""
+"""Read EgoHands' Matlab annotations: videos, labeled frames, hand polygons (docs/spec/datasets.md, section 6)."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ BLACK_LEVEL = 8  # as LoadHandImage: a frame whose brightest value lies below sh
 BLACK_BYTES_PER_PX = 0.05
 
 
-# Frames of single and of interacting hands, 5 fps (docs/spec/datasets.md 1.2; the authors' homepage).
+# Frames of single and of interacting hands, 5 fps (docs/spec/datasets.md, section 1.2; the authors' homepage).
 PUBLISHED = {
     "v1.0": {
         ("train", "human_annot"): (142_231, 386_251),

@@ -21,12 +21,15 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
 
 
-# The tight box of the valid joints times this, about its center, is InterHand2.6M's bbox (docs/spec/datasets.md 1.3).
+# InterHand2.6M's bbox is the tight box of the valid joints, enlarged by this factor about its center
+# (docs/spec/datasets.md, section 1.3).
 BBOX_ENLARGE = 1.2
 
 
 def square_bbox(bbox_xyxy: np.ndarray, padding: float = 1.25, aspect: float = 1.0) -> np.ndarray:
-    """Enlarge a box about its center to the crop's aspect ratio, then by `padding` (docs/spec/datasets.md 1.10).
+    """Enlarge a box about its center to the aspect ratio of the crop, then by `padding`.
+
+    The rule is docs/spec/datasets.md, section 1.10.
 
     Args:
         bbox_xyxy: (4,) px, x1 y1 x2 y2.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = TypeVar("Array", np.ndarray, "torch.Tensor")
 
-# The official projection divides by Z + 1e-8 (docs/spec/datasets.md 1.7); kept, so that numbers agree to the digit.
+# The official projection divides by Z + 1e-8 (docs/spec/datasets.md, section 1.7). It is kept for identical results.
 _Z_EPSILON_MM = 1e-8
 
 
@@ -84,7 +84,7 @@ def pixel_to_camera(points_uvz: Array, focal: Array, principal_pt: Array) -> Arr
 def crop_affine(
     bbox_xyxy: np.ndarray, size: tuple[int, int], scale: float = 1.0, rotation_deg: float = 0.0
 ) -> np.ndarray:
-    """Affine from full-image to crop pixels (docs/spec/datasets.md 2.2, step 6; no half-pixel offsets).
+    """Affine from full-image to crop pixels (docs/spec/datasets.md, section 2.2, step 6; no half-pixel offsets).
 
     The box's center goes to the crop's center (w/2, h/2); the box times `scale`, turned by
     `rotation_deg`, fills the crop. `scale` > 1 shows more of the image.

@@ -39,7 +39,7 @@ def dump_json(value: Any) -> bytes:
 
 
 def skeleton_text() -> str:
-    """The text of skeleton.txt (docs/spec/datasets.md 1.8)."""
+    """The text of skeleton.txt (docs/spec/datasets.md, section 1.8)."""
     rows = ["# joint_name joint_id joint_parent_id"]
     for j, parent in enumerate(PARENTS):
         side = "rl"[j // NUM_HAND_JOINTS]
@@ -60,7 +60,7 @@ def joint_box(uv: np.ndarray, valid: np.ndarray) -> list[float]:
 def annotate(
     step: Step, camera: Camera, image_id: int, capture: int, subject: int, seq_name: str, frame: int
 ) -> tuple[dict, dict]:
-    """The `images` and `annotations` entries of one view (docs/spec/datasets.md 1.3)."""
+    """The `images` and `annotations` entries of one view (docs/spec/datasets.md, section 1.3)."""
     width, height = camera.size
     uv = pixels(step, camera)
     valid = np.repeat(step.present, NUM_HAND_JOINTS) & inside(uv, camera.size)
@@ -89,7 +89,7 @@ def annotate(
 
 
 def joint_3d_entry(step: Step) -> dict:
-    """One time step's entry of joint_3d.json (docs/spec/datasets.md 1.5)."""
+    """One time step's entry of joint_3d.json (docs/spec/datasets.md, section 1.5)."""
     valid = np.repeat(step.present, NUM_HAND_JOINTS)
     return {
         "world_coord": [[round(float(c), 4) for c in xyz] for xyz in step.joints],
@@ -100,7 +100,7 @@ def joint_3d_entry(step: Step) -> dict:
 
 
 def camera_entry(cameras: list[Camera]) -> dict:
-    """One capture's entry of camera.json (docs/spec/datasets.md 1.4)."""
+    """One capture's entry of camera.json (docs/spec/datasets.md, section 1.4)."""
     return {
         "campos": {c.name: c.position.tolist() for c in cameras},
         "camrot": {c.name: c.rotation.tolist() for c in cameras},
@@ -132,9 +132,10 @@ def read_masks(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def write_aih(root: Path, split: str, annotation: dict, view: View, hand_type: str) -> None:
-    """Write one view in the AIH layout (docs/spec/hdr.md 5.1): interacting as AIH_render, single as AIH_syn sources.
+    """Write one view in the AIH layout: interacting hands as AIH_render, single hands as sources of AIH_syn.
 
-    Masks are of the whole limb, because the picture without the other hand is also without its arm.
+    The layout is docs/spec/hdr.md, section 5.1. Masks cover the whole limb, because the image without the other hand is
+    also without its arm.
     """
     x, y, w, h = annotation["bbox"]
     if min(w, h) < 8:
@@ -168,7 +169,7 @@ def write_aih(root: Path, split: str, annotation: dict, view: View, hand_type: s
 
 
 def write_aih_lists(root: Path, split: str, images: list[dict], annotations: list[dict], seed: int) -> None:
-    """Write AIH_syn's filtered lists and its copy-paste recipes (docs/spec/hdr.md 5.1, 5.2).
+    """Write AIH_syn's filtered lists and its copy-paste recipes (docs/spec/hdr.md, sections 5.1 and 5.2).
 
     The recipes are JSON: the original's pickled .npy runs code when it is loaded. Keys are those of the original.
     """
@@ -197,7 +198,10 @@ def write_aih_lists(root: Path, split: str, images: list[dict], annotations: lis
 
 
 def _aih_augmentation(rng: np.random.Generator, other: bool) -> list:
-    """[[tx, ty], scale, rotation deg, color gain (3,)]; a pasted hand moves a fifth as far (docs/spec/hdr.md 5.2)."""
+    """Draw [[tx, ty], scale, rotation in degrees, color gain (3,)]; a pasted hand is shifted a fifth as far.
+
+    The distributions are docs/spec/hdr.md, section 5.2.
+    """
     shift = np.clip(rng.standard_normal(2), -1, 1) * 0.15 * (0.2 if other else 1.0)
     scale = 1 + 0.25 * float(np.clip(rng.standard_normal(), -1, 1))
     turn = 45.0 * float(np.clip(rng.standard_normal(), -2, 2)) if rng.random() < 0.6 else 0.0

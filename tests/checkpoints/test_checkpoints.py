@@ -24,7 +24,7 @@ def _norm(name: str, channels: int) -> dict[str, tuple[int, ...]]:
 
 
 def official_shapes() -> dict[str, tuple[int, ...]]:
-    """The 366 names and shapes of an official file, written from docs/spec/internet_checkpoints.md 1.1."""
+    """The 366 names and shapes of an official file, written from docs/spec/internet_checkpoints.md, section 1.1."""
     net = "backbone_net.resnet."
     shapes: dict[str, tuple[int, ...]] = {f"{net}conv1.weight": (64, 3, 7, 7), **_norm(f"{net}bn1", 64)}
     inplanes = 64

@@ -52,7 +52,7 @@ def test_augmentation_follows_the_official_distributions():
 
 
 def _official_crop(bbox, width, augment, points):
-    """The recipe of docs/spec/datasets.md 2.2, steps 4 to 9, written out by itself."""
+    """The recipe of docs/spec/datasets.md, section 2.2, steps 4 to 9, written out by itself."""
     x, y, w, h = bbox[0], bbox[1], bbox[2] - bbox[0], bbox[3] - bbox[1]
     x, y = x + w * augment.shift[0], y + h * augment.shift[1]
     center = np.array([x + w / 2, y + h / 2])

@@ -101,7 +101,7 @@ def test_the_dilating_element_is_the_published_ellipse():
     dot = np.zeros((11, 11), np.uint8)
     dot[5, 5] = 1
     rows = dilate(dot)[1:10, 1:10].sum(1).tolist()
-    assert rows == [1, 7, 7, 9, 9, 9, 7, 7, 1]  # measured on the original, docs/spec/hdr.md 1.3
+    assert rows == [1, 7, 7, 9, 9, 9, 7, 7, 1]  # measured on the original, docs/spec/hdr.md, section 1.3
     assert np.array_equal(dilate(dot, 1), dot)
 
 

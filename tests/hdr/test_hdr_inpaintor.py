@@ -24,7 +24,7 @@ from interhand_mm.hdr.models.inpaintor import HandInpaintor, InpaintPreprocessor
 from interhand_mm.registry import MODELS
 from tests.fixtures.hdr_names import fill, fixture_image, summary
 
-# docs/spec/hdr.md 7.1: mean, std, min, max, probes.
+# docs/spec/hdr.md, section 7.1: mean, std, min, max, probes.
 PARITY = {
     "enc_1": [0.19840652, 0.42567771, 0, 9.6410473, 0, 0.2797794, 3.4864147, 0.21605873, 0.2094687],
     "enc_3_transformer": [-0.00029077753, 0.99175298, -2.7920877, 2.9493341, 1.9225573, -0.85173207, 0.091942888, 0.8154276, 0.17219064],

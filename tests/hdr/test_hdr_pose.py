@@ -18,7 +18,7 @@ from interhand_mm.structures.joints import TO_OPENPOSE
 from tests.fixtures import hdr_names
 from tests.fixtures.hdr_names import fill, fixture_image, summary
 
-# docs/spec/hdr.md 7.1: mean, std, min, max, probes.
+# docs/spec/hdr.md, section 7.1: mean, std, min, max, probes.
 PARITY = {
     "heat": [0.50030593, 0.0019143579, 0.49558568, 0.50439935, 0.50192039, 0.4991607, 0.50357738, 0.49813491, 0.50096276],
     "bones": [7.0296254e-06, 0.0073995245, -0.013922821, 0.013335799, -0.0088566538, -0.0057358393, 0.0037571184, 0.00095820511, 0.0079818977],

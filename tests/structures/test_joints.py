@@ -6,7 +6,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from interhand_mm.structures import joints as J
 
-# The published tables (OpenPose index -> index in the other set), docs/spec/datasets.md section 9.
+# The published tables (OpenPose index -> index in the other set), docs/spec/datasets.md, section 9.
 IH_TO_OPENPOSE = [20, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12, 19, 18, 17, 16]
 RHD_TO_OPENPOSE = [0, 4, 3, 2, 1, 8, 7, 6, 5, 12, 11, 10, 9, 16, 15, 14, 13, 20, 19, 18, 17]
 STB_TO_OPENPOSE = [0, 17, 18, 19, 20, 13, 14, 15, 16, 9, 10, 11, 12, 5, 6, 7, 8, 1, 2, 3, 4]

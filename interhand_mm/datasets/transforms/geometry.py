@@ -1,4 +1,4 @@
-"""Geometry and color of a sample: mirror, crop with augmentation, color factors (docs/spec/datasets.md 2.2)."""
+"""Geometry and color of a sample: flip, crop with augmentation, color factors (docs/spec/datasets.md, section 2.2)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Augment(NamedTuple):
 def draw_augment(
     rng: np.random.Generator, shift: float, scale: float, rotation_deg: float, rotation_prob: float, flip_prob: float
 ) -> Augment:
-    """Draw from the official distributions (docs/spec/datasets.md 2.2, step 3).
+    """Draw from the official distributions (docs/spec/datasets.md, section 2.2, step 3).
 
     Shift uniform in +-`shift`; scale ``1 + scale * clip(N(0,1), -1, 1)``; rotation with `rotation_prob`
     ``rotation_deg * clip(N(0,1), -2, 2)``; flip with `flip_prob`. Every call draws the same number of values.
@@ -67,7 +67,9 @@ def flip_sample(sample: dict[str, Any]) -> dict[str, Any]:
 
 
 def crop_sample(sample: dict[str, Any], augment: Augment, size: tuple[int, int]) -> dict[str, Any]:
-    """Shift the box, mirror, and cut the crop out of the image with one warp (docs/spec/datasets.md 2.2, steps 4 to 9).
+    """Shift the box, mirror, and cut the crop out of the image with one warp.
+
+    This is docs/spec/datasets.md, section 2.2, steps 4 to 9.
 
     Args:
         sample: Station "dataset" with `img` (H, W, 3).

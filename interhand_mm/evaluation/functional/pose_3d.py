@@ -1,4 +1,4 @@
-"""3D pose formulas of the evaluation: arrays in, floats out (docs/spec/datasets.md 2.5).
+"""3D pose formulas of the evaluation: arrays in, floats out (docs/spec/datasets.md, section 2.5).
 
 The only place where absolute depth and intrinsics enter: a prediction is u, v px and wrist-relative d mm; the
 wrist's absolute depth is added, the point is back-projected, and its own wrist subtracted.

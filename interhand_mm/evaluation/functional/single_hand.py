@@ -1,4 +1,7 @@
-"""Formulas for data sets with one hand a sample: RHD, STB, FreiHAND (docs/spec/datasets.md 4.1, 4.5 and 5)."""
+"""Formulas for data sets with one hand per sample: RHD, STB, FreiHAND.
+
+They are docs/spec/datasets.md, sections 4.1, 4.5 and 5.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,9 @@ def area_under(curve: np.ndarray, thresholds: np.ndarray) -> float:
 
 
 def procrustes_aligned(joints: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Move, turn and scale each hand onto the truth as well as it goes, by FreiHAND's rule (docs/spec/datasets.md 5).
+    """Align each hand with the ground truth by translation, rotation and scale (FreiHAND's Procrustes alignment).
+
+    The rule is docs/spec/datasets.md, section 5.
 
     Both are centerd and divided by their Frobenius norm; the orthogonal Procrustes matrix of the two turns the
     prediction, and the sum of its singular values scales it. Reflections are not excluded, as published.

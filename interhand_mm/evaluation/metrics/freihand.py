@@ -1,4 +1,4 @@
-"""FreiHAND's own evaluation and the file its server takes (docs/spec/datasets.md 5)."""
+"""FreiHAND's own evaluation and the file its server takes (docs/spec/datasets.md, section 5)."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def root_aligned_errors(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.nd
 
 @METRICS.register_module()
 class EPE(RunningMetric):
-    """InterNet's end-point error on RHD and STB, mm: relative to joint 0 of the set (docs/spec/datasets.md 4.1).
+    """InterNet's end-point error on RHD and STB in mm, relative to joint 0 (docs/spec/datasets.md, section 4.1).
 
     "EPE" is the published one, the mean over 21 joints of each joint's mean, the root counting as the 0 that it is;
     "EPE_micro" pools all joints; "EPE_no_wrist" is the first over the 20 others.
@@ -54,7 +54,9 @@ def _mean(values: np.ndarray) -> float:
 
 @METRICS.register_module()
 class HandAUC(RunningMetric):
-    """Share of keypoints within a distance (PCK) and the area under it, root-aligned (docs/spec/datasets.md 4.5).
+    """Root-aligned PCK, the share of keypoints within a distance, and the area under its curve (AUC).
+
+    The formulas are docs/spec/datasets.md, section 4.5.
 
     The root counts, as published. "AUC_0-50" and "AUC_20-50" are Zimmermann & Brox's: 20 thresholds from 0 to 50 mm,
     and of these the ones from 21.05 mm on. "AUC_20-50_dense" has 100 thresholds from 20 to 50 mm, as most later papers.

@@ -1,4 +1,4 @@
-"""AIH, HDR's Amodal Interacting Hands (docs/spec/hdr.md 5): AIH_Render and AIH_Syn in their published layout."""
+"""AIH (Amodal Interacting Hands, from HDR): AIH_Render and AIH_Syn as released (docs/spec/hdr.md, section 5)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class AIHDataset(HandDataset):
         root = Path(data_root)
         self.root = (root / "AIH_dataset" if (root / "AIH_dataset").is_dir() else root) / PARTS[part]
         self.split, self.part, self.online = split, part, online
-        # The published order (docs/spec/datasets.md 8): machine first in AIH_Syn, human first in AIH_Render.
+        # The published order (docs/spec/datasets.md, section 8): machine first in AIH_Syn, human first in AIH_Render.
         order = SUBSETS if part == "render" else SUBSETS[::-1]
         self.subsets = [s for s in order if annot_subset in ("all", s) and (self.root / s / split).is_dir()]
         if not self.subsets:

@@ -1,4 +1,7 @@
-"""Read and check AIH_Syn's copy-paste recipes (docs/spec/hdr.md 5.1), kept in a format that cannot run code."""
+"""Read and check AIH_Syn's copy-paste recipes, and store them in a format that cannot run code.
+
+The recipes are described in docs/spec/hdr.md, section 5.1.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ _BONE_EPSILON = 1e-6  # as published
 
 
 def bone_scaled(joints: np.ndarray, truth: np.ndarray, root: int, reference: int) -> np.ndarray:
-    """HDR's published alignment: root translation and the true length of one bone (docs/spec/hdr.md 6).
+    """HDR's published alignment: root translation and the true length of one bone (docs/spec/hdr.md, section 6).
 
     ``J' = J_root + (|J_ref - J_root| / |P_ref - P_root|) (P - P_root)``, 1e-6 added to either length.
 

@@ -155,7 +155,7 @@ class HandEPE(RunningMetric):
     """End-point error of each hand on its own, mm, joints pooled: root-aligned, and HDR's published alignment.
 
     "EPE_root/..." moves the predicted wrist onto the true one. "EPE_root_bone/..." also scales the hand by the true
-    length of the bone from wrist to middle finger (docs/spec/hdr.md 6), a weaker test.
+    length of the bone from wrist to middle finger (docs/spec/hdr.md, section 6), a weaker test.
     Predictions are, of `pred_instances`, `keypoints_mm` (1, J, 3) in camera axes with any origin; or `keypoints_norm`
     in bone units, which gives the second number alone; or else `keypoints`, lifted as `MPJPE` does. J is 42, or 21
     where a sample is one hand (mirrored truth for a mirrored crop). A hand counts if its wrist and, for the second

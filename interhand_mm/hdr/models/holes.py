@@ -9,7 +9,7 @@ from ..masks import edit_masks
 
 
 def hole_masks(masks: Tensor, masks_valid: Tensor) -> dict[str, Tensor]:
-    """What the networks need of the masks of a target that plays the right hand (docs/spec/hdr.md 1.2).
+    """What the networks need of the masks of a target that plays the right hand (docs/spec/hdr.md, section 1.2).
 
     Args:
         masks: (B, 4, H, W), 0 or 1: A, V of the target, A', V' of the other hand (amodal, visible).

@@ -16,7 +16,10 @@ CATEGORIES = {"sides": ("right_hand", "left_hand"), "hand": ("hand",)}
 
 
 def annotate(pasted: Pasted, ann_id: int, scene: dict, capture: int) -> tuple[dict, dict, dict]:
-    """The `images`, `annotations` and camera entries of one pasted interaction (docs/spec/datasets.md 1.3, 1.4)."""
+    """Return the `images`, `annotations` and camera entries of one pasted interaction.
+
+    The formats are docs/spec/datasets.md, sections 1.3 and 1.4.
+    """
     source, name = pasted.source, f"{ann_id}"
     image = {
         **{key: scene[key] for key in ("file_name", "width", "height")},

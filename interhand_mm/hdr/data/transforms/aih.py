@@ -142,7 +142,7 @@ class LoadLimbMasks(BaseTransform):
 class CropTarget(BaseTransform):
     """Cut out the square round the amodal mask of the target hand, picture, masks and clean pictures alike.
 
-    Without a pixel of the target the whole picture is taken (docs/spec/hdr.md 1.1).
+    Without a pixel of the target the whole picture is taken (docs/spec/hdr.md, section 1.1).
 
     Args:
         size: (width, height) px of the crop.
@@ -226,7 +226,9 @@ class MirrorHands(BaseTransform):
 
 @TRANSFORMS.register_module()
 class JointColorJitter(BaseTransform):
-    """Change the colors of a picture and of its clean pictures alike (docs/spec/hdr.md 5.2: gain, then "less").
+    """Change the colors of an image and of its clean images in the same way: a gain, then the published "less" variant.
+
+    This is docs/spec/hdr.md, section 5.2, steps 2 and 5.
 
     Args:
         gain: Each channel times a factor uniform in 1 +- gain.

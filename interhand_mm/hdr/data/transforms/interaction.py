@@ -1,4 +1,4 @@
-"""Two single-hand pictures joined to one of two hands, as AIH_Syn does (docs/spec/hdr.md 5.2)."""
+"""Two single-hand pictures joined to one of two hands, as AIH_Syn does (docs/spec/hdr.md, section 5.2)."""
 
 from __future__ import annotations
 
