@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.fixtures.tiny_pose import write_tiny_pose
 from tests.fixtures.tiny_sets import Hand, render
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,3 +52,9 @@ def sample_root(tmp_path: Path) -> Path:
 def rendered_hands(tmp_path_factory: pytest.TempPathFactory) -> list[Hand]:
     """Four rendered single hands, for the miniatures of `tests.fixtures.tiny_sets`."""
     return render(tmp_path_factory.mktemp("rendered") / "set")
+
+
+@pytest.fixture(scope="session")
+def tiny_pose(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Config and checkpoint of a small untrained pose network."""
+    return write_tiny_pose(tmp_path_factory.mktemp("tiny_pose"))

@@ -21,7 +21,7 @@ from interhand_mm.inference.pose import PoseModel
 from interhand_mm.inference.timing import Stopwatch
 from interhand_mm.structures.joints import JOINT_NAMES
 from interhand_mm.utils.config import load_config
-from tests.inference.conftest import CODEC, MODEL
+from tests.fixtures.tiny_pose import CODEC, MODEL
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")

@@ -1,35 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
-from interhand_mm.engine.runner import build_model
 from interhand_mm.inference.pose import Pose
 from interhand_mm.structures.boxes import square_bbox
 from interhand_mm.structures.results import Detections
-
-CODEC = dict(type="InterHand3DCodec", input_size=(64, 64), heatmap_size=(32, 32, 16), sigma=1.5)
-MODEL = dict(
-    type="InterHandEstimator",
-    data_preprocessor=dict(type="mmpose.PoseDataPreprocessor", mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True),
-    backbone=dict(type="mmpose.ResNet", depth=18, stem_channels=8, base_channels=8, out_indices=(2, 3)),
-    head=dict(type="InterHandMarginalHead", in_channels=(32, 64), channels=32, decoder=CODEC),
-)
-
-
-@pytest.fixture(scope="session")
-def tiny_pose(tmp_path_factory):
-    """A small untrained network: its config's file and its checkpoint."""
-    folder = tmp_path_factory.mktemp("tiny_pose")
-    cfg = Config(dict(default_scope="interhand_mm", codec=CODEC, model=MODEL))
-    cfg.dump(folder / "tiny.py")
-    init_default_scope("interhand_mm")
-    torch.manual_seed(0)
-    torch.save({"state_dict": build_model(cfg).state_dict(), "meta": {}}, folder / "tiny.pth")
-    return str(folder / "tiny.py"), str(folder / "tiny.pth")
 
 
 class FakeDetector:

@@ -25,7 +25,8 @@ from interhand_mm.structures.results import Detections
 from interhand_mm.utils.config import load_config
 from tests.conftest import ROOT
 from tests.fixtures.tiny import write_set
-from tests.inference.conftest import CODEC, FakeDetector, FakePose, scene
+from tests.fixtures.tiny_pose import CODEC
+from tests.inference.conftest import FakeDetector, FakePose, scene
 
 RIGHT, LEFT, BOTH = (0.9, 0.1), (0.1, 0.9), (0.9, 0.9)
 
