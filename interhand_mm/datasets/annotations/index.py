@@ -1,7 +1,7 @@
 """Annotations as columns: read from JSON once, memory-mapped ever after.
 
->>> index = open_index(find_annotations("data/InterHand2.6M", "train"))
->>> index.bbox[0], index.file_name(0), index.joints_world[index.step[0]]
+>>> index = open_index(find_annotations("data/InterHand2.6M", "train"))  # doctest: +SKIP
+>>> index.bbox[0], index.file_name(0), index.joints_world[index.step[0]]  # doctest: +SKIP
 """
 
 from __future__ import annotations
