@@ -43,7 +43,6 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages and the pages that lie outside docs/."""
-    files.append(File.generated(config, "reference/index.md", content=reference_index()))
     for room in ROOMS:
         files.append(File.generated(config, f"reference/{room}.md", content=reference_page(room)))
     for path in outside_pages():
@@ -52,7 +51,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Rewrite links between docs/ and the rest of the repository."""
+    """Rewrite links between docs/ and the rest of the repository, and complete the first page of the API reference."""
+    if page.file.src_uri == "reference/index.md":
+        markdown += reference_index()
     return rewrite_links(markdown, page.file.src_uri)
 
 
@@ -91,8 +92,8 @@ def rewrite_links(markdown: str, page: str) -> str:
 
 
 def reference_index() -> str:
-    """Return the first page of the API reference: the public names, then the folders of the package."""
-    lines = ["# API reference", "", "## Public names", "", "```python"]
+    """Return the tables on the first page of the API reference: the public names, then the folders of the package."""
+    lines = ["", "## Public names", "", "```python"]
     names = dict(public_names())
     lines += [f"from interhand_mm import {', '.join(names)}", "```", "", "| name | purpose |", "|---|---|"]
     lines += [f"| [`{name}`][{target}] | {first_line(target)} |" for name, target in names.items()]

@@ -95,6 +95,7 @@ def _parse(path: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> 
         path = f"tools/{name.partition('_')[2].removesuffix('.sh')}.py"
     # A number stands for an optional argument's placeholder, such as --bbox X1 Y1 X2 Y2 or --shard i/n.
     monkeypatch.setattr(sys, "argv", [path, *(re.sub(r"^[XYN]\d?$", "1", word) for word in arguments)])
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))  # scripts import one another
     parse = getattr(tool(path), "parse_args", None)
     if parse is None:
         assert not arguments, f"{path} takes no arguments"
@@ -114,11 +115,11 @@ def test_command(page, command, monkeypatch, capsys):
     "wrong",
     [
         "python tools/train.py configs/internet.py --no-such-option",
-        "python tools/train.py configs/no_such_config.py",
-        "python tools/no_such_tool.py",
+        "python tools/train.py configs/my_config.py",
+        "python tools/my_tool.py",
         "bash tools/dist_test.sh configs/internet.py 4",
         "make no_such_target",
-        "pip install -r requirements/no_such_file.txt",
+        "pip install -r requirements/my_file.txt",
         "no_such_program x",
     ],
 )
