@@ -107,3 +107,25 @@ def test_sizes_stay_readable():
                     long_functions.append(f"{file.relative_to(ROOT)}:{node.lineno} {node.name}")
     assert not long_files
     assert not long_functions
+
+
+RENAMES = {"replace", "rename", "renames", "link"}
+
+
+def _renames(file):
+    """Lines that rename a file or make a named temporary one by hand."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        owner = node.func.value.id if isinstance(node.func.value, ast.Name) else None
+        by_os = owner == "os" and node.func.attr in RENAMES
+        # str.replace takes two arguments or more, dataclasses.replace keywords; Path.replace and Path.rename take one
+        by_path = owner != "os" and node.func.attr in RENAMES and len(node.args) == 1 and not node.keywords
+        by_hand = node.func.attr in {"NamedTemporaryFile", "mkstemp"} or (owner, node.func.attr) == ("shutil", "move")
+        if by_os or by_path or by_hand:
+            yield f"{file.relative_to(ROOT)}:{node.lineno}"
+
+
+def test_files_are_written_atomically_in_one_place():
+    found = [line for file in PACKAGE.rglob("*.py") for line in _renames(file)]
+    assert {line.split(":")[0] for line in found} == {"interhand_mm/utils/files.py"}, found

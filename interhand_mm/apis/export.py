@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +29,7 @@ from ..inference.network.interface import OUTPUTS, Network
 from ..inference.network.torch_network import CropNetwork, load_pose_model
 from ..models.preprocessing import normalize
 from ..structures.joints import JOINT_NAMES
+from ..utils.files import atomic_path
 from ..utils.provenance import provenance
 
 OPSET = 18  # the first in which torch's exporter writes without converting; older runtimes read it too
@@ -78,15 +77,9 @@ def export_onnx(
     network = CropNetwork(model).eval()
     graph = trace(network, batch_size)
     graph.metadata_props.add(key=KEY, value=json.dumps(describe(cfg, checkpoint, temperature)))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=out.parent, prefix=out.stem, suffix=".tmp", delete=False) as file:
-        file.write(graph.SerializeToString())
-    try:
-        compared = _compare_all(cfg, network, file.name, batch_size or 3, seed)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, out)
-    finally:
-        Path(file.name).unlink(missing_ok=True)
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(graph.SerializeToString())
+        compared = _compare_all(cfg, network, str(temporary), batch_size or 3, seed)
     return {"path": str(out), "bytes": out.stat().st_size, "batch_size": batch_size, "compared": compared}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 
 from ..errors import CheckpointError
+from ..utils.files import atomic_write
 
 
 def _statistics_method(owner: Any, name: str) -> Any:
@@ -71,14 +71,18 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def write_checkpoint(path: str | Path, checkpoint: dict[str, Any]) -> None:
-    """Write a checkpoint at once or not at all."""
-    temporary = Path(f"{path}.{os.getpid()}.tmp")
-    temporary.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        torch.save(checkpoint, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write a checkpoint atomically.
+
+    Raises:
+        OutputError: See `atomic_write`.
+    """
+    with atomic_write(path) as stream:
+        try:
+            torch.save(checkpoint, stream)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch hides a full disk behind an error of its own
+                raise error.__context__ from None
+            raise
 
 
 def family_of(checkpoint: dict[str, Any]) -> str:

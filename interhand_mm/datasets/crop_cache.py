@@ -7,15 +7,14 @@ the whole frame. It costs disk: about 0.3 MB a sample of 512 x 334 px; `cache_by
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from ..errors import ConfigError, OutputError
+from ..utils.files import atomic_write, write_text
 from .transforms.geometry import HandCropAugment
 from .transforms.loading import LoadHandImage
 
@@ -88,31 +87,28 @@ def write_crop_cache(dataset: Any, folder: str | Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder).free
-        if sizes.sum() + _SPARE_BYTES > free:
-            what, want = f"no room for the crop cache in {folder}", f"{sizes.sum() / 1e9:.1f} GB"
-            raise OutputError(what, got=f"{free / 1e9:.1f} GB free", want=want)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".part") as name:
-            part = Path(name)
-            _write_pixels(dataset, boxes, part / "pixels.bin")
-            order = np.argsort(ids)
-            starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-            np.savez(part / "index.npz", ann_id=ids[order], box=boxes[order], start=starts[order])
-            head = {"format": FORMAT, "version": VERSION, "reach": reach_of(dataset), "bytes": int(sizes.sum())}
-            (part / "head.json").write_text(json.dumps(head))
-            (folder / "head.json").unlink(missing_ok=True)
-            for file_name in ("pixels.bin", "index.npz", "head.json"):  # the head last: it makes the rest count
-                os.replace(part / file_name, folder / file_name)
     except OSError as error:
         raise OutputError(f"the crop cache cannot be written to {folder}", got=error.strerror or error) from error
+    if sizes.sum() + _SPARE_BYTES > free:
+        what, want = f"no room for the crop cache in {folder}", f"{sizes.sum() / 1e9:.1f} GB"
+        raise OutputError(what, got=f"{free / 1e9:.1f} GB free", want=want)
+    head = {"format": FORMAT, "version": VERSION, "reach": reach_of(dataset), "bytes": int(sizes.sum())}
+    order = np.argsort(ids)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    # A cache is valid once it has a head, so the old head goes before the pixels change and the new one comes last.
+    with atomic_write(folder / "index.npz") as index, atomic_write(folder / "pixels.bin") as pixels:
+        _write_pixels(dataset, boxes, pixels)
+        np.savez(index, ann_id=ids[order], box=boxes[order], start=starts[order])
+        (folder / "head.json").unlink(missing_ok=True)
+    write_text(folder / "head.json", json.dumps(head))
     return int(sizes.sum())
 
 
-def _write_pixels(dataset: Any, boxes: np.ndarray, path: Path) -> None:
+def _write_pixels(dataset: Any, boxes: np.ndarray, file: IO[bytes]) -> None:
     load = LoadHandImage()
-    with path.open("wb") as file:
-        for idx, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
-            image = load(dataset.load_item(idx))["img"]
-            file.write(np.ascontiguousarray(image[y1:y2, x1:x2]).data)
+    for idx, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
+        image = load(dataset.load_item(idx))["img"]
+        file.write(np.ascontiguousarray(image[y1:y2, x1:x2]).data)
 
 
 class CropCache:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import EvaluationError
+from ..utils.files import atomic_write
 
 # Name -> shape after N, and dtype; None for text.
 FIELDS: dict[str, tuple[tuple[int, ...], type | None]] = {
@@ -25,15 +25,9 @@ FIELDS: dict[str, tuple[tuple[int, ...], type | None]] = {
 
 def save_predictions(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
     """Write preds.npz atomically; `arrays` holds every name of `FIELDS` with a leading N."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     typed = {name: arrays[name] if dtype is None else arrays[name].astype(dtype) for name, (_, dtype) in FIELDS.items()}
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp.npz")
-    try:
-        np.savez(temporary, allow_pickle=False, **typed)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(path) as stream:
+        np.savez(stream, allow_pickle=False, **typed)
 
 
 def load_predictions(path: str | Path) -> dict[str, np.ndarray]:

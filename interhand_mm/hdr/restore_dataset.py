@@ -29,7 +29,7 @@ from ..registry import DATASETS
 from ..structures.camera import compose_affine
 from ..structures.joints import NUM_HAND_JOINTS, SIDES
 from ..utils.config import DataOptions, load_config
-from ..utils.files import write_json, write_text
+from ..utils.files import atomic_folder, write_json, write_text
 from ..utils.images import read_image, write_image
 from ..utils.provenance import provenance
 from .attach import with_hdr
@@ -159,12 +159,9 @@ def paste_back(frame: np.ndarray, found: CleanHands, number: int, affine: np.nda
 
 
 def _write_annotations(root: Path, files: AnnotationFiles, out_split: str, content: dict[str, Any]) -> None:
-    """The new split's files; the folder gets its name when all are in it."""
-    folder = root / "annotations" / out_split
-    draft = folder.with_name(f".{out_split}.part")
-    shutil.rmtree(draft, ignore_errors=True)
-    write_text(draft / f"InterHand2.6M_{out_split}_data.json", json.dumps(content))
-    for part in ("camera", "joint_3d"):
-        shutil.copyfile(getattr(files, part), draft / f"InterHand2.6M_{out_split}_{part}.json")
-    write_json(draft / "restored.json", provenance(pictures=len(content["images"])))
-    draft.rename(folder)
+    """Write the annotation files of the new split. Their folder appears when all of them are complete."""
+    with atomic_folder(root / "annotations" / out_split) as folder:
+        write_text(folder / f"InterHand2.6M_{out_split}_data.json", json.dumps(content))
+        for part in ("camera", "joint_3d"):
+            shutil.copyfile(getattr(files, part), folder / f"InterHand2.6M_{out_split}_{part}.json")
+        write_json(folder / "restored.json", provenance(pictures=len(content["images"])))

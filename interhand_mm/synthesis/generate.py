@@ -23,6 +23,7 @@ from interhand_mm.synthesis.plan import (
 from interhand_mm.synthesis.sampling import PAINT, SPLITS, STEP, SUBJECT, TONE, stream
 from interhand_mm.synthesis.view import render_view
 
+from ..utils.files import write_bytes
 from . import sampling, writer
 from .chunks import make_parts
 from .render import appearance, shading
@@ -111,7 +112,7 @@ def make_chunk(chunk: Chunk, options: Options, out: Path) -> int:
             part["images"].append(image)
             part["annotations"].append(annotation)
     part["camera"] = writer.camera_entry(subject.cameras)
-    writer.write_atomic(out / PARTS / chunk.name, writer.dump_json(part))
+    write_bytes(out / PARTS / chunk.name, writer.dump_json(part))
     return len(part["images"])
 
 
@@ -159,7 +160,7 @@ def merge(out: Path, options: Options, chunks: list[Chunk]) -> None:
         base = out / "annotations" / split
         files = {"data": {"images": images, "annotations": annotations}, "camera": cameras, "joint_3d": joints}
         for name, value in files.items():
-            writer.write_atomic(base / f"InterHand2.6M_{split}_{name}.json", writer.dump_json(value))
+            write_bytes(base / f"InterHand2.6M_{split}_{name}.json", writer.dump_json(value))
         touching = [o for o in overlaps if o > 0]
         report[split] = {
             "images": len(images),
@@ -174,5 +175,5 @@ def merge(out: Path, options: Options, chunks: list[Chunk]) -> None:
         }
         if options.aih:
             writer.write_aih_lists(out, split, images, annotations, options.seed)
-    writer.write_atomic(out / "annotations" / "skeleton.txt", writer.skeleton_text().encode())
-    writer.write_atomic(out / "report.json", json.dumps(report, indent=1).encode())
+    write_bytes(out / "annotations" / "skeleton.txt", writer.skeleton_text().encode())
+    write_bytes(out / "report.json", json.dumps(report, indent=1).encode())

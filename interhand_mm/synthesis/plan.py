@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from interhand_mm.errors import ConfigError
 from interhand_mm.synthesis.sampling import SPLITS
 
+from ..utils.files import write_json
 from .render.cameras import SIZES
 
 VERSION = 1  # raise when the same options give other bytes
@@ -133,10 +133,7 @@ def claim_folder(out: Path, options: Options) -> None:
     if not path.exists():
         if out.exists() and any(out.iterdir()):
             raise ConfigError(f"{out} is not empty", want="an empty or new folder", fix="choose another --out")
-        out.mkdir(parents=True, exist_ok=True)
-        part = out / f"{MANIFEST}.{os.getpid()}"
-        part.write_text(json.dumps(wanted, indent=1) + "\n")
-        os.replace(part, path)
+        write_json(path, wanted)
         return
     found = json.loads(path.read_text())
     differ = {k: (found.get(k), v) for k, v in wanted.items() if found.get(k) != v}

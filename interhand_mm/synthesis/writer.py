@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from interhand_mm.synthesis.sampling import inside, pixels
 
 from ..structures.boxes import BBOX_ENLARGE, square_bbox
 from ..structures.camera import crop_affine
+from ..utils.files import write_bytes
 from .render import renderer
 from .render.cameras import Camera
 from .render.sensor import encode_jpeg, encode_png
@@ -23,14 +23,8 @@ from .time_step import Step, View
 MIN_INTERACTING_JOINTS = 30
 DEPTH_STEP_MM = 0.1
 AIH_SIZE = 256
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file that is either whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
+# Images and masks are written with durable=False: flushing thousands of small files one by one is slow, and a chunk
+# that a power failure cut short can be generated again.
 
 
 def dump_json(value: Any) -> bytes:
@@ -111,12 +105,12 @@ def camera_entry(cameras: list[Camera]) -> dict:
 
 def write_view(root: Path, split: str, file_name: str, view: View, depth: bool) -> None:
     """Write one view's image, mask file (bits as in `renderer`) and, if asked, depth (16 bit, 0.1 mm)."""
-    write_atomic(root / "images" / split / file_name, encode_jpeg(view.image, view.quality))
+    write_bytes(root / "images" / split / file_name, encode_jpeg(view.image, view.quality), durable=False)
     png = Path(file_name).with_suffix(".png")
-    write_atomic(root / "masks" / split / png, encode_png(view.mask))
+    write_bytes(root / "masks" / split / png, encode_png(view.mask), durable=False)
     if depth:
         steps = np.clip(np.rint(view.depth / DEPTH_STEP_MM), 0, 65535).astype(np.uint16)
-        write_atomic(root / "depth" / split / png, encode_png(steps))
+        write_bytes(root / "depth" / split / png, encode_png(steps), durable=False)
 
 
 def read_masks(path: str | Path) -> dict[str, np.ndarray]:
@@ -156,16 +150,17 @@ def write_aih(root: Path, split: str, annotation: dict, view: View, hand_type: s
         if hand_type == "interacting":
             base = root / "AIH_dataset" / "AIH_render" / "machine_annot" / split
             alone = encode_jpeg(crop(view.alone[i], cv2.INTER_LINEAR), view.quality)
-            write_atomic(base / "images" / f"{s}_images" / "IH" / f"{name}.jpg", image)
-            write_atomic(base / "images" / f"{s}_images" / "DR_gt" / f"{name}.jpg", alone)
-            write_atomic(base / "labels" / f"in_{s}_images" / "rl_visible" / f"{name}.png", encode_png(visible))
+            write_bytes(base / "images" / f"{s}_images" / "IH" / f"{name}.jpg", image, durable=False)
+            write_bytes(base / "images" / f"{s}_images" / "DR_gt" / f"{name}.jpg", alone, durable=False)
+            label = base / "labels" / f"in_{s}_images" / "rl_visible" / f"{name}.png"
+            write_bytes(label, encode_png(visible), durable=False)
         elif hand_type[0] == s:
             base = root / "AIH_dataset" / "AIH_syn" / "machine_annot" / split
-            write_atomic(base / "images" / f"{s}_images" / f"{name}.jpg", image)
+            write_bytes(base / "images" / f"{s}_images" / f"{name}.jpg", image, durable=False)
         else:
             continue
         label = base / "labels" / f"in_{s}_images" / f"{s}_amodal" / f"{name}.png"
-        write_atomic(label, encode_png(amodal[i].astype(np.uint8)))
+        write_bytes(label, encode_png(amodal[i].astype(np.uint8)), durable=False)
 
 
 def write_aih_lists(root: Path, split: str, images: list[dict], annotations: list[dict], seed: int) -> None:
@@ -181,7 +176,7 @@ def write_aih_lists(root: Path, split: str, images: list[dict], annotations: lis
             stems[entry["hand_type"]].append(entry["image_id"])
     for side, ids in stems.items():
         text = "".join(f"{i}\n" for i in ids)
-        write_atomic(base / "filtered_list" / f"machine_annot_{split}_sh_{side}_filtered.txt", text.encode())
+        write_bytes(base / "filtered_list" / f"machine_annot_{split}_sh_{side}_filtered.txt", text.encode())
     rng = np.random.default_rng((seed, 5, len(images)))
     recipes = []
     for side, other in (("right", "left"), ("left", "right")):
@@ -194,7 +189,7 @@ def write_aih_lists(root: Path, split: str, images: list[dict], annotations: lis
                     **{f"{s}_aug_list": _aih_augmentation(rng, s == other[0]) for s in "rl"},
                 }
             )
-    write_atomic(base / "syn_cfgs" / f"all_machine_annot_{split}_syn_cfgs.json", dump_json(recipes))
+    write_bytes(base / "syn_cfgs" / f"all_machine_annot_{split}_syn_cfgs.json", dump_json(recipes))
 
 
 def _aih_augmentation(rng: np.random.Generator, other: bool) -> list:

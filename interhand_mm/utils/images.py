@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from ..errors import ImageError
+from .files import write_bytes
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 SHRINKS = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
@@ -68,8 +69,11 @@ def read_mask(path: str | Path) -> np.ndarray:
 def write_image(path: str | Path, image: np.ndarray) -> None:
     """Write (H, W, 3) uint8 BGR in the format of the path's ending.
 
+    The file is written atomically, see `files.atomic_path`.
+
     Raises:
-        ImageError: The ending names no image format, or the folder cannot be written.
+        ImageError: The file name's ending names no image format.
+        OutputError: The disk is full, or the folder cannot be written.
     """
     path = Path(path)
     try:
@@ -78,8 +82,4 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         encoded = False
     if not encoded:
         raise ImageError(f"cannot write an image to {path}", want="a name ending in .jpg or .png")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise ImageError(f"cannot write {path}", got=error.strerror) from error
+    write_bytes(path, data.tobytes(), durable=False)

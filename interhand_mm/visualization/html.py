@@ -8,7 +8,6 @@ import gzip
 import html
 import json
 import math
-import os
 import string
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ import numpy as np
 from ..errors import OutputError
 from ..structures.joints import COLORS, FINGERS, JOINT_NAMES, NUM_JOINTS, WRISTS
 from ..structures.results import FrameResult, HandsResult
+from ..utils.files import atomic_write
 from .overlay import draw_frame
 
 _ASSETS = Path(__file__).parent / "viewer"
@@ -111,15 +111,8 @@ class HtmlViewer:
         if self._spool is None:
             return
         spool, self._spool = self._spool, None
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
-        try:
-            with spool, open(temporary, "wb") as page:
-                page.writelines(self._parts(spool))
-            os.replace(temporary, self.path)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}", got=error.strerror) from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        with spool, atomic_write(self.path) as page:
+            page.writelines(self._parts(spool))
 
     def _kept(self) -> list[float]:
         """Times of the frames that go on the page, of those spooled."""

@@ -28,7 +28,7 @@ from interhand_mm.datasets.annotations.index import (
     usable_joints,
     validity_flags,
 )
-from interhand_mm.errors import AnnotationError
+from interhand_mm.errors import AnnotationError, OutputError
 from interhand_mm.utils import json_stream
 
 COUNT = 200
@@ -426,8 +426,8 @@ def test_failed_build_leaves_nothing(root, monkeypatch):
     def fail(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(index_cache, "_write_json", fail)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(index_cache, "write_json", fail)
+    with pytest.raises(OutputError, match="No space"):
         reopen(root)
     assert single_homes(root) == []
 
@@ -436,7 +436,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from interhand_mm.datasets.annotations import column_cache, index
-column_cache._write_json = lambda *args: (print("writing", flush=True), time.sleep(60))
+column_cache.write_json = lambda *args: (print("writing", flush=True), time.sleep(60))
 index.open_index(index.find_annotations(sys.argv[1], "train"))
 """
 

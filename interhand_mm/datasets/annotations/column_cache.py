@@ -25,6 +25,7 @@ import numpy as np
 import platformdirs
 
 from ...errors import AnnotationError
+from ...utils.files import atomic_folder, remove_leftovers, write_json
 
 Columns = dict[str, np.ndarray]
 
@@ -66,7 +67,7 @@ def open_columns(
         # another process may have built it while this one waited
         if folder := _find(home, stem, kind, stamps, names):
             return folder
-        _remove(home.glob("*"), re.compile(rf"\.{re.escape(stem)}-\w+\.tmp"))  # of builders that were killed
+        remove_leftovers(home, f"{stem}-*")  # of a process that was killed while it built
         folder = _rebuild(home, stem, kind, sources, stamps, build, names)
         _remove(home.glob("*"), _folder_pattern(stem), keep=folder)
         return folder
@@ -207,7 +208,7 @@ def _rebuild(
             folder = home / f"{stem}-{pending_key.result()}"
             meta = _read_meta(folder)
             if meta is not None and _is_whole(folder, names):
-                _write_json(folder, {**meta, "sources": stamps})
+                write_json(folder / "meta.json", {**meta, "sources": stamps})
                 return folder
         _LOG.info("building the annotation index of %s (once)", sources[0])
         columns = build()
@@ -232,49 +233,14 @@ def _content_key(kind: str, sources: Sequence[Path]) -> str:
 
 def _publish(home: Path, stem: str, key: str, columns: Columns, meta: dict[str, Any]) -> Path:
     target = home / f"{stem}-{key}"
-    scratch = Path(tempfile.mkdtemp(prefix=f".{stem}-", suffix=".tmp", dir=home))
-    try:
-        scratch.chmod(0o755)  # mkdtemp's 0700 would shut out the data root's other users
+    with atomic_folder(target, replace=True) as folder:  # a folder of this name is damaged, or it would be in use
         entries = {}
         for name, column in columns.items():
-            size = _write_column(scratch / f"{name}.npy", column)
-            entries[name] = {"shape": list(column.shape), "dtype": str(column.dtype), "bytes": size}
-        _write_json(scratch, {**meta, "columns": entries})
-        if target.exists():  # damaged, or this function would not have been called
-            target.rename(Path(tempfile.mkdtemp(prefix=f".{stem}-", suffix=".tmp", dir=home)) / "old")
-        scratch.rename(target)
-        _sync_folder(home)
-    finally:
-        _remove(home.glob("*"), re.compile(rf"\.{re.escape(stem)}-\w+\.tmp"))
+            path = folder / f"{name}.npy"
+            np.save(path, column, allow_pickle=False)
+            entries[name] = {"shape": list(column.shape), "dtype": str(column.dtype), "bytes": path.stat().st_size}
+        write_json(folder / "meta.json", {**meta, "columns": entries})
     return target
-
-
-def _write_column(path: Path, column: np.ndarray) -> int:
-    with path.open("wb") as file:
-        np.save(file, column, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-        return file.tell()
-
-
-def _write_json(folder: Path, meta: dict[str, Any]) -> None:
-    scratch = folder / f"meta.json.{os.getpid()}"
-    with scratch.open("w") as file:
-        json.dump(meta, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(folder / "meta.json")
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # elsewhere a folder can not be opened
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(paths: Any, pattern: re.Pattern[str], keep: Path | None = None) -> None:

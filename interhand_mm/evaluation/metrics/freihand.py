@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 
-from ...errors import ConfigError, EvaluationError, OutputError
+from ...errors import ConfigError, EvaluationError
 from ...registry import METRICS
 from ...structures.camera import pixel_to_camera
 from ...structures.joints import NUM_HAND_JOINTS, TO_OPENPOSE
+from ...utils.files import write_text
 from ..functional import single_hand as S
 from .base import RunningMetric, stack_batch
 
@@ -140,15 +140,7 @@ class FreiHANDSubmission(BaseMetric):
         if is_main_process():
             mesh = [[0.0, 0.0, 0.0]] * NUM_VERTICES
             content = [[rows[index] for index in sorted(rows)], [mesh] * size]
-            temporary = self.out_file.with_name(f"{self.out_file.name}.{os.getpid()}.tmp")
-            try:
-                self.out_file.parent.mkdir(parents=True, exist_ok=True)
-                temporary.write_text(json.dumps(content))
-                os.replace(temporary, self.out_file)
-            except OSError as error:
-                raise OutputError(f"cannot write {self.out_file}", got=error.strerror) from error
-            finally:
-                temporary.unlink(missing_ok=True)
+            write_text(self.out_file, json.dumps(content))
         return {}
 
     def compute_metrics(self, results: list) -> dict[str, float]:

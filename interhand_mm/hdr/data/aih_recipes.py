@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import AnnotationError
+from ...utils.files import atomic_write
 from ...utils.safe_pickle import read_object_npy
 
 NO_HAND = -1000  # index of a recipe that its authors gave up
@@ -82,14 +82,9 @@ def read_recipes(path: str | Path) -> Recipes:
 
 
 def write_recipes(path: Path, recipes: Recipes) -> None:
-    """Write recipes as a compressed `.npz` without pickles, whole or not at all."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as stream:
-            np.savez_compressed(stream, **{f.name: getattr(recipes, f.name) for f in dataclasses.fields(recipes)})
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    """Write recipes atomically as a compressed `.npz` without pickles."""
+    with atomic_write(path) as stream:
+        np.savez_compressed(stream, **{f.name: getattr(recipes, f.name) for f in dataclasses.fields(recipes)})
 
 
 def _read_columns(path: Path) -> Recipes:

@@ -1,11 +1,12 @@
 """Files of results: overlays as picture, video or GIF, and the frames as JSON; memory stays flat.
 
-Every file is written under a hidden name and renamed when it is closed, so that what has its final name can be
-opened. Closing early, after an error or Ctrl-C, leaves whole files with the frames so far.
+Every file appears under its name when it is closed, so a file that exists is complete. Closing early, after
+an error or Ctrl-C, leaves complete files with the frames so far.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from ...errors import OutputError
 from ...structures.joints import JOINT_NAMES
 from ...structures.results import FrameResult, HandsResult
+from ...utils.files import atomic_path, atomic_write
 from ...utils.images import write_image
 
 FORMAT, VERSION = "interhand_mm.frames", 1
@@ -31,10 +33,6 @@ _TICKS = 90_000  # a second in MP4's usual clock
 GIF_SIDE_PX, GIF_FPS = 640, 20
 
 
-def _hidden(path: Path) -> Path:
-    return path.with_name(f".part.{path.name}")
-
-
 class JsonFrames:
     """The frames' results, one line a frame; docs/demo.md describes every key.
 
@@ -45,7 +43,8 @@ class JsonFrames:
 
     def __init__(self, path: Path, head: dict[str, Any]) -> None:
         self.path, self.num_frames = path, 0
-        self._file = open(_hidden(path), "wb")  # noqa: SIM115 - closed in `close`
+        self._output = ExitStack()  # renames the file when it is closed
+        self._file = self._output.enter_context(atomic_write(path))
         top = {"format": FORMAT, "version": VERSION, **head, "units": UNITS, "joints": JOINT_NAMES}
         self._file.write(msgspec.json.encode(top)[:-1] + b',\n"frames": [')
 
@@ -57,9 +56,8 @@ class JsonFrames:
     def close(self, skipped: int = 0, complete: bool = False) -> None:
         """Write the end; `complete` says that the source was read to its end."""
         end = {"num_frames": self.num_frames, "skipped_frames": skipped, "complete": complete}
-        self._file.write(b"\n],\n" + msgspec.json.encode(end)[1:] + b"\n")
-        self._file.close()
-        _hidden(self.path).replace(self.path)
+        with self._output:
+            self._file.write(b"\n],\n" + msgspec.json.encode(end)[1:] + b"\n")
 
 
 def frame_to_dict(result: FrameResult) -> dict[str, Any]:
@@ -107,12 +105,11 @@ class PictureFile:
         self.path = path
 
     def add(self, canvas: np.ndarray, time_s: float | None) -> None:
-        """Write it."""
-        write_image(_hidden(self.path), canvas)
+        """Write the image."""
+        write_image(self.path, canvas)
 
     def close(self) -> None:
-        """Give it its name."""
-        _hidden(self.path).replace(self.path)
+        """Do nothing: `add` wrote the whole file."""
 
 
 class Mp4File:
@@ -123,7 +120,9 @@ class Mp4File:
 
         self.path, self._last = path, -1
         self._av = av
-        self._container = av.open(str(_hidden(path)), "w", format="mp4", options={"movflags": "+faststart"})
+        self._output = ExitStack()  # renames the file when it is closed
+        temporary = self._output.enter_context(atomic_path(path))
+        self._container = av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
         rate = Fraction(fps or 25.0).limit_denominator(1001)
         self._stream = self._container.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
         self._stream.pix_fmt = "yuv420p"
@@ -147,10 +146,9 @@ class Mp4File:
 
     def close(self) -> None:
         """Write what the encoder still holds, and the index."""
-        if self._last >= 0:
-            self._container.mux(self._stream.encode(None))
-        self._container.close()
-        _hidden(self.path).replace(self.path)
+        with self._output, self._container:
+            if self._last >= 0:
+                self._container.mux(self._stream.encode(None))
 
 
 class GifFile:
@@ -163,7 +161,8 @@ class GifFile:
         import av
 
         self.path, self._last, self._av = path, None, av
-        self._container = av.open(str(_hidden(path)), "w", format="gif")
+        self._output = ExitStack()
+        self._container = av.open(str(self._output.enter_context(atomic_path(path))), "w", format="gif")
         self._stream = self._container.add_stream("gif", rate=GIF_FPS)
         self._stream.pix_fmt = "pal8"
         self._stream.codec_context.time_base = Fraction(1, 100)
@@ -191,11 +190,10 @@ class GifFile:
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Write the end."""
-        if self._last is not None:
-            self._container.mux(self._stream.encode(None))
-        self._container.close()
-        _hidden(self.path).replace(self.path)
+        """Write what the encoder still holds."""
+        with self._output, self._container:
+            if self._last is not None:
+                self._container.mux(self._stream.encode(None))
 
 
 def prepare_folder(folder: Path, sources: list[Path]) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...structures.joints import NUM_HAND_JOINTS, SIDES
+from ...utils.files import write_bytes
 from .. import writer
 from .paste import Pasted
 
@@ -66,10 +67,10 @@ def merge(out: Path, split: str, parts: list[dict]) -> None:
     }
     base = out / "annotations"
     for name, value in files.items():
-        writer.write_atomic(base / split / f"InterHand2.6M_{split}_{name}.json", writer.dump_json(value))
+        write_bytes(base / split / f"InterHand2.6M_{split}_{name}.json", writer.dump_json(value))
     scenes = joined("scenes")
     for kind, names in CATEGORIES.items():
-        writer.write_atomic(base / "coco" / f"{kind}_{split}.json", writer.dump_json(coco(scenes, names)))
+        write_bytes(base / "coco" / f"{kind}_{split}.json", writer.dump_json(coco(scenes, names)))
 
 
 def coco(scenes: list[dict], names: tuple[str, ...]) -> dict[str, list]:

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from ...errors import BackgroundError, ConfigError
+from ...utils.files import write_bytes
 from .. import writer
 from ..chunks import make_parts
 from ..plan import PARTS, claim_folder, parse_shard
@@ -188,7 +189,7 @@ def make_scenes_chunk(chunk: SceneChunk, options: SceneOptions, out: Path) -> in
         picture, placed = compose(sources, photos, rng, options.side_px)
         name = f"Capture{chunk.number}/scene{index:06d}.jpg"
         scene = {"id": index, "file_name": name, "width": picture.shape[1], "height": picture.shape[0], "hands": []}
-        writer.write_atomic(out / "images" / chunk.split / name, develop(picture, rng)[1])
+        write_bytes(out / "images" / chunk.split / name, develop(picture, rng)[1], durable=False)
         for k, pasted in enumerate(placed):
             ann_id = index * MAX_INTERACTIONS + k
             image, annotation, camera = annotate(pasted, ann_id, scene, chunk.number)
@@ -200,7 +201,7 @@ def make_scenes_chunk(chunk: SceneChunk, options: SceneOptions, out: Path) -> in
                 cameras[key][str(ann_id)] = value
         part["scenes"].append(scene)
     part["camera"] = cameras
-    writer.write_atomic(out / PARTS / chunk.name, writer.dump_json(part))
+    write_bytes(out / PARTS / chunk.name, writer.dump_json(part))
     return len(part["scenes"])
 
 
@@ -227,5 +228,5 @@ def make_scenes(
         parts = [json.loads((out / PARTS / c.name).read_bytes()) for c in chunks if c.split == split]
         if parts:
             merge(out, split, parts)
-    writer.write_atomic(out / "annotations" / "skeleton.txt", writer.skeleton_text().encode())
+    write_bytes(out / "annotations" / "skeleton.txt", writer.skeleton_text().encode())
     return True
