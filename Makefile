@@ -29,7 +29,6 @@ format: env
 	$(BIN)/ruff format .
 
 docs: env
-	$(BIN)/pip install -q -r requirements/docs.txt
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
