@@ -1,6 +1,6 @@
-# mmpose's ResNet-50 and HeatmapHead (SimpleBaselines) in the U-Net's place: same data, crops, schedule and metrics.
-# Any of mmpose's 2D heads goes in like this: its codec as `codec`, the same codec as the packer's `encoder`,
-# and its loss named with its scope (mmpose's defaults have none).
+# mmpose's ResNet-50 and HeatmapHead (SimpleBaselines) in place of the U-Net: same data, crops, schedule and metrics.
+# Any 2D head of mmpose can be used this way: set its codec as `codec` and as the packer's `encoder`, and name its loss
+# with its scope, which mmpose's defaults leave out.
 _base_ = ["unet_freihand.py"]
 
 codec = dict(_delete_=True, type="mmpose.MSRAHeatmap", input_size=(256, 256), heatmap_size=(64, 64), sigma=2.0)
@@ -14,21 +14,13 @@ model = dict(
         loss=dict(type="mmpose.KeypointMSELoss", use_target_weight=True),
         decoder=codec,
     ),
-    train_cfg=dict(compute_acc=False),  # on the CPU, every step, and not in bfloat16
+    train_cfg=dict(compute_acc=False),  # accuracy runs on the CPU in every step, and not in bfloat16
 )
 train_pipeline = [
     dict(type="LoadHandImage"),
-    dict(
-        type="HandCropAugment",
-        encoder=codec,
-        shift=0.06,
-        scale=0.1,
-        rotation_deg=20.0,
-        rotation_prob=0.5,
-        flip_left_to_right=True,
-    ),
+    {{_base_.train_crop}},
     dict(type="ChannelJitter", low=0.8, high=1.2),
-    dict(type="PackHand2DInputs", encoder=codec),  # mmpose's heads read dense targets
+    dict(type="PackHand2DInputs", encoder=codec),  # mmpose's heads need dense targets
 ]
 train_dataloader = dict(dataset=dict(versions=("gs", "hom", "sample", "auto"), pipeline=train_pipeline))
 train_cfg = dict(max_epochs=100)

@@ -1,45 +1,21 @@
-# InterNet's recipe on FreiHAND; tested by its own protocol, and pred.json for its server is written.
+# InterNet's recipe on FreiHAND, tested by FreiHAND's own protocol. The test also writes pred.json for its server.
 _base_ = ["internet.py"]
 
 data_root = "data/FreiHAND"
-# Whole pictures, in training too, as the evaluation set comes without boxes.
-train_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type="FreiHANDDataset",
-        data_root=data_root,
-        split="train",
-        versions=("gs", "hom", "sample", "auto"),
-        box="image",
-        strict="error",
-        pipeline={{_base_.train_pipeline}},
-    )
-)
+# box="image" crops whole images, in training too, because the evaluation set comes without boxes.
+freihand = dict(type="FreiHANDDataset", data_root=data_root, box="image")
+train_dataloader = dict(dataset=freihand)
 val_dataloader = dict(
     dataset=dict(
         _delete_=True,
-        type="FreiHANDDataset",
-        data_root=data_root,
         split="val",
         versions=("gs", "hom", "sample", "auto"),
-        box="image",
-        strict="error",
         test_mode=True,
         pipeline={{_base_.test_pipeline}},
+        **freihand,
     )
 )
-test_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type="FreiHANDDataset",
-        data_root=data_root,
-        split="test",
-        box="image",
-        strict="error",
-        test_mode=True,
-        pipeline={{_base_.test_pipeline}},
-    )
-)
+test_dataloader = dict(dataset=freihand)
 # Absolute positions take the wrist's depth from the published bone length, which the evaluation set gives too.
 val_evaluator = [dict(type="EPE"), dict(type="HandAUC"), dict(type="FreiHANDScore", depth="scale")]
 test_evaluator = [

@@ -1,5 +1,5 @@
-# InterNet on InterHand2.6M, RHD and FreiHAND together: half of each epoch from the first, a quarter from either other.
-# One hand a picture teaches neither the other hand's joints nor the relative root depth; see docs/datasets/joint.md.
+# InterNet on InterHand2.6M, RHD and FreiHAND together: half of each epoch is InterHand2.6M, a quarter each of the others.
+# Images of one hand teach neither the other hand's joints nor the relative root depth; see docs/datasets/joint.md.
 # --data-root InterHandDataset=DIR --data-root RHDDataset=DIR --data-root FreiHANDDataset=DIR
 _base_ = ["internet.py"]
 
@@ -9,45 +9,37 @@ data_root = dict(
     RHDDataset="data/RHD",
     FreiHANDDataset="data/FreiHAND",
 )
-interhand = dict(type="InterHandDataset", data_root="", annot_subset="all", depth_source="gt", strict="error")
-rhd = dict(type="RHDDataset", data_root="", depth=True, strict="error")  # depth=False: learn u and v alone
-freihand = dict(type="FreiHANDDataset", data_root="", depth=True, box="joints", strict="error")
-tested = dict(test_mode=True, pipeline={{_base_.test_pipeline}})
+interhand = dict(type="InterHandDataset", data_root=data_root["InterHandDataset"])
+# depth=False makes either of the two teach u and v alone.
+rhd = dict(type="RHDDataset", data_root=data_root["RHDDataset"])
+freihand = dict(type="FreiHANDDataset", data_root=data_root["FreiHANDDataset"], box="joints")
+train = dict(split="train", pipeline={{_base_.train_pipeline}})
+val = dict(split="val", test_mode=True, pipeline={{_base_.test_pipeline}})
+test = dict(split="test", test_mode=True, pipeline={{_base_.test_pipeline}})
 
 train_dataloader = dict(
-    sampler=dict(_delete_=True, type="SetSampler", weights=[2, 1, 1], length=None),
+    sampler=dict(_delete_=True, type="SetSampler", weights=[2, 1, 1]),
     dataset=dict(
         _delete_=True,
         type="MixedHandDataset",
-        datasets=[
-            dict(split="train", pipeline={{_base_.train_pipeline}}, **interhand),
-            dict(split="train", pipeline={{_base_.train_pipeline}}, **rhd),
-            dict(split="train", pipeline={{_base_.train_pipeline}}, **freihand),
-        ],
+        datasets=[dict(**interhand, **train), dict(**rhd, **train), dict(**freihand, **train)],
     ),
 )
 val_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type="MixedHandDataset",
-        datasets=[
-            dict(split="val", **{**interhand, "annot_subset": "machine_annot"}, **tested),
-            dict(split="val", **freihand, **tested),
-        ],
+        datasets=[dict(**interhand, **val, annot_subset="machine_annot"), dict(**freihand, **val)],
     )
 )
 test_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type="MixedHandDataset",
-        datasets=[
-            dict(split="test", **interhand, **tested),
-            dict(split="test", **rhd, **tested),
-            dict(split="test", **freihand, **tested),
-        ],
+        datasets=[dict(**interhand, **test), dict(**rhd, **test), dict(**freihand, **test)],
     )
 )
-# One block of numbers for each set: `dataset` names it.
+# One block of metrics for each data set, chosen by `dataset`.
 on_interhand = [dict(type=name, dataset="interhand3d") for name in ("MPJPE", "MRRPE", "HandednessAccuracy")]
 on_rhd = [dict(type=name, dataset="rhd") for name in ("EPE", "HandAUC", "HandednessAccuracy")]
 on_freihand = [dict(type="EPE", dataset="freihand"), dict(type="FreiHANDScore", dataset="freihand", depth="scale")]

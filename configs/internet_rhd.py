@@ -1,34 +1,12 @@
-# InterNet on RHD by the official recipe: 50 epochs, /10 at 45 and 47. As parsed by its authors, or as published.
+# InterNet on RHD by the official recipe: 50 epochs, /10 at 45 and 47. Reads the parsed and the original release.
 _base_ = ["internet.py"]
 
 data_root = "data/RHD"
-train_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type="RHDDataset",
-        data_root=data_root,
-        split="train",
-        strict="error",
-        pipeline={{_base_.train_pipeline}},
-    )
-)
-test_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type="RHDDataset",
-        data_root=data_root,
-        split="test",
-        depth_source="gt",
-        rootnet_file=None,
-        cache_dir=None,
-        strict="error",
-        test_mode=True,
-        pipeline={{_base_.test_pipeline}},
-    )
-)
+train_dataloader = dict(dataset=dict(type="RHDDataset", data_root=data_root))
+test_dataloader = dict(dataset=dict(type="RHDDataset", data_root=data_root))
 test_evaluator = [dict(type="EPE"), dict(type="HandAUC"), dict(type="HandednessAccuracy")]
 
-# The set has no third part to choose an epoch by: the last one is the result.
+# The data set has no validation split to choose an epoch by, so the last epoch is the result.
 val_dataloader = None
 val_evaluator = None
 val_cfg = None

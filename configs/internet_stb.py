@@ -1,37 +1,13 @@
-# InterNet on STB by the official recipe: 50 epochs, /10 at 45 and 47. As parsed by its authors, or as published.
+# InterNet on STB by the official recipe: 50 epochs, /10 at 45 and 47. Reads the parsed and the original release.
+# Views and root joint of the original release are options of STBDataset: by default the stereo pair and the palm.
 _base_ = ["internet.py"]
 
 data_root = "data/STB"
-original = dict(views=("BB_left", "BB_right"), root="palm")  # read of the original release alone
-train_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type="STBDataset",
-        data_root=data_root,
-        split="train",
-        strict="error",
-        pipeline={{_base_.train_pipeline}},
-        **original,
-    )
-)
-test_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type="STBDataset",
-        data_root=data_root,
-        split="test",
-        depth_source="gt",
-        rootnet_file=None,
-        cache_dir=None,
-        strict="error",
-        test_mode=True,
-        pipeline={{_base_.test_pipeline}},
-        **original,
-    )
-)
+train_dataloader = dict(dataset=dict(type="STBDataset", data_root=data_root))
+test_dataloader = dict(dataset=dict(type="STBDataset", data_root=data_root))
 test_evaluator = [dict(type="EPE"), dict(type="HandAUC"), dict(type="HandednessAccuracy")]
 
-# The set has no third part to choose an epoch by: the last one is the result.
+# The data set has no validation split to choose an epoch by, so the last epoch is the result.
 val_dataloader = None
 val_evaluator = None
 val_cfg = None

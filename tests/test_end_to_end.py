@@ -41,9 +41,9 @@ def data(tmp_path_factory) -> tuple[Path, Path]:
 
 
 def config(name: str, data, work_dir: Path, *more: str):
-    cfg = load_config(
-        ROOT / f"configs/{name}.py", [*SMALL, *more], DataOptions(data_root=str(data[0]), backgrounds=[str(data[1])])
-    )
+    photographs = [str(data[1])] if "bgaug" in name else None
+    options = DataOptions(data_root=str(data[0]), backgrounds=photographs)
+    cfg = load_config(ROOT / f"configs/{name}.py", [*SMALL, *more], options)
     cfg.work_dir = str(work_dir)
     return cfg
 

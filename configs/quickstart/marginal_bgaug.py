@@ -7,16 +7,8 @@ _base_ = ["marginal.py"]
 # (augmented set: 29.8 and 30.4 mm, one seed).
 train_pipeline = [
     dict(type="LoadHandImage"),
-    dict(
-        type="HandCropAugment",
-        encoder={{_base_.codec}},
-        shift=0.06,
-        scale=0.1,
-        rotation_deg=20.0,
-        rotation_prob=0.3,
-        flip_prob=0.5,
-    ),
-    dict(type="RandomBackgroundReplace", prob=0.3, mask="file", backgrounds=None),
+    {{_base_.train_crop}},
+    dict(type="RandomBackgroundReplace", prob=0.3, mask="file"),
     dict(type="ChannelJitter", low=0.8, high=1.2),
     dict(type="EncodeHand", encoder={{_base_.codec}}),
     dict(type="PackHandInputs"),

@@ -61,7 +61,7 @@ val_cfg = None
 test_evaluator = [dict(type="Keypoints2D", thr=0.2, norm="joints")]
 test_variants = dict(
     green=[dict(type="GreenScreen", mask="file", fixed_seed=0)],
-    photographs=[dict(type="RandomBackgroundReplace", prob=1.0, mask="file", backgrounds=None, fixed_seed=0)],
+    photographs=[dict(type="RandomBackgroundReplace", prob=1.0, mask="file", fixed_seed=0)],
 )
 
 train_cfg = dict(by_epoch=True, max_epochs=3)

@@ -5,7 +5,7 @@ train_pipeline = [
     dict(type="LoadHandImage"),
     {{_base_.crop}},
     dict(type="GreenScreen", mask="file"),
-    dict(type="RandomBackgroundReplace", prob=0.75, mask="file", backgrounds=None),
+    dict(type="RandomBackgroundReplace", prob=0.75, mask="file"),
     dict(type="ChannelJitter", low=0.8, high=1.2),
     dict(type="PackHand2DInputs", encoder=None),
 ]

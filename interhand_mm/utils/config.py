@@ -1,4 +1,4 @@
-"""Loading configs: strict overrides, one codec, data options in every place they belong."""
+"""Load configs: strict overrides, one shared codec, and data options that reach every data set."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import ast
 import copy
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +18,33 @@ from mmengine.config import Config, ConfigDict
 from ..errors import ConfigError
 
 _CODEC_KEYS = ("encoder", "decoder")
+_DATA = ("train_", "val_", "test_")
 _TESTED = ("val_", "test_")
-_SHARED = ("codec", "data_root")  # stand once at the top and are written wherever they are used
+# Data option -> the dataloaders it applies to.
+_DATASET_OPTIONS = {
+    "split": ("test_",),
+    "boxes": ("test_",),
+    "depth_source": _TESTED,
+    "annot_subset": _DATA,
+    "strict": _DATA,
+}
+_SHARED = ("codec", "data_root")  # set once at the top level, then copied to every place that uses them
+_DATASET_PATH = re.compile(r"\w+_dataloader\.dataset(\.dataset|\.datasets\.\d+)*")
 
 
 @dataclass
 class DataOptions:
-    """Where the data is, as every tool takes it on its command line; None leaves the config's value.
+    """The data options that every tool takes on its command line. None keeps the config's value.
 
     Attributes:
-        data_root: Folder of the data set, written into every data set of the config; of a config that mixes sets,
-            type of data set -> folder.
-        split: Split that is tested ("val" or "test").
-        annot_subset: See `InterHandDataset`.
-        depth_source: For validation and test: "gt" or "rootnet".
-        backgrounds: One directory of photographs, or two: for training and for test.
-        strict: See `HandDataset`.
-        boxes: File of `tools/detect.py`: the test set is cropped by detected boxes.
+        data_root: Folder of the data set, written into every data set of the config. A config that mixes data sets
+            takes a dict instead: type of the data set -> folder.
+        split: Split to test on, "val" or "test".
+        annot_subset: Annotation subset; see `InterHandDataset`.
+        depth_source: Source of the absolute depth in validation and test, "gt" or "rootnet".
+        backgrounds: One directory of photographs, or two: the first for training, the second for test.
+        strict: What to do with faulty samples, "error" or "skip"; see `HandDataset`.
+        boxes: File of detected boxes, written by `tools/detect.py`, that replaces the annotated boxes in the test.
     """
 
     data_root: str | dict[str, str] | None = None
@@ -45,31 +57,37 @@ class DataOptions:
 
 
 def is_detector(cfg: Config) -> bool:
-    """Whether a config is mmdet's: its parts are named in mmdet's scope, and it has neither codec nor joints."""
+    """Return True for a config of mmdet: it has mmdet's default scope, and neither a codec nor joints."""
     return cfg.get("default_scope") == "mmdet"
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = (), data: DataOptions | None = None) -> Config:
-    """Read a config as every tool does.
+    """Load a config file the way every tool does.
 
-    1. `overrides` ("key.sub=value") change existing keys only; "+key=value" adds one on purpose.
-    2. The data options go into every data set and background transform.
-    3. The one top-level `codec` (and `data_root`) is written into every `encoder` and `decoder`, after all overrides,
+    1. `overrides` ("key.sub=value") change existing keys. Options that the constructor of a data set, a sampler or a
+       transform declares exist even where the config does not list them. "+key=value" adds any other key on purpose.
+    2. The data options are written into every data set and background transform that takes them.
+    3. The one top-level `codec` (and `data_root`) is copied into every `encoder` and `decoder`, after all overrides,
        and the `crop_scale` of an HDR plugin into every `HandCrop`.
-    4. Top-level names that nothing reads any more (a `train_pipeline` already copied into its dataloader)
-       are gone, so that overriding one is an error and not without effect.
-    5. `work_dir` is made from the file's name where the config names none.
+    4. Top-level names that nothing reads any more are removed, for example a `train_pipeline` that was copied into its
+       dataloader. Overriding one of them is then an error instead of having no effect.
+    5. `work_dir` defaults to ``work_dirs/<file name>``.
+
+    Args:
+        path: Config file.
+        overrides: Overrides, applied in this order.
+        data: Data options of the command line.
 
     Raises:
-        ConfigError: The file is missing or not a config, or an override names a key that is not there
-            (the message suggests the nearest one) or lies inside an encoder or decoder.
+        ConfigError: The file is missing or not a config; an override names a key that does not exist (the message
+            suggests the nearest one) or a key inside an encoder or decoder; a data option has no effect.
     """
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"config does not exist: {path}", fix="ls configs/")
     try:
         cfg = Config.fromfile(str(path))
-    except Exception as error:  # whatever executing a config raises, its reader should see the file's name
+    except Exception as error:  # executing a config can raise anything; the message should name the file
         raise ConfigError(f"config cannot be read: {path}", got=f"{type(error).__name__}: {error}") from error
     _drop_helpers(cfg)
     for override in overrides:
@@ -83,16 +101,16 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), data: DataOptio
 
 
 def _drop_helpers(cfg: Config) -> None:
-    from mmengine.runner import Runner  # late: it costs a second that `--help` need not pay
+    from mmengine.runner import Runner  # imported late: it takes a second, which `--help` must not pay
 
-    read = {
+    used = {
         *inspect.signature(Runner.__init__).parameters,
         *_SHARED,
         "custom_imports",
         "test_variants",
         "model_wrapper_cfg",
     }
-    for key in [key for key in cfg if key not in read]:
+    for key in [key for key in cfg if key not in used]:
         cfg.pop(key)
 
 
@@ -107,16 +125,17 @@ def _apply_override(cfg: Config, override: str) -> None:
     key, equals, text = override.partition("=")
     adding, key = key.startswith("+"), key.lstrip("+")
     if not equals or not key:
-        raise ConfigError("--cfg-options", got=override, want="key.sub=value")
+        raise ConfigError("an entry of --cfg-options is not a key and a value", got=override, want="key.sub=value")
     parts = key.split(".")
     if any(part in _CODEC_KEYS for part in parts):
         raise ConfigError(
-            f"--cfg-options {key}: encoders and decoders are all the one codec", fix=f"set codec.{parts[-1]} instead"
+            f"--cfg-options {key} has no effect: every encoder and decoder is a copy of the one codec",
+            fix=f"set codec.{parts[-1]} instead",
         )
     node: Any = cfg
     for depth, part in enumerate(parts):
         last = depth == len(parts) - 1
-        step = _child_key(node, part, ".".join(parts[: depth + 1]), allow_new=adding)
+        step = _child_key(node, part, ".".join(parts[: depth + 1]), adding, last)
         if last:
             node[step] = _parse_value(text)
         else:
@@ -125,26 +144,67 @@ def _apply_override(cfg: Config, override: str) -> None:
             node = node[step]
 
 
-def _child_key(node: Any, part: str, path: str, allow_new: bool) -> str | int:
+def _child_key(node: Any, part: str, path: str, adding: bool, last: bool) -> str | int:
     """Return the key or list index that `part` names in `node`, or raise with the nearest names."""
     if isinstance(node, (list, tuple)):
         if part.isdigit() and int(part) < len(node):
             return int(part)
-        raise ConfigError(f"--cfg-options: no entry '{path}'", want=f"an index below {len(node)}")
+        raise ConfigError(f"--cfg-options: the config has no entry '{path}'", want=f"an index below {len(node)}")
     if isinstance(node, (dict, Config)):
-        if part in node or allow_new:
+        if part in node or adding:
             return part
-        near = difflib.get_close_matches(part, list(node.keys()), n=1)
+        names = {*map(str, node), *(declared_options(node) if last else ())}
+        if part in names:
+            return part
+        near = difflib.get_close_matches(part, sorted(names), n=1)
         raise ConfigError(
-            f"--cfg-options: no key '{path}'",
-            want=f"one of {', '.join(sorted(map(str, node.keys())))}",
+            f"--cfg-options: the config has no key '{path}'",
+            want=f"one of {', '.join(sorted(names))}",
             fix=f"did you mean '{near[0]}'?" if near else f"write +{path}=... to add it on purpose",
         )
     raise ConfigError(f"--cfg-options: '{path}' lies inside a {type(node).__name__}, which has no keys")
 
 
+def declared_options(node: Any) -> frozenset[str]:
+    """Return the options that the data set, sampler or transform of a config node can be given.
+
+    These are the parameters of its constructor and, where that takes ``**kwargs``, of its parents' constructors. So a
+    data set declares an option once, in its signature, and no config has to list it.
+
+    Args:
+        node: Dict of a config. Without a registered `type` it has no options.
+
+    Returns:
+        Names of the options; the `pipeline` and other parameters that a config usually sets are among them.
+    """
+    name = node.get("type") if isinstance(node, (dict, Config)) else None
+    return _options_of_type(name) if isinstance(name, str) else frozenset()
+
+
+@cache
+def _options_of_type(name: str) -> frozenset[str]:
+    # Imported late: looking a class up imports every data set and torch, which `--help` must not pay.
+    from ..registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
+
+    classes = (registry.get(name) for registry in (DATASETS, DATA_SAMPLERS, TRANSFORMS))
+    found = next((each for each in classes if isinstance(each, type)), None)
+    options: set[str] = set()
+    for each in found.__mro__ if found else ():
+        if each.__module__.startswith("mmengine.") or "__init__" not in vars(each):
+            continue  # mmengine's own options, such as `ann_file`, have no effect on our data sets
+        parameters = inspect.signature(vars(each)["__init__"]).parameters.values()
+        options |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return frozenset(options - {"self"})
+
+
 def walk_dicts(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (dotted path, dict) for every dict inside `node`, itself included, parents first."""
+    """Yield (dotted path, dict) for every dict inside `node`, parents before children and `node` itself first.
+
+    >>> [path for path, _ in walk_dicts({"a": [{"b": {}}]})]
+    ['', 'a.0', 'a.0.b']
+    """
     if isinstance(node, (dict, Config)):
         yield path, node
         for key, value in node.items():
@@ -174,61 +234,101 @@ def share_crop(cfg: Config) -> None:
                 node["crop_scale"] = hdr.get("crop_scale", 1)
 
 
-def _set_everywhere(cfg: Config, value: Any, key: str, under: tuple[str, ...], datasets: bool = True) -> None:
-    """Set `key` wherever it stands below a top-level name that begins so; with `datasets` only in data sets."""
+def _takes(node: Any, key: str) -> bool:
+    return key in node or key in declared_options(node)
+
+
+def _set_in_datasets(cfg: Config, key: str, value: Any, loaders: tuple[str, ...] = _DATA) -> int:
+    """Set an option of every data set that takes it, and return how many do.
+
+    Args:
+        cfg: The config, changed in place.
+        key: Name of the option.
+        value: Its new value.
+        loaders: Beginnings of the names of the dataloaders to change.
+    """
+    count = 0
     for path, node in walk_dicts(cfg._cfg_dict):
-        if key in node and path.startswith(under) and (not datasets or ("dataset" in path and "type" in node)):
+        if path.startswith(loaders) and _DATASET_PATH.fullmatch(path) and _takes(node, key):
             node[key] = value
+            count += 1
+    return count
+
+
+def _set_backgrounds(cfg: Config, folder: str, loaders: tuple[str, ...]) -> int:
+    """Set the photographs of every transform that takes some, and return how many do."""
+    found = [
+        node for path, node in walk_dicts(cfg._cfg_dict) if path.startswith(loaders) and _takes(node, "backgrounds")
+    ]
+    for node in found:
+        node["backgrounds"] = folder
+    return len(found)
 
 
 def _apply_data_options(cfg: Config, data: DataOptions) -> None:
     if is_detector(cfg):
         _refuse_for_detector(data)
     _apply_data_root(cfg, data.data_root)
-    places = {"split": ("test_",), "boxes": ("test_",), "depth_source": _TESTED, "annot_subset": ("",), "strict": ("",)}
-    for key, under in places.items():
-        if (value := getattr(data, key)) is not None:
-            _set_everywhere(cfg, value, key, under)
+    for key, loaders in _DATASET_OPTIONS.items():
+        value = getattr(data, key)
+        if value is not None and not _set_in_datasets(cfg, key, value, loaders):
+            raise _no_effect(key, value, "no data set of the config takes this option")
     if data.backgrounds:
-        _set_everywhere(cfg, data.backgrounds[-1], "backgrounds", _TESTED, datasets=False)
-        _set_everywhere(cfg, data.backgrounds[0], "backgrounds", ("train_",), datasets=False)
+        found = _set_backgrounds(cfg, data.backgrounds[-1], _TESTED)
+        if not found + _set_backgrounds(cfg, data.backgrounds[0], ("train_",)):
+            raise _no_effect("backgrounds", data.backgrounds, "the config has no RandomBackgroundReplace")
+
+
+def _no_effect(key: str, value: Any, reason: str) -> ConfigError:
+    option = f"--{key.replace('_', '-')}"
+    return ConfigError(f"{option} has no effect: {reason}", got=value, fix=f"leave {option} out, or use another config")
 
 
 def _apply_data_root(cfg: Config, given: str | dict[str, str] | None) -> None:
-    """Write the one folder into every data set, or of a mix each type's own folder into its sets."""
+    """Write the one folder into every data set; in a mix, write each type's folder into the data sets of that type."""
     mixed = isinstance(cfg.get("data_root"), dict)
     if given is not None and mixed != isinstance(given, dict):
         types = list(cfg.data_root) if mixed else []
         want = " ".join(f"--data-root {name}=DIR" for name in types) if mixed else "--data-root DIR"
-        raise ConfigError("--data-root of this config", got=given, want=want)
+        what = (
+            "this config needs one --data-root for each of its data sets" if mixed else "this config has one data set"
+        )
+        raise ConfigError(what, got=given, want=want)
     if isinstance(given, dict):
         unknown = [name for name in given if name not in cfg.data_root]
         if unknown:
-            raise ConfigError(f"--data-root {unknown[0]}=...", want=f"one of {', '.join(cfg.data_root)}")
+            want = f"one of {', '.join(cfg.data_root)}"
+            raise ConfigError(f"--data-root {unknown[0]}=... names no data set of this config", want=want)
         cfg.data_root.update(given)
     elif given is not None:
         cfg.data_root = given
-    if not mixed and cfg.get("data_root") is not None:
-        _set_everywhere(cfg, cfg.data_root, "data_root", ("",))
-    for name, folder in cfg.data_root.items() if mixed else ():
-        for _, node in walk_dicts(cfg._cfg_dict):
-            if node.get("type") == name and "data_root" in node:
-                node["data_root"] = folder
+    if mixed:
+        for path, node in walk_dicts(cfg._cfg_dict):
+            if _DATASET_PATH.fullmatch(path) and node.get("type") in cfg.data_root:
+                node["data_root"] = cfg.data_root[node["type"]]
+    elif (
+        cfg.get("data_root") is not None and not _set_in_datasets(cfg, "data_root", cfg.data_root) and given is not None
+    ):
+        raise _no_effect("data_root", given, "no data set of the config takes this option")
 
 
 def map_pipelines(dataset: Any, change: Callable[[list[Any]], list[Any]]) -> Any:
-    """Copy of a data set's config with `change` applied to its pipeline, or to each one of a mix."""
+    """Return a copy of a data set's config with `change` applied to its pipeline, or to each pipeline of a mix.
+
+    >>> map_pipelines({"type": "InterHandDataset", "pipeline": ["load", "pack"]}, lambda steps: steps[:-1])
+    {'type': 'InterHandDataset', 'pipeline': ['load']}
+    """
     if "datasets" in dataset:
         return {**dataset, "datasets": [map_pipelines(part, change) for part in dataset["datasets"]]}
     return {**dataset, "pipeline": change(list(dataset["pipeline"]))}
 
 
 def _refuse_for_detector(data: DataOptions) -> None:
-    """A detector's data is named by COCO files; an option without effect would be believed."""
+    """Refuse all options but the data root: a detector's data is named by COCO files."""
     given = [name for name, value in vars(data).items() if value is not None and name != "data_root"]
     if given:
         raise ConfigError(
-            f"--{given[0].replace('_', '-')} has no meaning for a detector",
+            f"--{given[0].replace('_', '-')} has no effect on a detector",
             want="--data-root alone",
             fix="name other files with --cfg-options test_dataloader.dataset.ann_file=...",
         )

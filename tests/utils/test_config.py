@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from interhand_mm.errors import ConfigError
-from interhand_mm.utils.config import DataOptions, load_config, walk_dicts
+from interhand_mm.utils.config import DataOptions, declared_options, load_config, walk_dicts
 from tests.conftest import ROOT
 
 CONFIGS = sorted(path for path in (ROOT / "configs").rglob("*.py") if "_base_" not in path.parts)
@@ -41,6 +41,9 @@ def test_codec_reaches_network_and_data():
         ("model.head.decoder.sigma=3", "set codec.sigma"),
         ("model.type.x=1", "has no keys"),
         ("just_a_word", "key.sub=value"),
+        ("train_dataloader.dataset.blocklst=x", "did you mean 'blocklist'"),
+        ("train_dataloader.dataset.ann_file=x", "no key 'train_dataloader.dataset.ann_file'"),
+        ("train_dataloader.dataset.blocklist.x=1", "no key 'train_dataloader.dataset.blocklist'"),
     ],
 )
 def test_overrides_that_would_have_no_effect_are_refused(override, message):
@@ -89,6 +92,60 @@ def test_data_options_reach_every_place():
     assert cfg.train_dataloader.dataset.split == "train"
     assert cfg.train_dataloader.dataset.pipeline[2].backgrounds == "/a"
     assert cfg.test_variants.augmented[0].backgrounds == "/b"
+
+
+def test_options_that_a_class_declares_need_no_row_in_the_config():
+    options = [
+        "train_dataloader.dataset.blocklist=b.txt",  # of the data set
+        "train_dataloader.dataset.seed=3",  # of its parent
+        "train_dataloader.dataset.pipeline.1.flip_left_to_right=True",  # of a transform
+        "test_variants.augmented.0.backgrounds=photos",
+    ]
+    cfg = load_config(ROOT / "configs/internet_bgaug.py", options)
+    assert cfg.train_dataloader.dataset.blocklist == "b.txt"
+    assert cfg.train_dataloader.dataset.seed == 3
+    assert cfg.train_dataloader.dataset.pipeline[1].flip_left_to_right is True
+    assert cfg.test_variants.augmented[0].backgrounds == "photos"
+    joint = load_config(ROOT / "configs/internet_joint.py", ["train_dataloader.sampler.length=8"])
+    assert joint.train_dataloader.sampler.length == 8
+
+
+def test_a_data_set_declares_its_options_in_its_constructors():
+    options = declared_options({"type": "OneHandDataset"})
+    assert {"interacting", "blocklist", "strict", "pipeline"} <= options  # its own, its parent's, its grandparent's
+    assert not options & {"self", "kwargs", "ann_file", "indices"}  # mmengine's have no effect
+    assert declared_options({"type": "InterNetHead"}) == declared_options({}) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("config", "option", "message"),
+    [
+        ("internet_rhd", {"annot_subset": "all"}, "--annot-subset has no effect"),
+        ("internet_freihand", {"depth_source": "gt"}, "--depth-source has no effect"),
+        ("internet_stb", {"boxes": "b.json"}, "--boxes has no effect"),
+        ("internet", {"backgrounds": ["/a"]}, "no RandomBackgroundReplace"),
+    ],
+)
+def test_data_options_without_effect_are_refused(config, option, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(ROOT / f"configs/{config}.py", [], DataOptions(**option))
+
+
+def test_data_options_reach_the_sets_of_a_mix_that_take_them():
+    cfg = load_config(ROOT / "configs/internet_joint.py", [], DataOptions(depth_source="rootnet", strict="skip"))
+    interhand, rhd, freihand = cfg.test_dataloader.dataset.datasets
+    assert interhand.depth_source == rhd.depth_source == "rootnet"
+    assert "depth_source" not in freihand
+    assert all(part.strict == "skip" for part in (interhand, rhd, freihand))
+
+
+def test_the_overfit_config_learns_what_it_validates():
+    cfg = load_config(ROOT / "configs/overfit.py")
+    crop, jitter = cfg.train_dataloader.dataset.pipeline[1:3]
+    assert crop.shift == crop.scale == crop.rotation_prob == crop.flip_prob == 0
+    assert (jitter.low, jitter.high) == (1, 1)
+    assert cfg.train_dataloader.dataset.split == cfg.val_dataloader.dataset.split == "train"
+    assert cfg.train_dataloader.batch_size == 4
 
 
 def test_data_root_override_is_shared():

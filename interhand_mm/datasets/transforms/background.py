@@ -42,7 +42,7 @@ class RandomBackgroundReplace(BaseTransform):
 
     def __init__(
         self,
-        backgrounds: str | Path | Sequence[str] | None,
+        backgrounds: str | Path | Sequence[str] | None = None,
         prob: float = 0.5,
         mask: str = "matte",
         low: int = 30,
