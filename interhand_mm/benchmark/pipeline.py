@@ -188,8 +188,8 @@ def _cached(
 
 def _render(root: Path, count: int) -> Path:
     from ..synthesis.generate import generate
-    from ..synthesis.plan import Options
+    from ..synthesis.plan import SynthesisOptions
 
-    if not generate(root, Options(num=max(count, 2), size="portrait"), progress=False):
+    if not generate(root, SynthesisOptions(num=max(count, 2), size="portrait"), progress=False):
         raise ConfigError("the samples could not be rendered")
     return root

@@ -24,16 +24,16 @@ def benchmark_render(count: int, workers: tuple[int, ...] = (1, 2), repeat: int 
         "provenance". The bytes do not depend on the number of processes.
     """
     from ..synthesis.generate import generate
-    from ..synthesis.plan import Options
+    from ..synthesis.plan import SynthesisOptions
 
     runs = {}
     with tempfile.TemporaryDirectory() as folder:
-        generate(Path(folder) / "warm", Options(num=2, seed=1, subjects=1), progress=False)  # compiled once, then kept
+        generate(Path(folder) / "warm", SynthesisOptions(num=2, seed=1, subjects=1), progress=False)  # compiled once, then kept
         for number in workers:
             seconds = []
             for i in range(repeat):
                 started = time.perf_counter()
-                generate(Path(folder) / f"{number}_{i}", Options(num=count), workers=number, progress=False)
+                generate(Path(folder) / f"{number}_{i}", SynthesisOptions(num=count), workers=number, progress=False)
                 seconds.append(time.perf_counter() - started)
             middle = statistics.median(seconds)
             runs[str(number)] = {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import cv2
 import numpy as np
 
+from ..structures import mask_bits
 from ..structures.camera import Array
 
 if TYPE_CHECKING:
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
 
 MASK_NAMES = ("right_amodal", "right_visible", "left_amodal", "left_visible")
 SWAP_SIDES = (2, 3, 0, 1)  # MASK_NAMES of the mirrored picture
-LIMB_BITS = (16, 64, 32, 128)  # of a mask file of our renderer, in the order of MASK_NAMES: hand with its arm
+# Bits of the masks of whole limbs in a mask file, in the order of MASK_NAMES.
+LIMB_BITS = (
+    mask_bits.RIGHT_LIMB_AMODAL,
+    mask_bits.RIGHT_LIMB_VISIBLE,
+    mask_bits.LEFT_LIMB_AMODAL,
+    mask_bits.LEFT_LIMB_VISIBLE,
+)
 BACKGROUND, RIGHT_VISIBLE, LEFT_VISIBLE = 0, 1, 2  # values of AIH's rl_visible
 DILATION_PX = 9  # of the edited region when composing a result; training never dilates (docs/spec/hdr.md, section 1.3)
 

@@ -18,10 +18,11 @@ _DECIDES = ("num", "num_test", "seed", "size")
 
 def make_data(settings: Settings, say: Callable[[str], None]) -> None:
     """Generate what is missing of the set and the photographs; a stopped run goes on where it was."""
+    from ..synthesis.chunks import MANIFEST
     from ..synthesis.generate import generate
-    from ..synthesis.plan import MANIFEST, Options
+    from ..synthesis.plan import SynthesisOptions
 
-    options = Options(num=settings.num, num_test=settings.num_test, seed=settings.seed, size=_SIZE)
+    options = SynthesisOptions(num=settings.num, num_test=settings.num_test, seed=settings.seed, size=_SIZE)
     known = read_json(settings.data / MANIFEST)
     if known is not None and any(known.get(key) != getattr(options, key) for key in _DECIDES):
         raise ConfigError(

@@ -79,10 +79,11 @@ def run_hdr(settings: Settings, say: Callable[[str], None]) -> None:
 
 def make_aih(settings: Settings, say: Callable[[str], None]) -> None:
     """Render frames with masks and the AIH layout of the same views; a stopped run goes on where it was."""
+    from ..synthesis.chunks import MANIFEST
     from ..synthesis.generate import generate
-    from ..synthesis.plan import MANIFEST, Options
+    from ..synthesis.plan import SynthesisOptions
 
-    options = Options(num=settings.num, num_test=settings.num_test, seed=settings.seed, size=_SIZE, aih=True)
+    options = SynthesisOptions(num=settings.num, num_test=settings.num_test, seed=settings.seed, size=_SIZE, aih=True)
     known = read_json(settings.hdr_data / MANIFEST)
     if known is not None and (known["num"], known["seed"], known["aih"]) != (options.num, options.seed, True):
         raise ConfigError(f"{settings.hdr_data} holds another set", fix="give another folder with --data")

@@ -1,20 +1,13 @@
-"""What to generate: options, how images fall into chunks, and the checks of an output folder."""
+"""What to render: the options, and how the images are divided into chunks."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from interhand_mm.errors import ConfigError
-from interhand_mm.synthesis.sampling import SPLITS
+from ..errors import ConfigError
+from .render.cameras import IMAGE_SIZES
+from .seeds import SPLITS
 
-from ..utils.files import write_json
-from .render.cameras import SIZES
-
-VERSION = 1  # raise when the same options give other bytes
-MANIFEST = "synthesis.json"
-PARTS = ".parts"
 STEPS_PER_SUBJECT = 80
 MIN_SUBJECTS = 6
 CAMERAS = 12
@@ -23,22 +16,23 @@ ROTATIONS = ("frontal", "curriculum", "any")
 
 
 @dataclass(frozen=True)
-class Options:
-    """Everything that decides the bytes.
+class SynthesisOptions:
+    """Everything that decides the bytes of a rendered data set.
 
     Attributes:
-        num, num_val, num_test: Images of each split.
-        seed: Of everything random.
-        views: Cameras that see each time step.
-        size: "mixed" (portrait and landscape cameras), "portrait", "landscape" or "WxH".
-        rotation: "frontal", "curriculum" or "any".
-        interacting: Share of time steps with two hands.
-        sequence: Frames of one smooth sequence; 0 is unrelated poses.
+        num, num_val, num_test: Number of images of each split.
+        seed: Seed of all random draws.
+        views: Number of cameras that see each time step.
+        size: "mixed" (portrait and landscape cameras), "portrait", "landscape" or "WxH" in px.
+        rotation: "frontal" (the person faces the cameras), "curriculum" (rotations grow) or "any".
+        interacting: Share of time steps with two hands, 0 to 1.
+        sequence: Number of frames of one smooth sequence; 0 renders unrelated poses.
         background: "studio", "skimage" or a folder of photographs.
-        subjects: Of the training split; 0 chooses by its size.
-        aih, depth: Also write the AIH layout, depth maps.
+        subjects: Number of training subjects; 0 derives it from `num`.
+        aih: Also write the AIH layout.
+        depth: Also write depth maps.
         split_by_subject: No subject is in two splits.
-        hand_mesh: Right and left rigged mesh in place of the parametric hand: two GLB files or "mano:DIR".
+        hand_mesh: Replaces the parametric hand: (left GLB file, right GLB file), or one folder with MANO files.
     """
 
     num: int
@@ -59,50 +53,64 @@ class Options:
 
     def __post_init__(self) -> None:
         if min(self.num, self.num_val, self.num_test, self.seed, self.sequence, self.subjects) < 0:
-            raise ConfigError("a count or the seed is negative", got=asdict(self), want="numbers >= 0")
+            raise ConfigError("a number of images, the seed or a count is negative", got=asdict(self), want=">= 0")
         if not 1 <= self.views <= CAMERAS:
-            raise ConfigError("--views", got=self.views, want=f"1 to {CAMERAS}")
+            raise ConfigError(f"--views must be between 1 and {CAMERAS}", got=self.views)
         if self.rotation not in ROTATIONS:
-            raise ConfigError("--rotation", got=self.rotation, want=" or ".join(ROTATIONS))
+            raise ConfigError("--rotation is unknown", got=self.rotation, want=" or ".join(ROTATIONS))
         if not 0 <= self.interacting <= 1:
-            raise ConfigError("--interacting", got=self.interacting, want="0 to 1")
+            raise ConfigError("--interacting must be between 0 and 1", got=self.interacting)
         camera_sizes(self.size)
 
     def count(self, split: str) -> int:
-        """Images of a split."""
+        """Return the number of images of a split."""
         return {"train": self.num, "val": self.num_val, "test": self.num_test}[split]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """The time steps [first, last) of one subject of a split: the unit of work and of a restart."""
+    """The time steps [first, last) of one subject of a split: the unit of work and of a restart.
+
+    Attributes:
+        split: "train", "val" or "test".
+        subject: Number of the subject within the split.
+        first, last: Time steps, the last one excluded.
+        steps: Number of time steps of the whole split.
+    """
 
     split: str
     subject: int
     first: int
     last: int
-    steps: int  # of the whole split
+    steps: int
 
     @property
     def name(self) -> str:
-        """File name of the chunk's part."""
+        """Name of the file that the chunk leaves when it is finished."""
         return f"{self.split}_{self.subject:05d}.json"
 
 
 def camera_sizes(size: str) -> tuple[str, ...]:
-    """Keys for `cameras.camera_ring` of a --size."""
+    """Return the image sizes that `camera_ring` assigns to the cameras for an option `--size`.
+
+    Example:
+        >>> camera_sizes("mixed")
+        ('portrait', 'landscape')
+        >>> camera_sizes("256x168")
+        ('256x168',)
+    """
     if size == "mixed":
-        return tuple(SIZES)
-    if size in SIZES:
+        return tuple(IMAGE_SIZES)
+    if size in IMAGE_SIZES:
         return (size,)
     parts = size.split("x")
     if len(parts) != 2 or not all(p.isdigit() and 64 <= int(p) <= 1024 for p in parts):
-        raise ConfigError("--size", got=size, want="mixed, portrait, landscape or WxH with 64 to 1024 px a side")
+        raise ConfigError("--size is unknown", got=size, want="mixed, portrait, landscape or WxH, 64 to 1024 px each")
     return (size,)
 
 
-def plan(options: Options) -> list[Chunk]:
-    """All chunks in order; independent of workers and shards."""
+def plan(options: SynthesisOptions) -> list[Chunk]:
+    """Return all chunks in order; they do not depend on workers and shards."""
     chunks = []
     for split in SPLITS:
         steps = -(-options.count(split) // options.views)
@@ -114,33 +122,3 @@ def plan(options: Options) -> list[Chunk]:
         edges = [round(i * steps / subjects) for i in range(subjects + 1)]
         chunks += [Chunk(split, i, edges[i], edges[i + 1], steps) for i in range(subjects)]
     return chunks
-
-
-def parse_shard(text: str) -> tuple[int, int]:
-    """Read i/n with 0 <= i < n."""
-    parts = text.split("/")
-    if len(parts) == 2 and all(p.isdigit() for p in parts):
-        i, n = int(parts[0]), int(parts[1])
-        if 0 <= i < n:
-            return i, n
-    raise ConfigError("--shard", got=text, want="i/n with 0 <= i < n, such as 0/4")
-
-
-def claim_folder(out: Path, options: Options) -> None:
-    """Make the output folder ours: empty, or begun with the same options."""
-    wanted = json.loads(json.dumps({"version": VERSION, **asdict(options)}))
-    path = out / MANIFEST
-    if not path.exists():
-        if out.exists() and any(out.iterdir()):
-            raise ConfigError(f"{out} is not empty", want="an empty or new folder", fix="choose another --out")
-        write_json(path, wanted)
-        return
-    found = json.loads(path.read_text())
-    differ = {k: (found.get(k), v) for k, v in wanted.items() if found.get(k) != v}
-    if differ:
-        raise ConfigError(
-            f"{out} was begun with other options",
-            got={k: v[0] for k, v in differ.items()},
-            want={k: v[1] for k, v in differ.items()},
-            fix="repeat the first command to go on with it, or choose another --out",
-        )

@@ -1,4 +1,4 @@
-"""What happens at each time step: seeds, subjects, kinds of pose, temporal sequences and rejection."""
+"""Sampling of time steps: poses of one or two hands, smooth sequences, and rejection of bad drafts."""
 
 from __future__ import annotations
 
@@ -6,49 +6,56 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from interhand_mm.structures.camera import camera_to_pixel, world_to_camera
-from interhand_mm.structures.joints import NUM_HAND_JOINTS
-
+from ..structures.camera import camera_to_pixel, world_to_camera
+from ..structures.joints import WRISTS
 from .hand import collision, poses
 from .hand.mesh import HandMesh
-from .hand.skeleton import UPPER_ARM_BONE, WRIST, bone_transforms, clamp_pose, posed_joints
+from .hand.skeleton import UPPER_ARM_BONE, HandPose, bone_transforms, clamp_pose, posed_joints
 from .hand.surface import ARM_END_MM
-from .render.cameras import Camera
-from .time_step import Step, make_step
+from .render.cameras import VirtualCamera
+from .seeds import SEQUENCE, stream
+from .time_step import Placements, Step, make_step
 
-SPLITS = ("train", "val", "test")
-SUBJECT, STEP, SEQUENCE, PAINT, TONE = 1, 2, 3, 4, 6  # the third number of a seed: streams never mix
-TRIES = 14
+MAX_DRAFTS = 14
 MAX_OVERLAP_MM, MAX_SELF_OVERLAP_MM = 4.0, 4.0
-KEYFRAME_STEPS = 15  # temporal mode: frames between two key poses
-FRAME_STRIDE = 3  # as in the 30 fps release's training frames
-
-
-def stream(seed: int, split: str, purpose: int, index: int) -> np.random.Generator:
-    """The one source of randomness for (seed, split, purpose, index)."""
-    return np.random.default_rng((seed, SPLITS.index(split), purpose, index))
+KEYFRAME_STEPS = 15  # frames between two key poses of a sequence
+FRAME_STRIDE = 3  # distance of frame numbers, as in the training frames of the 30 fps release
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A step before collisions: kind, right and left placement, how to join them, middle (3,) mm, turn (3, 3)."""
+    """A time step before collisions are resolved; the arguments of `make_step` without the meshes.
+
+    Attributes:
+        kind: "right", "left" or one of `poses.INTERACTING`.
+        placed: Right and left placement; None for an absent hand.
+        how: How the hands are brought together, see `place_hands`.
+        offset: (3,) mm, middle of the hands.
+        turn: (3, 3) rotation of both hands together.
+    """
 
     kind: str
-    placed: tuple
+    placed: Placements
     how: str
     offset: np.ndarray
     turn: np.ndarray
 
 
 def draw_turn(rotation: str, progress: float, rng: np.random.Generator) -> np.ndarray:
-    """Turn of the whole: none for "frontal", uniform for "any", growing with `progress` 0..1 for "curriculum"."""
+    """Sample the (3, 3) rotation of both hands together.
+
+    Args:
+        rotation: "frontal" returns the identity, "any" samples uniformly, "curriculum" limits the angle by `progress`.
+        progress: Position in the split, 0 to 1.
+        rng: Random generator.
+    """
     if rotation == "frontal":
         return np.eye(3)
     return poses.random_rotation(rng, np.pi if rotation == "any" else np.pi * progress)
 
 
-def _relaxed_self(pose, mesh: HandMesh):
-    """Open a hand until its own fingers no longer run through each other by more than the limit."""
+def _open_until_free(pose: HandPose, mesh: HandMesh) -> HandPose:
+    """Open a hand step by step until its own fingers overlap by at most `MAX_SELF_OVERLAP_MM`."""
     for _ in range(6):
         joints = posed_joints(mesh.rig, bone_transforms(mesh.rig, pose))
         capsules = collision.hand_capsules(joints, mesh.rig.elbow, mesh.radii_mm)
@@ -64,52 +71,84 @@ def _relaxed_self(pose, mesh: HandMesh):
 
 
 def draw_draft(
-    meshes: tuple, rng: np.random.Generator, rotation: str, progress: float, interacting: float, kind: str | None = None
+    meshes: tuple[HandMesh, HandMesh],
+    rng: np.random.Generator,
+    rotation: str,
+    progress: float,
+    interacting: float,
+    kind: str | None = None,
 ) -> Draft:
-    """One random draft; `interacting` is the share of two-hand steps; `kind` fixes what is drawn."""
+    """Sample one draft.
+
+    Args:
+        meshes: Right and left mesh.
+        rng: Random generator.
+        rotation: Rotation mode, see `draw_turn`.
+        progress: Position in the split, 0 to 1.
+        interacting: Share of time steps with two hands.
+        kind: Kind of the step; None samples it.
+    """
     if kind is None:
         both = rng.random() < interacting
         kind = poses.INTERACTING[rng.integers(len(poses.INTERACTING))] if both else ("right", "left")[rng.integers(2)]
     how = "keep"
-    if kind in ("right", "left"):
-        hand = poses.single_placement(rng)
-        placed = (hand, None) if kind == "right" else (None, poses.mirrored(hand))
+    right: poses.Placement | None = None
+    left: poses.Placement | None = None
+    if kind == "right":
+        right = poses.single_placement(rng)
+    elif kind == "left":
+        left = poses.mirrored(poses.single_placement(rng))
     else:
         right, left, how = poses.interacting_placements(rng, kind)
-        placed = (right, left)
-    placed = tuple(p and replace(p, pose=_relaxed_self(p.pose, meshes[i])) for i, p in enumerate(placed))
-    return Draft(kind, placed, how, rng.normal(0, (16, 16, 22)), draw_turn(rotation, progress, rng))
+    right = right and replace(right, pose=_open_until_free(right.pose, meshes[0]))
+    left = left and replace(left, pose=_open_until_free(left.pose, meshes[1]))
+    return Draft(kind, (right, left), how, rng.normal(0, (16, 16, 22)), draw_turn(rotation, progress, rng))
 
 
-def build(meshes: tuple, draft: Draft) -> Step:
-    """The step of a draft, collisions resolved."""
-    return make_step(meshes, draft.kind, list(draft.placed), draft.how, draft.turn, draft.offset)
+def build(meshes: tuple[HandMesh, HandMesh], draft: Draft) -> Step:
+    """Turn a draft into a time step by resolving collisions."""
+    return make_step(meshes, draft.kind, draft.placed, draft.how, draft.turn, draft.offset)
 
 
-def pixels(step: Step, camera: Camera) -> np.ndarray:
-    """(42, 2) px of a step's joints in a camera."""
+def pixels(step: Step, camera: VirtualCamera) -> np.ndarray:
+    """Project a step's joints into a camera; returns (42, 2) px."""
     cam = world_to_camera(step.joints, camera.rotation, camera.position)
     return camera_to_pixel(cam, camera.focal, camera.principal_pt)
 
 
 def inside(uv: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(...) bool, whether the pixel nearest to `uv` (..., 2) exists in an image of `size` (width, height)."""
+    """Return whether the pixel nearest to each point lies in the image.
+
+    Args:
+        uv: (..., 2) px.
+        size: (width, height) px of the image.
+
+    Returns:
+        (...) bool.
+
+    Example:
+        >>> inside(np.array([[-0.4, 0.0], [10.6, 0.0]]), (11, 5)).tolist()
+        [True, False]
+    """
     rounded = np.rint(uv)
     return np.all((rounded >= 0) & (rounded <= np.array(size) - 1), axis=-1)
 
 
-def fault(step: Step, meshes: tuple, cameras: list[Camera]) -> float:
-    """How bad a draft is; below 1 it is taken. Counts overlap, joints outside the image and visible arm ends."""
-    valid = np.repeat(step.present, NUM_HAND_JOINTS)
+def rejection_score(step: Step, cameras: list[VirtualCamera]) -> float:
+    """Return the rejection score of a time step; accept it if below 1.
+
+    The score penalizes overlap of the hands, joints outside the image, arms that come from the camera and visible
+    arm ends.
+    """
     score = max(0.0, step.overlap_mm - MAX_OVERLAP_MM)
     for camera in cameras:
-        score += 12.0 * max(0.0, (1 - inside(pixels(step, camera)[valid], camera.size).mean()) - 0.08)
-        for i in (0, 1):
-            if step.moves[i] is None:
+        score += 12.0 * max(0.0, (1 - inside(pixels(step, camera)[step.joint_valid], camera.size).mean()) - 0.08)
+        for moves, wrist in zip(step.moves, WRISTS, strict=True):
+            if moves is None:
                 continue
-            move = step.moves[i][UPPER_ARM_BONE]
+            move = moves[UPPER_ARM_BONE]
             elbow, end = (move[:, :3] @ np.array([0.0, y, 0.0]) + move[:, 3] for y in (-250.0, -ARM_END_MM))
-            arm = elbow - step.joints[WRIST + NUM_HAND_JOINTS * i]
+            arm = elbow - step.joints[wrist]
             # An arm that comes from the camera hides its own hand.
             score += 2.0 * max(0.0, -(arm @ camera.rotation[2]) / np.linalg.norm(arm) - 0.3)
             cam = world_to_camera(end[None], camera.rotation, camera.position)
@@ -121,64 +160,103 @@ def fault(step: Step, meshes: tuple, cameras: list[Camera]) -> float:
 
 
 def sample_step(
-    meshes: tuple, rng: np.random.Generator, cameras: list[Camera], rotation: str, progress: float, interacting: float
+    meshes: tuple[HandMesh, HandMesh],
+    rng: np.random.Generator,
+    cameras: list[VirtualCamera],
+    rotation: str,
+    progress: float,
+    interacting: float,
 ) -> Step:
-    """Draw until a step has no fault, at most `TRIES` times, and keep the best; the kind stays that of the first."""
+    """Sample a time step by rejection.
+
+    At most `MAX_DRAFTS` drafts are tried; if none is accepted, the one with the lowest score is returned. All drafts
+    have the kind of the first one, so that difficult kinds do not become rare.
+
+    Args:
+        meshes: Right and left mesh.
+        rng: Random generator.
+        cameras: Cameras that see the step.
+        rotation: Rotation mode, see `draw_turn`.
+        progress: Position in the split, 0 to 1.
+        interacting: Share of time steps with two hands.
+    """
     draft = draw_draft(meshes, rng, rotation, progress, interacting)
-    best, lowest = None, np.inf
-    for _ in range(TRIES):
-        step = build(meshes, draft)
-        score = fault(step, meshes, cameras)
-        if score < lowest:
-            best, lowest = step, score
+    best = build(meshes, draft)
+    lowest = rejection_score(best, cameras)
+    for _ in range(MAX_DRAFTS - 1):
         if lowest < 1.0:
             break
         draft = draw_draft(meshes, rng, rotation, progress, interacting, draft.kind)
+        step = build(meshes, draft)
+        score = rejection_score(step, cameras)
+        if score < lowest:
+            best, lowest = step, score
     return best
 
 
 def _slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
-    """Rotation between two rotations (3, 3) along the shortest arc."""
+    """Interpolate between two rotations (3, 3) along the shortest arc."""
     from scipy.spatial.transform import Rotation
 
     step = Rotation.from_matrix(a.T @ b).as_rotvec()
     return a @ Rotation.from_rotvec(t * step).as_matrix()
 
 
+def _between_hands(p: poses.Placement | None, q: poses.Placement | None, t: float) -> poses.Placement | None:
+    if p is None or q is None:
+        return None
+    names = ("flexion", "abduction", "twist", "wrist")
+    pose = replace(p.pose, **{n: (1 - t) * getattr(p.pose, n) + t * getattr(q.pose, n) for n in names})
+    return poses.Placement(pose, _slerp(p.rotation, q.rotation, t), (1 - t) * p.wrist + t * q.wrist)
+
+
 def between(a: Draft, b: Draft, t: float) -> Draft:
-    """Draft between two of one kind, 0 <= t <= 1, eased so that speed is continuous at the key poses."""
+    """Interpolate between two drafts of one kind.
+
+    Args:
+        a, b: Drafts at t = 0 and t = 1.
+        t: Position, 0 to 1. It is eased, so that the speed is continuous at the key poses.
+    """
     t = t * t * (3 - 2 * t)
-
-    def mix(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return (1 - t) * x + t * y
-
-    placed = []
-    for p, q in zip(a.placed, b.placed, strict=True):
-        if p is None:
-            placed.append(None)
-            continue
-        names = ("flexion", "abduction", "twist", "wrist")
-        pose = replace(p.pose, **{n: mix(getattr(p.pose, n), getattr(q.pose, n)) for n in names})
-        placed.append(poses.Placement(pose, _slerp(p.rotation, q.rotation, t), mix(p.wrist, q.wrist)))
-    # Gaps are closed only at rest: "approach" would jump when another pair of capsules becomes the nearest.
-    return Draft(a.kind, tuple(placed), "keep", mix(a.offset, b.offset), _slerp(a.turn, b.turn, t))
+    placed = (_between_hands(a.placed[0], b.placed[0], t), _between_hands(a.placed[1], b.placed[1], t))
+    # "keep" instead of "approach": when another pair of capsules becomes the nearest one, "approach" would jump.
+    return Draft(a.kind, placed, "keep", (1 - t) * a.offset + t * b.offset, _slerp(a.turn, b.turn, t))
 
 
 def sample_sequence_step(
-    meshes: tuple, seed: int, split: str, sequence: int, frame: int, rotation: str, progress: float, interacting: float
+    meshes: tuple[HandMesh, HandMesh],
+    seed: int,
+    split: str,
+    sequence: int,
+    frame: int,
+    rotation: str,
+    progress: float,
+    interacting: float,
 ) -> Step:
-    """Frame `frame` of a smooth sequence; key poses depend on (seed, split, sequence, key) alone."""
+    """Sample one frame of a smooth sequence.
+
+    Key poses depend on (seed, split, sequence, number of the key pose) alone.
+
+    Args:
+        meshes: Right and left mesh.
+        seed: Seed of the data set.
+        split: "train", "val" or "test".
+        sequence: Number of the sequence.
+        frame: Frame within the sequence.
+        rotation: Rotation mode, see `draw_turn`.
+        progress: Position in the split, 0 to 1.
+        interacting: Share of sequences with two hands.
+    """
     kind = draw_draft(meshes, stream(seed, split, SEQUENCE, sequence), rotation, progress, interacting).kind
     key, rest = divmod(frame, KEYFRAME_STEPS)
-    drafts = []
-    for k in (0, key, key + 1):
-        rng = np.random.default_rng((seed, SPLITS.index(split), SEQUENCE, sequence, k))
-        drafts.append(draw_draft(meshes, rng, "frontal", progress, interacting, kind))
-    first, a, b = drafts
-    turn = draw_turn(rotation, progress, np.random.default_rng((seed, SPLITS.index(split), SEQUENCE, sequence, 0, 1)))
+    first, a, b = (
+        draw_draft(meshes, stream(seed, split, SEQUENCE, sequence, k), "frontal", progress, interacting, kind)
+        for k in (0, key, key + 1)
+    )
+    turn = draw_turn(rotation, progress, stream(seed, split, SEQUENCE, sequence, 0, 1))
 
     def near(draft: Draft) -> Draft:
-        """Key poses stay near the first one, as in a real recording."""
+        """Return a key pose near the first one, as in a real recording."""
         return replace(between(first, draft, 0.5), turn=turn)
 
     return build(meshes, between(near(a), near(b), rest / KEYFRAME_STEPS))

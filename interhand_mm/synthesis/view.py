@@ -1,22 +1,112 @@
-"""One camera's view of a time step."""
+"""One camera's view of a time step: shaded limbs, the image, the mask and the depth map."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from .hand.skeleton import FOREARM_BONE
 from .render import appearance, renderer, sensor, shading
-from .render.cameras import Camera
-from .time_step import Step, Subject, View
+from .render.cameras import VirtualCamera
+from .time_step import Step, Subject
 
-STUDIO_BLACK = 0.0006
+STUDIO_RADIANCE = 0.0006  # linear; the dark studio behind the hands is not perfectly black
 TORSO_GAP_MM = 95.0
+
+# Skinned vertices (V, 3) mm and the renderer's attribute table (V, ATTRIBUTES) of the right and left limb.
+Limb = tuple[np.ndarray, np.ndarray]
+Limbs = list[Limb | None]
+
+
+@dataclass(frozen=True)
+class View:
+    """One rendered view.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR.
+        mask: (H, W) uint8, bits of `structures.mask_bits`.
+        depth: (H, W) float32 mm, 0 where no limb is visible.
+        alone: The image with the right and with the left hand alone; None where it was not asked for.
+        quality: JPEG quality of the image.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    depth: np.ndarray
+    alone: tuple[np.ndarray | None, np.ndarray | None]
+    quality: int
+
+
+def light_limbs(
+    subject: Subject, step: Step, lights: shading.Lights, cameras: list[VirtualCamera], shadows: bool = True
+) -> Limbs:
+    """Skin and light the limbs once for all views of a step.
+
+    Args:
+        subject: Subject whose hands are lit.
+        step: Time step.
+        lights: Lamps.
+        cameras: Cameras that will render the step. Vertices that none of them sees are not lit.
+        shadows: Whether each hand casts shadows on the other.
+
+    Returns:
+        Vertices and attribute table of each limb, None for an absent hand.
+    """
+    parts = []
+    for mesh, moves in zip(subject.meshes, step.moves, strict=True):
+        skinned = moves is not None
+        parts.append(renderer.skin(mesh.vertices, mesh.normals, mesh.bones, mesh.weights, moves) if skinned else None)
+    casters, normals = (np.concatenate([p[k] for p in parts if p is not None]) for k in (0, 1))
+    seen = np.zeros(len(casters), bool)
+    for c in cameras:
+        size = np.array(c.size, float)
+        renderer.seen_by(casters, normals, c.rotation, c.position, c.focal, c.principal_pt, size, seen)
+    center = step.joints[step.joint_valid].mean(axis=0)
+    lamp = (center, lights.toward, lights.rgb, lights.ambient, shading.across(lights.toward))
+    joined = shading.irradiance(casters, normals, casters, *lamp, seen) if shadows else None
+    limbs: Limbs = [None, None]
+    start = 0
+    for i, part in enumerate(parts):
+        if part is None:
+            continue
+        points, normals = part
+        own = slice(start, start + len(points))
+        start += len(points)
+        if joined is not None:
+            lit, shadow = joined[0][own], joined[1][own]
+        else:
+            lit, shadow = shading.irradiance(points, normals, points, *lamp, seen[own])
+        limbs[i] = points, _attributes(subject, i, normals, lit, shadow)
+    return limbs
+
+
+def _attributes(subject: Subject, side: int, normals: np.ndarray, lit: np.ndarray, shadow: np.ndarray) -> np.ndarray:
+    """Return the renderer's attribute table (V, ATTRIBUTES) of one limb."""
+    mesh = subject.meshes[side]
+    table = np.empty((len(normals), renderer.ATTRIBUTES), np.float32)
+    table[:, renderer.LIT : renderer.LIT + 3] = lit * subject.albedos[side]
+    table[:, renderer.NORMAL : renderer.NORMAL + 3] = normals
+    columns = {
+        renderer.NAIL: "nail",
+        renderer.CREASE: "crease",
+        renderer.PALM_CREASE: "palmar_crease",
+        renderer.BACK_CREASE: "dorsal_crease",
+    }
+    for column, name in columns.items():
+        table[:, column] = mesh.fields[name]
+    table[:, renderer.GLOSS] = 1 - mesh.fields["sleeve"]
+    table[:, renderer.SHADOW], table[:, renderer.IS_HAND] = shadow, mesh.is_hand
+    return table
 
 
 class Canvas:
-    """Depth, owner and cover buffers of both limbs at two samples a pixel and axis."""
+    """Buffers of both limbs with two samples per pixel and axis: depth, face index and coverage.
+
+    Args:
+        size: (width, height) of the image in px.
+    """
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.size = size
@@ -31,25 +121,25 @@ class Canvas:
         self.screens = [np.zeros((1, 3), np.float32), np.zeros((1, 3), np.float32)]
 
     def clear(self) -> None:
-        """Forget what was drawn, where it was drawn."""
+        """Reset the buffers, where the last image wrote to them."""
         x0, y0, x1, y1 = 2 * self.region
         where = np.s_[:, y0:y1, x0:x1]
-        self.background[:], self.cloth_depth[:] = STUDIO_BLACK, renderer.FAR
+        self.background[:], self.cloth_depth[:] = STUDIO_RADIANCE, renderer.FAR
         self.depths[where], self.owners[where], self.covers[where] = renderer.FAR, -1, 0
         self.screens = [np.zeros((1, 3), np.float32), np.zeros((1, 3), np.float32)]
 
-    def draw(self, subject: Subject, step: Step, limbs: list, camera: Camera) -> None:
-        """Rasterize both limbs, each into its own buffers, and note the region they cover."""
+    def draw(self, subject: Subject, step: Step, limbs: Limbs, camera: VirtualCamera) -> None:
+        """Rasterize both limbs, each into its own buffers, and store the region that they cover."""
         low, high = np.full(2, np.inf), np.full(2, -np.inf)
-        for i, limb in enumerate(limbs):
-            if limb is None:
+        for i, (limb, moves) in enumerate(zip(limbs, step.moves, strict=True)):
+            if limb is None or moves is None:
                 continue
             c, mesh = camera, subject.meshes[i]
             screen = renderer.project_fine(limb[0], c.rotation, c.position, c.focal, c.principal_pt, 2)
             self.screens[i] = screen
             seen = screen[screen[:, 0] > -1e5, :2] / 2
             low, high = np.minimum(low, seen.min(axis=0)), np.maximum(high, seen.max(axis=0))
-            arm = step.moves[i][FOREARM_BONE][:, :3] @ np.array([0.0, -1.0, 0.0])
+            arm = moves[FOREARM_BONE][:, :3] @ np.array([0.0, -1.0, 0.0])
             backs = bool(arm @ c.rotation[2] < 0.25)
             buffers = self.depths[i], self.owners[i], self.covers[i]
             renderer.rasterize(screen, mesh.faces, i == 1, backs, mesh.is_hand, *buffers)
@@ -57,8 +147,12 @@ class Canvas:
         low, high = np.clip(low - 2, 0, self.size), np.clip(high + 3, 0, self.size)
         self.region = np.concatenate([low, high]).astype(np.int64)
 
-    def only(self, keep: int) -> np.ndarray:
-        """Depth buffers (2, 2H, 2W) with the other limb removed."""
+    def without_other(self, keep: int) -> np.ndarray:
+        """Return the depth buffers (2, 2H, 2W) without the limb of the other side.
+
+        Args:
+            keep: 0 keeps the right limb, 1 the left one.
+        """
         depths = self.depths.copy()
         depths[1 - keep] = renderer.FAR
         return depths
@@ -66,30 +160,41 @@ class Canvas:
 
 @lru_cache(maxsize=4)
 def _canvas(size: tuple[int, int]) -> Canvas:
-    """Buffers are kept from image to image: fresh memory costs 4 ms."""
+    """Return the buffers of an image size. They are reused, because allocating them costs 4 ms per image."""
     return Canvas(size)
 
 
-def _resolve(canvas: Canvas, depths, subject, limbs, lights, camera, cloth_depth, background) -> tuple:
+def _resolve(
+    canvas: Canvas,
+    depths: np.ndarray,
+    subject: Subject,
+    limbs: Limbs,
+    lights: shading.Lights,
+    camera: VirtualCamera,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shade the samples; return the linear image (H, W, 3) and the depth map (H, W) in mm."""
     look = camera.rotation[2]
     directions, strengths = shading.half_vectors(lights, look)
     empty = np.zeros((1, renderer.ATTRIBUTES), np.float32)
-    tables = [empty if limb is None else limb[1] for limb in limbs]
-    np.copyto(canvas.image, background)
-    image, depth = canvas.image, np.zeros(background.shape[:2], np.float32)
+    right, left = (empty if limb is None else limb[1] for limb in limbs)
+    np.copyto(canvas.image, canvas.background)
+    image, depth = canvas.image, np.zeros(canvas.background.shape[:2], np.float32)
     renderer.resolve(
         depths,
         canvas.owners,
-        *canvas.screens,
+        canvas.screens[0],
+        canvas.screens[1],
         subject.meshes[0].faces,
         subject.meshes[1].faces,
-        *tables,
+        right,
+        left,
         look,
         directions,
         strengths,
-        *subject.nails,
-        cloth_depth,
-        background,
+        subject.nails[0],
+        subject.nails[1],
+        canvas.cloth_depth,
+        canvas.background,
         canvas.region,
         image,
         depth,
@@ -97,51 +202,73 @@ def _resolve(canvas: Canvas, depths, subject, limbs, lights, camera, cloth_depth
     return image, depth
 
 
+def _draw_background(
+    canvas: Canvas,
+    subject: Subject,
+    step: Step,
+    lights: shading.Lights,
+    camera: VirtualCamera,
+    photo: str | None,
+    rng: np.random.Generator,
+) -> None:
+    """Draw the photograph, or the studio's lamps and the subject's clothes, into the canvas."""
+    if photo is not None:
+        canvas.background[:] = appearance.photo_background(photo, camera.size, rng)
+        return
+    appearance.draw_lamps(canvas.background, camera, subject.lamps)
+    if subject.dressed:
+        joints = step.joints[step.joint_valid]
+        offset = joints.mean(axis=0) * (1, 0, 0)
+        offset[2] = joints[:, 2].max() + TORSO_GAP_MM
+        key = lights.toward[np.argmax(lights.rgb.sum(axis=1))]
+        appearance.draw_torso(subject.cloth, offset, key, camera, canvas.background, canvas.cloth_depth)
+
+
 def render_view(
     subject: Subject,
     step: Step,
-    limbs: list,
+    limbs: Limbs,
     lights: shading.Lights,
-    camera: Camera,
+    camera: VirtualCamera,
     rng: np.random.Generator,
     photo: str | None = None,
-    alone_limbs: list | None = None,
+    alone_limbs: Limbs | None = None,
 ) -> View:
-    """Draw one view.
+    """Render one view.
 
-    Inputs:
-        subject, step: Who and where.
-        limbs: From `scene.light_limbs`.
-        lights, camera: As named.
-        rng: For the background's crop and the sensor.
-        photo: Background photograph; None is the dark studio.
-        alone_limbs: From `light_limbs(shadows=False)`; given, each hand is also drawn without the other.
+    Args:
+        subject: Subject whose hands are rendered.
+        step: Time step.
+        limbs: Lit limbs from `light_limbs`.
+        lights: Lamps.
+        camera: Camera that sees the step.
+        rng: Random generator for the background crop and the sensor.
+        photo: Background photograph; None renders the dark studio.
+        alone_limbs: Limbs from `light_limbs(shadows=False)`. If given, each hand is also rendered without the other.
     """
     width, height = camera.size
     canvas = _canvas(camera.size)
     canvas.clear()
     canvas.draw(subject, step, limbs, camera)
-    cloth_depth, background = canvas.cloth_depth, canvas.background
-    if photo is not None:
-        background[:] = appearance.photo_background(photo, camera.size, rng)
-    else:
-        appearance.draw_lamps(background, camera, subject.lamps)
-    if subject.dressed and photo is None:
-        valid = np.repeat(step.present, 21)
-        offset = step.joints[valid].mean(axis=0) * (1, 0, 0)
-        offset[2] = step.joints[valid][:, 2].max() + TORSO_GAP_MM
-        key = lights.toward[np.argmax(lights.rgb.sum(axis=1))]
-        appearance.draw_torso(subject.cloth, offset, key, camera, background, cloth_depth)
-    taken = sensor.sample_sensor(rng)
-    image, depth = _resolve(canvas, canvas.depths, subject, limbs, lights, camera, cloth_depth, background)
+    _draw_background(canvas, subject, step, lights, camera, photo, rng)
+    settings = sensor.sample_sensor(rng)
+    image, depth = _resolve(canvas, canvas.depths, subject, limbs, lights, camera)
     noise_seed = rng.integers(2**63)
-    developed = sensor.develop(image, taken, camera.gray, np.random.default_rng(noise_seed))
+    developed = sensor.develop(image, settings, camera.gray, np.random.default_rng(noise_seed))
     mask = np.zeros((height, width), np.uint8)
-    faces = [mesh.hand_faces for mesh in subject.meshes]
-    renderer.mask_bits(canvas.depths, canvas.covers, canvas.owners, *faces, cloth_depth, canvas.region, mask)
+    renderer.mask_bits(
+        canvas.depths,
+        canvas.covers,
+        canvas.owners,
+        subject.meshes[0].hand_faces,
+        subject.meshes[1].hand_faces,
+        canvas.cloth_depth,
+        canvas.region,
+        mask,
+    )
     alone: list[np.ndarray | None] = [None, None]
     for i in (0, 1):
         if alone_limbs is not None and alone_limbs[i] is not None:
-            one, _ = _resolve(canvas, canvas.only(i), subject, alone_limbs, lights, camera, cloth_depth, background)
-            alone[i] = sensor.develop(one, taken, camera.gray, np.random.default_rng(noise_seed))
-    return View(developed, mask, depth, (alone[0], alone[1]), taken.quality)
+            one, _ = _resolve(canvas, canvas.without_other(i), subject, alone_limbs, lights, camera)
+            alone[i] = sensor.develop(one, settings, camera.gray, np.random.default_rng(noise_seed))
+    return View(developed, mask, depth, (alone[0], alone[1]), settings.quality)

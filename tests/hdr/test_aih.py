@@ -419,10 +419,10 @@ def test_pictures_without_or_with_one_hand_are_samples_too(tmp_path):
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory):
     from interhand_mm.synthesis import generate
-    from interhand_mm.synthesis.plan import Options
+    from interhand_mm.synthesis.plan import SynthesisOptions
 
     root = tmp_path_factory.mktemp("rendered")
-    generate.generate(root, Options(num=6, views=1, seed=1, interacting=0.4, aih=True, size="256x256"), progress=False)
+    generate.generate(root, SynthesisOptions(num=6, views=1, seed=1, interacting=0.4, aih=True, size="256x256"), progress=False)
     return root
 
 

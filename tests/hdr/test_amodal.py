@@ -124,10 +124,10 @@ def test_box_of_a_mask():
 
 
 def test_mask_files_are_read_as_the_renderer_writes_them():
-    from interhand_mm.synthesis.render import renderer
+    from interhand_mm.structures import mask_bits
 
     names = [name.upper().replace("_", "_LIMB_") for name in MASK_NAMES]
-    assert tuple(getattr(renderer, name) for name in names) == LIMB_BITS
+    assert tuple(getattr(mask_bits, name) for name in names) == LIMB_BITS
     masks = unpack_limbs(np.array([[0, 16 | 64, 16 | 1, 32 | 16 | 128 | 2]], np.uint8))
     assert masks[:, 0].tolist() == [[0, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]]
 

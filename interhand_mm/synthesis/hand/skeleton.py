@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ...structures.joints import HAND_PARENTS, NUM_HAND_JOINTS
+from ...structures.joints import NUM_HAND_JOINTS
 from .anatomy import HandSize
 
 HAND_BONE, FOREARM_BONE, UPPER_ARM_BONE, NUM_BONES = 0, 16, 17, 18
@@ -175,12 +175,6 @@ def posed_joints(rig: Rig, moves: np.ndarray) -> np.ndarray:
             j, move = joint_index(f, digit), moves[bone_index(f, digit - 2)]
             out[j] = move[:3, :3] @ rig.joints[j] + move[:3, 3]
     return out
-
-
-def bone_lengths(joints: np.ndarray) -> np.ndarray:
-    """(..., 20) lengths, in the joints' own unit, of the bones that end in joints 0..19."""
-    parents = np.array(HAND_PARENTS[:WRIST])
-    return np.linalg.norm(joints[..., :WRIST, :] - joints[..., parents, :], axis=-1)
 
 
 def clamp_pose(pose: HandPose) -> HandPose:

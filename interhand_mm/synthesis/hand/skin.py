@@ -145,8 +145,3 @@ def vertex_albedo(
     albedo *= 1 - blue * np.array([0.13, 0.05, 0.03]) * (fields["nail"][:, None] < -0.9)
     nail = 0.45 * palm + 0.55 * to_linear(np.array([226, 170, 152]) * (0.72 + 0.28 * pale))
     return np.clip(albedo, 0.004, 0.95), nail
-
-
-def tone_name(level: float) -> str:
-    """Fitzpatrick type I..VI of a position 0..5."""
-    return ("I", "II", "III", "IV", "V", "VI")[int(np.clip(np.rint(level), 0, 5))]

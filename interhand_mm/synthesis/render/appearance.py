@@ -13,7 +13,7 @@ from numba import njit
 
 from ...errors import BackgroundError
 from ..hand.skin import to_linear
-from .cameras import Camera
+from .cameras import VirtualCamera
 from .renderer import project_fine
 
 LAMP_RADIUS_MM, LAMP_STEP_DEG = 1150.0, 8.5
@@ -104,7 +104,7 @@ def _draw_cloth(screen, uv, faces, toward, colors, pattern, period, phases, dept
 
 
 def draw_torso(
-    cloth: Cloth, offset: np.ndarray, toward: np.ndarray, camera: Camera, image: np.ndarray, depth: np.ndarray
+    cloth: Cloth, offset: np.ndarray, toward: np.ndarray, camera: VirtualCamera, image: np.ndarray, depth: np.ndarray
 ) -> None:
     """Draw the chest whose front is at `offset` (3,) mm into `image` (H, W, 3) and `depth` (H, W) mm, in place."""
     points, uv, faces = torso_mesh()
@@ -124,7 +124,7 @@ def _star(size: int) -> np.ndarray:
     return (2.2 * core + 0.28 * spikes + 0.07 * np.exp(-r / (size * 0.08))).astype(np.float32)
 
 
-def draw_lamps(image: np.ndarray, camera: Camera, phase: float) -> None:
+def draw_lamps(image: np.ndarray, camera: VirtualCamera, phase: float) -> None:
     """Add the lamps of the dome that this camera sees to `image` (H, W, 3) linear, in place."""
     azimuth, elevation = np.meshgrid(
         np.deg2rad(np.arange(0, 360, LAMP_STEP_DEG)) + phase, np.deg2rad(np.arange(-45, 50, LAMP_STEP_DEG))

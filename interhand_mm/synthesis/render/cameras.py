@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SIZES = {"portrait": (334, 512), "landscape": (512, 334)}  # width, height px, as released
+IMAGE_SIZES = {"portrait": (334, 512), "landscape": (512, 334)}  # width, height px, as released
 FOCAL_PX, FOCAL_SPREAD_PX = 1270.0, 6.0
 DISTANCE_MM = (950.0, 1170.0)
 AZIMUTH_DEG, ELEVATION_DEG = 55.0, 24.0
@@ -18,7 +18,7 @@ COLOR_PREFIX, GRAY_PREFIX = 400000, 410000  # ids that start with 41 are gray ca
 
 
 @dataclass(frozen=True)
-class Camera:
+class VirtualCamera:
     """One calibrated camera; conventions of structures/camera.py."""
 
     name: str
@@ -46,14 +46,14 @@ def look_at(position: np.ndarray, target: np.ndarray, roll: float) -> np.ndarray
 
 def camera_ring(
     rng: np.random.Generator, count: int, first_id: int, sizes: tuple[str, ...] = ("portrait", "landscape")
-) -> list[Camera]:
+) -> list[VirtualCamera]:
     """Cameras on an arc in front of the subject, evenly over azimuth, jittered in everything else.
 
     Args:
         rng: Source of the calibration.
         count: Number of cameras.
         first_id: Added to the color or gray prefix to make the names.
-        sizes: Keys of `SIZES` (or "WxH"), dealt out in turn.
+        sizes: Keys of `IMAGE_SIZES` (or "WxH"), dealt out in turn.
     """
     cameras = []
     azimuths = np.linspace(-AZIMUTH_DEG, AZIMUTH_DEG, count) if count > 1 else np.zeros(1)
@@ -65,12 +65,12 @@ def camera_ring(
         target = rng.normal(0, 12, 3)
         position = unit * distance + target
         name = sizes[i % len(sizes)]
-        width, height = SIZES[name] if name in SIZES else tuple(int(v) for v in name.split("x"))
+        width, height = IMAGE_SIZES[name] if name in IMAGE_SIZES else tuple(int(v) for v in name.split("x"))
         focal = (FOCAL_PX + rng.normal(0, FOCAL_SPREAD_PX)) * (max(width, height) / 512.0)
         principal = np.array([width / 2, height / 2]) + rng.normal(0, 10, 2)
         prefix = GRAY_PREFIX if rng.random() < 0.3 else COLOR_PREFIX
         cameras.append(
-            Camera(
+            VirtualCamera(
                 name=str(prefix + first_id + i),
                 rotation=look_at(position, target, rng.normal(0, 0.03)),
                 position=position,

@@ -15,9 +15,6 @@ FAR = np.float32(1e9)
 LIT, NORMAL, NAIL, CREASE, PALM_CREASE, BACK_CREASE, GLOSS, SHADOW, IS_HAND = 0, 3, 6, 7, 8, 9, 10, 11, 12
 ATTRIBUTES = 13
 EDGE_MM = 4.0  # samples of one pixel further apart in depth than this are shaded one by one
-# Bits of the mask files.
-RIGHT_AMODAL, LEFT_AMODAL, RIGHT_VISIBLE, LEFT_VISIBLE = 1, 2, 4, 8
-RIGHT_LIMB_AMODAL, LEFT_LIMB_AMODAL, RIGHT_LIMB_VISIBLE, LEFT_LIMB_VISIBLE = 16, 32, 64, 128
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

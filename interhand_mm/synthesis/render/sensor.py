@@ -11,7 +11,7 @@ from numba import njit
 
 _TABLE = 2048
 _TILE = 1024
-BLACK_LEVEL = 2.5  # the studio's black is not zero
+BLACK_OFFSET = 2.5  # the studio's black is not zero
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _add_noise(image, tile, y0, x0, read, shot, gray, out):
             for c in range(3):
                 value = image[y, x, c]
                 noise = tile[y0 + y, x0 + x, 0 if gray else c]
-                value += noise * (read + shot * np.sqrt(value)) + BLACK_LEVEL + 0.5
+                value += noise * (read + shot * np.sqrt(value)) + BLACK_OFFSET + 0.5
                 out[y, x, c] = np.uint8(min(max(value, 0.0), 255.0))
 
 

@@ -1,1 +1,1 @@
-"""Many hands pasted into photographs, for detectors."""
+"""Scenes: many rendered hands on photographs, to train and test detectors."""

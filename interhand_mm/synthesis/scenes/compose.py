@@ -1,9 +1,9 @@
-"""Scenes: hands of a rendered set at random places and sizes on photographs, with 2D boxes and exact 3D.
+"""Scenes: rendered hands at random places and sizes on photographs, with 2D boxes and exact 3D joints.
 
-A hand is only scaled by s and shifted by t, so its camera stays a pinhole: focal * s, principal point * s + t.
-Every pasted interaction is one annotation of an InterHand2.6M-format folder, with a camera of its own; an image
-with several stands in `images` once for each. COCO files beside them hold a box for each hand, of the same
-definition (`writer.joint_box`), for all scenes, those without hands too.
+A hand is only scaled by s and shifted by t, so its camera stays a pinhole camera with focal length ``focal * s`` and
+principal point ``principal_pt * s + t``. Every pasted interaction is one annotation of an InterHand2.6M-format folder
+and has a camera of its own; an image with several interactions has one entry in `images` for each. COCO files contain
+a box for each hand of all scenes, including scenes without hands. All boxes have one definition (`writer.joint_box`).
 """
 
 from __future__ import annotations
@@ -18,39 +18,38 @@ import cv2
 import numpy as np
 
 from ...errors import BackgroundError, ConfigError
-from ...utils.files import write_bytes
 from .. import writer
-from ..chunks import make_parts
-from ..plan import PARTS, claim_folder, parse_shard
+from ..chunks import chunk_file, claim_folder, make_chunks, parse_shard
 from ..render import appearance
-from ..sampling import SPLITS, inside, stream
-from .annotations import annotate, hand_boxes, merge
-from .cutouts import Source, read_pixels, read_sources
-from .paste import CutOut, Pasted, cut_out, develop, paste, tint
+from ..sampling import inside
+from ..seeds import SCENE, SPLITS, stream
+from .labels import annotate_pasted, hand_boxes, write_scene_annotations
+from .paste import CutOut, PastedHands, cut_out, paste, take_photo, tint
+from .rendered_hands import RenderedHands, read_pixels, read_rendered_hands
 
-SCENE = 7  # the third number of a seed, see sampling.stream
 SCENES_PER_CHUNK = 100
-SHAPES = ((1.0, 0.75), (0.75, 1.0), (0.8, 0.8))  # of scenes, in parts of the longest side
-COUNTS = (0.08, 0.42, 0.34, 0.16)  # shares of scenes with 0, 1, 2, 3 interactions of one or two hands
+SCENE_SHAPES = ((1.0, 0.75), (0.75, 1.0), (0.8, 0.8))  # width and height of scenes, relative to the longest side
+COUNTS = (0.08, 0.42, 0.34, 0.16)  # shares of scenes with 0, 1, 2 and 3 interactions of one or two hands
 MAX_INTERACTIONS = len(COUNTS) - 1
-HAND_SIDE = (0.14, 0.7)  # a hand's longer side in parts of the scene's shorter one
+HAND_SIDE = (0.14, 0.7)  # range of a hand's longer side, relative to the scene's shorter side
 MAX_SCALE = 1.6
 ARMS = 0.75  # share of cut-outs that keep their arms
-TRIES = 12
-MIN_INSIDE, MIN_VISIBLE = 0.75, 0.75  # of the box in the frame; of a hand still seen under what is pasted later
+MAX_PLACES = 12  # places that are tried for one cut-out before it is left out
+MIN_INSIDE = 0.75  # smallest share of the hands' box that must lie in the frame
+MIN_VISIBLE = 0.75  # smallest share of a hand's area that must stay visible under the hands that are pasted later
 
 
 @dataclass(frozen=True)
 class SceneOptions:
-    """Everything that decides the bytes.
+    """Everything that decides the bytes of a set of scenes.
 
     Attributes:
-        hands: InterHand2.6M-format folder with masks, from `tools/make_synthetic.py`.
-        photographs: Folder for training and folder for val and test; no photograph may be in both.
-        num, num_val, num_test: Scenes of each split, each with hands of the same split of `hands`.
-        seed: Of everything random.
-        side_px: Longest side of a scene. A hand is enlarged by `MAX_SCALE` at most: frames of half the size give
-            scenes of half the size.
+        hands: InterHand2.6M-format folder with masks, written by `tools/make_synthetic.py`.
+        photographs: Folder for training and folder for val and test. No photograph may be in both.
+        num, num_val, num_test: Number of scenes of each split. They contain hands of the same split of `hands`.
+        seed: Seed of all random draws.
+        side_px: Longest side of a scene. Hands are enlarged by at most `MAX_SCALE`, so halve it for rendered images
+            of half the size.
     """
 
     hands: str
@@ -63,31 +62,37 @@ class SceneOptions:
 
     def __post_init__(self) -> None:
         if min(self.num, self.num_val, self.num_test, self.seed) < 0:
-            raise ConfigError("a count or the seed is negative", want="numbers >= 0")
+            raise ConfigError(
+                "a number of scenes or the seed is negative",
+                got={key: getattr(self, key) for key in ("num", "num_val", "num_test", "seed")},
+                want=">= 0",
+            )
         if self.side_px < 64:
-            raise ConfigError("the longest side of a scene", got=f"{self.side_px} px", want="64 or more")
+            raise ConfigError("the longest side of a scene is too small", got=f"{self.side_px} px", want=">= 64 px")
         names = [{Path(p).name for p in self.photos(split)} for split in ("train", "test")]
         if names[0] & names[1]:
             raise BackgroundError(
-                "training and test share photographs", got=sorted(names[0] & names[1])[:3], want="two disjoint folders"
+                "the training and test folders share photographs",
+                got=sorted(names[0] & names[1])[:3],
+                want="two disjoint folders",
             )
 
     def count(self, split: str) -> int:
-        """Scenes of a split."""
+        """Return the number of scenes of a split."""
         return {"train": self.num, "val": self.num_val, "test": self.num_test}[split]
 
     def photos(self, split: str) -> list[str]:
-        """Photographs of a split."""
+        """Return the paths of a split's photographs."""
         folder = self.photographs[split != "train"]
         files = appearance.photo_files(folder)
         if not files:
-            raise BackgroundError(f"no photographs for {split}", got=folder, want="a folder with images")
+            raise BackgroundError(f"there are no photographs for {split}", got=folder, want="a folder with images")
         return files
 
 
 @dataclass(frozen=True)
 class SceneChunk:
-    """Scenes [first, last) of a split; its number is their capture."""
+    """The scenes [first, last) of a split; `number` is their capture."""
 
     split: str
     number: int
@@ -96,12 +101,12 @@ class SceneChunk:
 
     @property
     def name(self) -> str:
-        """File name of the chunk's part."""
+        """Name of the file that the chunk leaves when it is finished."""
         return f"{self.split}_{self.number:05d}.json"
 
 
 def plan_scenes(options: SceneOptions) -> list[SceneChunk]:
-    """All chunks in order; independent of workers and shards."""
+    """Return all chunks in order; they do not depend on workers and shards."""
     step = SCENES_PER_CHUNK
     return [
         SceneChunk(split, number, first, min(first + step, options.count(split)))
@@ -110,123 +115,160 @@ def plan_scenes(options: SceneOptions) -> list[SceneChunk]:
     ]
 
 
-def draw_place(source: Source, size: tuple[int, int], rng: np.random.Generator) -> Pasted | None:
-    """Draw scale and place of a source's hands; None where they would stand too far outside the frame.
+def draw_place(hands: RenderedHands, size: tuple[int, int], rng: np.random.Generator) -> PastedHands | None:
+    """Sample the scale and place of rendered hands.
 
     Args:
-        source: The hands.
+        hands: Hands to place.
         size: (width, height) px of the scene.
-        rng: Draws.
+        rng: Random generator.
+
+    Returns:
+        The placed hands, or None if less than `MIN_INSIDE` of their box would lie in the frame.
     """
-    boxes = [writer.joint_box(source.uv[k], source.valid[k]) for k in source.hands]
+    boxes = [writer.joint_box(hands.uv[k], hands.valid[k]) for k in hands.hands]
     side = max(max(box[2:]) for box in boxes)
     wanted = np.exp(rng.uniform(*np.log(HAND_SIDE))) * min(size)
     scale = round(float(min(wanted / side, MAX_SCALE)), 6)
-    x, y, w, h = writer.joint_box(source.uv, source.valid)
+    x, y, w, h = writer.joint_box(hands.uv, hands.valid)
     center = np.array([x + w / 2, y + h / 2])
     offset = np.round(rng.random(2) * size - scale * center, 4)
-    uv = scale * source.uv + offset
+    uv = scale * hands.uv + offset
     low = scale * np.array([x, y]) + offset
     high = low + scale * np.array([w, h])
     seen = np.prod(np.maximum(np.minimum(high, size) - np.maximum(low, 0), 0)) / np.prod(high - low)
     if seen < MIN_INSIDE:
         return None
-    return Pasted(source, scale, offset, uv, source.valid & inside(uv, size))
+    return PastedHands(hands, scale, offset, uv, hands.valid & inside(uv, size))
+
+
+class Scene:
+    """A photograph onto which hands are pasted one after another.
+
+    Args:
+        photograph: (H, W, 3) uint8 BGR.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR, the photograph with all hands pasted so far.
+        placed: The pasted hands, in order.
+    """
+
+    def __init__(self, photograph: np.ndarray) -> None:
+        self.image = photograph
+        self.placed: list[PastedHands] = []
+        self._labels = np.zeros(photograph.shape[:2], np.uint8)  # 2 k + 1: right hand of piece k; 2 k + 2: left hand
+        self._areas: dict[int, int] = {}  # visible pixels of each label when it was pasted
+
+    def add(self, piece: CutOut, place: PastedHands) -> bool:
+        """Paste a piece, unless less than `MIN_VISIBLE` of an earlier hand would stay visible.
+
+        Returns:
+            True if the piece was pasted.
+        """
+        number = len(self.placed)
+        mixed, cover = paste(self.image, piece, place.scale, place.offset)
+        hand = (cover == 1) | (cover == 2)
+        labels = np.where(hand, 2 * number + cover, np.where(cover > 0, 0, self._labels)).astype(np.uint8)
+        counts = np.bincount(labels.ravel(), minlength=2 * MAX_INTERACTIONS + 1)
+        if any(counts[label] < MIN_VISIBLE * area for label, area in self._areas.items()):
+            return False
+        self._areas.update({label: int(counts[label]) for label in (2 * number + 1, 2 * number + 2)})
+        self.image, self._labels = mixed, labels
+        self.placed.append(place)
+        return True
 
 
 def compose(
-    sources: tuple[Source, ...], photos: list[str], rng: np.random.Generator, side_px: int
-) -> tuple[np.ndarray, list[Pasted]]:
-    """Draw one scene.
+    candidates: tuple[RenderedHands, ...], photos: list[str], rng: np.random.Generator, side_px: int
+) -> tuple[np.ndarray, list[PastedHands]]:
+    """Sample one scene.
+
+    Args:
+        candidates: Rendered hands to choose from.
+        photos: Paths of photographs to choose from.
+        rng: Random generator.
+        side_px: Longest side of the scene.
 
     Returns:
-        (H, W, 3) uint8 BGR, and what was pasted, in order.
+        The image (H, W, 3) uint8 BGR, and the pasted hands in order.
     """
-    shape = SHAPES[rng.integers(len(SHAPES))]
+    shape = SCENE_SHAPES[rng.integers(len(SCENE_SHAPES))]
     size = (round(shape[0] * side_px), round(shape[1] * side_px))
-    picture = np.ascontiguousarray(appearance.photo_crop(photos[rng.integers(len(photos))], size, rng)[..., ::-1])
-    labels = np.zeros(size[::-1], np.uint8)  # 2 k + 1, 2 k + 2: right, left hand of piece k
-    areas: dict[int, int] = {}
-    placed: list[Pasted] = []
+    photo = appearance.photo_crop(photos[rng.integers(len(photos))], size, rng)
+    scene = Scene(np.ascontiguousarray(photo[..., ::-1]))
     for _ in range(rng.choice(len(COUNTS), p=COUNTS)):
-        source = sources[rng.integers(len(sources))]
-        image, bits = read_pixels(source)
+        hands = candidates[rng.integers(len(candidates))]
+        image, bits = read_pixels(hands)
         piece = cut_out(tint(image, rng), bits, arms=bool(rng.random() < ARMS))
-        for _ in range(TRIES):
-            place = draw_place(source, size, rng)
-            if place is None:
-                continue
-            fitted = _try(picture, piece, place, labels, areas, len(placed))
-            if fitted is not None:
-                picture, labels = fitted
-                placed.append(place)
+        for _ in range(MAX_PLACES):
+            place = draw_place(hands, size, rng)
+            if place is not None and scene.add(piece, place):
                 break
-    return picture, placed
-
-
-def _try(
-    picture: np.ndarray, piece: CutOut, place: Pasted, labels: np.ndarray, areas: dict[int, int], number: int
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Paste unless an earlier hand would be hidden; returns picture and labels, and notes the areas."""
-    mixed, cover = paste(picture, piece, place.scale, place.offset)
-    hand = (cover == 1) | (cover == 2)
-    changed = np.where(hand, 2 * number + cover, np.where(cover > 0, 0, labels)).astype(np.uint8)
-    counts = np.bincount(changed.ravel(), minlength=2 * MAX_INTERACTIONS + 1)
-    if any(counts[label] < MIN_VISIBLE * area for label, area in areas.items()):
-        return None
-    areas.update({label: int(counts[label]) for label in (2 * number + 1, 2 * number + 2)})
-    return mixed, changed
+    return scene.image, scene.placed
 
 
 def make_scenes_chunk(chunk: SceneChunk, options: SceneOptions, out: Path) -> int:
-    """Draw one chunk's scenes, its part of the annotations last; returns the number of images."""
+    """Make one chunk's scenes, write its `chunk_file` last and return its number of images."""
     cv2.setNumThreads(1)
-    sources, photos = read_sources(options.hands, chunk.split), options.photos(chunk.split)
-    part: dict[str, Any] = {"scenes": [], "images": [], "annotations": [], "camera": {}, "joint_3d": {}}
+    candidates, photos = read_rendered_hands(options.hands, chunk.split), options.photos(chunk.split)
+    content: dict[str, Any] = {"scenes": [], "images": [], "annotations": [], "camera": {}, "joint_3d": {}}
     cameras: dict[str, dict] = {key: {} for key in ("campos", "camrot", "focal", "princpt")}
     for index in range(chunk.first, chunk.last):
         rng = stream(options.seed, chunk.split, SCENE, index)
-        picture, placed = compose(sources, photos, rng, options.side_px)
+        photo, placed = compose(candidates, photos, rng, options.side_px)
         name = f"Capture{chunk.number}/scene{index:06d}.jpg"
-        scene = {"id": index, "file_name": name, "width": picture.shape[1], "height": picture.shape[0], "hands": []}
-        write_bytes(out / "images" / chunk.split / name, develop(picture, rng)[1], durable=False)
+        scene: dict[str, Any] = {"id": index, "file_name": name}
+        scene |= {"width": photo.shape[1], "height": photo.shape[0], "hands": []}
+        writer.write_fast(out / "images" / chunk.split / name, take_photo(photo, rng)[1])
         for k, pasted in enumerate(placed):
             ann_id = index * MAX_INTERACTIONS + k
-            image, annotation, camera = annotate(pasted, ann_id, scene, chunk.number)
+            image, annotation, camera = annotate_pasted(pasted, ann_id, scene, chunk.number)
             scene["hands"] += hand_boxes(pasted, ann_id)
-            part["images"].append(image)
-            part["annotations"].append(annotation)
-            part["joint_3d"][str(ann_id)] = pasted.source.step
+            content["images"].append(image)
+            content["annotations"].append(annotation)
+            content["joint_3d"][str(ann_id)] = pasted.hands.step
             for key, value in camera.items():
                 cameras[key][str(ann_id)] = value
-        part["scenes"].append(scene)
-    part["camera"] = cameras
-    write_bytes(out / PARTS / chunk.name, writer.dump_json(part))
-    return len(part["scenes"])
+        content["scenes"].append(scene)
+    content["camera"] = cameras
+    writer.write_fast(chunk_file(out, chunk), writer.dump_json(content))
+    return len(content["scenes"])
 
 
 def make_scenes(
     out: str | Path, options: SceneOptions, workers: int = 1, shard: str = "0/1", progress: bool = True
 ) -> bool:
-    """Draw a set of scenes, or what is missing of it; arguments and return as `generate.generate`'s.
+    """Make a set of scenes, or the missing rest of one.
+
+    Args:
+        out: Output folder: empty, or started with the same options.
+        options: What to make.
+        workers: Number of processes; the output does not depend on it.
+        shard: "i/n" makes every n-th chunk, starting from chunk i. The shard that finishes last merges the annotations.
+        progress: Show a progress bar.
+
+    Returns:
+        True if the set is complete, False while chunks of other shards are missing.
 
     Raises:
-        AnnotationError, BackgroundError, ImageError: `hands` or `photographs` are not what they should be.
-        ConfigError: `out` holds something else, or was begun with other options.
+        AnnotationError: `options.hands` is missing or malformed.
+        BackgroundError: The photographs are missing.
+        ImageError: A rendered image or its mask is missing or broken.
+        ConfigError: `out` contains something else, or was started with other options.
     """
     out = Path(out)
     parse_shard(shard)
     chunks = plan_scenes(options)
-    for split in {c.split for c in chunks}:
-        read_sources(options.hands, split)  # before anything is written
+    for split in {c.split for c in chunks}:  # report missing input before anything is written
+        read_rendered_hands(options.hands, split)
         options.photos(split)
     claim_folder(out, options)
     job = partial(make_scenes_chunk, options=options, out=out)
-    if not make_parts(out, chunks, job, lambda c: c.last - c.first, workers, shard, progress):
+    if not make_chunks(out, chunks, job, lambda c: c.last - c.first, workers, shard, progress):
         return False
     for split in SPLITS:
-        parts = [json.loads((out / PARTS / c.name).read_bytes()) for c in chunks if c.split == split]
-        if parts:
-            merge(out, split, parts)
-    write_bytes(out / "annotations" / "skeleton.txt", writer.skeleton_text().encode())
+        contents = [json.loads(chunk_file(out, c).read_bytes()) for c in chunks if c.split == split]
+        if contents:
+            write_scene_annotations(out, split, contents)
+    writer.write_bytes(out / "annotations" / "skeleton.txt", writer.skeleton_text().encode())
     return True

@@ -1,4 +1,4 @@
-"""Cutting hands out of a rendered picture and putting them on a photograph: pure functions."""
+"""Cutting hands out of a rendered image and pasting them onto a photograph: pure functions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..render import renderer
+from ...structures import mask_bits
 from ..render.sensor import encode_jpeg
-from .cutouts import Source
+from .rendered_hands import RenderedHands
 
-HAND_BITS = (renderer.RIGHT_VISIBLE, renderer.LEFT_VISIBLE)
-_ARM_BITS = renderer.RIGHT_LIMB_VISIBLE | renderer.LEFT_LIMB_VISIBLE
-_ARM_FADE_PX = 28.0  # an arm that the rendered frame cuts off fades out over this much
+_ARM_BITS = mask_bits.RIGHT_LIMB_VISIBLE | mask_bits.LEFT_LIMB_VISIBLE
+_ARM_FADE_PX = 28.0  # an arm that the rendered frame cuts off fades out over this distance
+_BGR_TO_GRAY = np.array([[0.114], [0.587], [0.299]], np.float32)
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class CutOut:
     Attributes:
         image: (H, W, 3) uint8 BGR.
         alpha: (H, W) float32, 0 to 1.
-        owners: (H, W) uint8: 1 right, 2 left hand visible, 0 elsewhere, arms included.
+        owners: (H, W) uint8: 1 where the right hand is visible, 2 where the left hand is, 0 elsewhere and on arms.
     """
 
     image: np.ndarray
@@ -32,18 +32,18 @@ class CutOut:
 
 
 @dataclass(frozen=True)
-class Pasted:
-    """A source's hands as they stand in a scene: ``uv = scale * source.uv + offset``.
+class PastedHands:
+    """Rendered hands at their place in a scene: ``uv = scale * hands.uv + offset``.
 
     Attributes:
-        source: The hands.
-        scale: Scene px a source px.
+        hands: The rendered hands.
+        scale: Scene pixels per rendered pixel.
         offset: (2,) px.
         uv: (42, 2) px of the scene.
-        valid: (42,) bool: valid in the source and inside the scene.
+        valid: (42,) bool, True for joints that are valid in the rendered image and inside the scene.
     """
 
-    source: Source
+    hands: RenderedHands
     scale: float
     offset: np.ndarray
     uv: np.ndarray
@@ -51,18 +51,19 @@ class Pasted:
 
 
 def cut_out(image: np.ndarray, bits: np.ndarray, arms: bool) -> CutOut:
-    """Cut hands out, with or without their arms.
+    """Cut hands out of an image, with or without their arms.
 
     Args:
         image: (H, W, 3) uint8 BGR.
-        bits: (H, W) uint8 mask as in `renderer`.
-        arms: Keep the arms; they fade out towards the frame that cuts them off.
+        bits: (H, W) uint8, bits of `structures.mask_bits`.
+        arms: Keep the arms. They fade out towards the border of the image that cuts them off.
     """
-    owners = ((bits & HAND_BITS[0]) > 0) + 2 * ((bits & HAND_BITS[1]) > 0).astype(np.uint8)
+    owners = ((bits & mask_bits.RIGHT_VISIBLE) > 0) + 2 * ((bits & mask_bits.LEFT_VISIBLE) > 0).astype(np.uint8)
     hand = (owners > 0).astype(np.float32)
     if not arms:
+        # The opacity falls off inside the hand, so that no dark rim of the studio remains.
         alpha = cv2.GaussianBlur(hand, (0, 0), 1.0)
-        return CutOut(image, np.clip(2 * alpha - 1, 0, 1), owners)  # inside the hand: no rim of the studio's black
+        return CutOut(image, np.clip(2 * alpha - 1, 0, 1), owners)
     height, width = bits.shape
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
     edge = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, height - 1 - y)) / _ARM_FADE_PX
@@ -72,11 +73,11 @@ def cut_out(image: np.ndarray, bits: np.ndarray, arms: bool) -> CutOut:
 
 
 def tint(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Light and skin of one cut-out: gain, gamma and color; a gray camera's hands mostly get a skin's color.
+    """Vary brightness, contrast and color; images of gray cameras are mostly given the color of skin.
 
     Args:
         image: (H, W, 3) uint8 BGR.
-        rng: Draws.
+        rng: Random generator.
 
     Returns:
         (H, W, 3) uint8 BGR.
@@ -92,25 +93,25 @@ def tint(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def paste(canvas: np.ndarray, piece: CutOut, scale: float, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Put a cut-out on a picture, scaled and shifted only, so that its camera stays a pinhole.
+    """Paste a cut-out onto an image. It is only scaled and shifted, so that its camera stays a pinhole camera.
 
     Args:
-        canvas: (H, W, 3) uint8 BGR; not changed.
-        piece: What to put there.
-        scale: Canvas px a source px.
-        offset: (2,) canvas px of the source's pixel (0, 0).
+        canvas: (H, W, 3) uint8 BGR; it is not changed.
+        piece: Hands to paste.
+        scale: Canvas pixels per pixel of the cut-out.
+        offset: (2,) px, where pixel (0, 0) of the cut-out is placed on the canvas.
 
     Returns:
-        the new picture, and the piece's cover (H, W) uint8: 0 nothing, 1 right, 2 left hand, 3 arm.
+        The new image, and a label map (H, W) uint8: 0 canvas, 1 right hand, 2 left hand, 3 arm.
     """
     height, width = canvas.shape[:2]
     affine = np.array([[scale, 0.0, offset[0]], [0.0, scale, offset[1]]])
-    source, alpha = piece.image, piece.alpha
-    if scale < 1:  # a plain warp would alias
+    image, alpha = piece.image, piece.alpha
+    if scale < 1:  # blur first, because warping to a smaller size would alias
         sigma = 0.4 * (1 / scale - 1) + 1e-3
-        source, alpha = cv2.GaussianBlur(source, (0, 0), sigma), cv2.GaussianBlur(alpha, (0, 0), sigma)
+        image, alpha = cv2.GaussianBlur(image, (0, 0), sigma), cv2.GaussianBlur(alpha, (0, 0), sigma)
     size = (width, height)
-    front = cv2.warpAffine(source, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    front = cv2.warpAffine(image, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     weight = cv2.warpAffine(alpha, affine, size, flags=cv2.INTER_LINEAR)[..., None]
     owners = cv2.warpAffine(piece.owners, affine, size, flags=cv2.INTER_NEAREST)
     mixed = np.rint(canvas + weight * (front.astype(np.float32) - canvas)).astype(np.uint8)
@@ -118,17 +119,21 @@ def paste(canvas: np.ndarray, piece: CutOut, scale: float, offset: np.ndarray) -
     return mixed, np.where(opaque, np.where(owners > 0, owners, 3), 0).astype(np.uint8)
 
 
-def develop(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, bytes]:
-    """What one camera does to the whole picture: brightness, blur, noise, gray now and then, JPEG.
+def take_photo(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, bytes]:
+    """Simulate the camera that photographs a whole scene: brightness, sometimes gray or blurred, noise and JPEG.
+
+    Args:
+        image: (H, W, 3) uint8 BGR.
+        rng: Random generator.
 
     Returns:
-        (H, W, 3) uint8 BGR before compression, and the JPEG's bytes.
+        (H, W, 3) uint8 BGR before compression, and the bytes of the JPEG file.
     """
-    picture = image.astype(np.float32) * rng.uniform(0.7, 1.2) + rng.uniform(-12, 12)
+    photo = image.astype(np.float32) * rng.uniform(0.7, 1.2) + rng.uniform(-12, 12)
     if rng.random() < 0.1:
-        picture = np.repeat(picture @ np.float32([[0.114], [0.587], [0.299]]), 3, axis=-1)
+        photo = np.repeat(photo @ _BGR_TO_GRAY, 3, axis=-1)
     if rng.random() < 0.3:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.2))
-    noise = rng.standard_normal(picture.shape, dtype=np.float32)
-    picture = np.clip(np.rint(picture + noise * rng.uniform(0.5, 6.0)), 0, 255).astype(np.uint8)
-    return picture, encode_jpeg(picture, int(rng.integers(60, 96)))
+        photo = cv2.GaussianBlur(photo, (0, 0), rng.uniform(0.4, 1.2))
+    noise = rng.standard_normal(photo.shape, dtype=np.float32)
+    photo = np.clip(np.rint(photo + noise * rng.uniform(0.5, 6.0)), 0, 255).astype(np.uint8)
+    return photo, encode_jpeg(photo, int(rng.integers(60, 96)))
