@@ -28,7 +28,9 @@ def benchmark_render(count: int, workers: tuple[int, ...] = (1, 2), repeat: int 
 
     runs = {}
     with tempfile.TemporaryDirectory() as folder:
-        generate(Path(folder) / "warm", SynthesisOptions(num=2, seed=1, subjects=1), progress=False)  # compiled once, then kept
+        generate(
+            Path(folder) / "warm", SynthesisOptions(num=2, seed=1, subjects=1), progress=False
+        )  # compiled once, then kept
         for number in workers:
             seconds = []
             for i in range(repeat):

@@ -13,6 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..errors import AnnotationError, ImageError
+from ..utils.coco import coco_detection
 from ..utils.files import write_text
 from ..utils.images import CHECK_DOWNLOAD
 from .egohands_matlab import HANDS, Frame, Video, polygon_area, polygon_box, read_egohands
@@ -46,9 +47,10 @@ def prepare_egohands(root: str, out: str | None = None, split_file: str | None =
     lines = [f"{len(videos)} videos, {sum(len(v.frames) for v in videos)} frames"]
     scenes = {name: _scenes(root, [v for v in videos if v.name in splits[name]], ignored) for name in SPLITS}
     for name in SPLITS:
+        boxes = _coco_boxes(scenes[name])
         for kind, categories in CATEGORIES.items():
             target = Path(out or root) / "annotations" / "coco" / f"{kind}_{name}.json"
-            write_text(target, json.dumps(to_coco(scenes[name], categories)))
+            write_text(target, json.dumps(coco_detection(scenes[name], boxes, categories)))
         hands = [hand for scene in scenes[name] for hand, _, _, _ in scene["hands"]]
         told = ", ".join(f"{hands.count(hand)} {hand}" for hand in HANDS)
         lines.append(f"{name}: {len(splits[name])} videos, {len(scenes[name])} frames, {len(hands)} hands ({told})")
@@ -67,7 +69,7 @@ def _scenes(root: str, videos: Sequence[Video], ignored: list[str]) -> list[dict
     scenes = []
     for frame in tqdm(frames, desc="reading EgoHands", leave=False, disable=len(frames) < 500):
         width, height = image_size(Path(root) / frame.file_name)
-        scenes.append({"file_name": frame.file_name, "width": width, "height": height})
+        scenes.append({"id": len(scenes) + 1, "file_name": frame.file_name, "width": width, "height": height})
         scenes[-1]["hands"] = list(_hands(frame, (width, height), ignored))
     return scenes
 
@@ -90,6 +92,19 @@ def _hands(frame: Frame, size: tuple[int, int], ignored: list[str]) -> Any:
         yield hand, box, (points - 1).ravel().round(3).tolist(), round(area, 2)
 
 
+def _coco_boxes(scenes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the hands of all frames as `coco_detection` expects them."""
+    return [
+        {
+            "image_id": scene["id"],
+            "category": HANDS.index(hand),
+            **{"bbox": box, "area": area, "iscrowd": 0, "side": hand, "segmentation": [outline]},
+        }
+        for scene in scenes
+        for hand, box, outline, area in scene["hands"]
+    ]
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """(width, height) px from a picture's header.
 
@@ -101,31 +116,6 @@ def image_size(path: Path) -> tuple[int, int]:
             return image.size
     except OSError as error:
         raise ImageError(f"image cannot be read: {path}", got=error.strerror or error, fix=CHECK_DOWNLOAD) from error
-
-
-def to_coco(scenes: Sequence[dict[str, Any]], categories: Sequence[str]) -> dict[str, list]:
-    """COCO's detection file with one category, or one for each of `HANDS`.
-
-    Args:
-        scenes: file_name, width, height and hands: (hand, box, outline, area).
-        categories: Names.
-    """
-    hands = [(i + 1, hand) for i, scene in enumerate(scenes) for hand in scene["hands"]]
-    return {
-        "images": [
-            {"id": i + 1, **{key: scene[key] for key in ("file_name", "width", "height")}}
-            for i, scene in enumerate(scenes)
-        ],
-        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(categories)],
-        "annotations": [
-            {
-                **{"id": i + 1, "image_id": image_id, "bbox": box, "area": area, "iscrowd": 0, "side": hand},
-                "category_id": 1 + (categories.index(hand) if len(categories) > 1 else 0),
-                "segmentation": [outline],
-            }
-            for i, (image_id, (hand, box, outline, area)) in enumerate(hands)
-        ],
-    }
 
 
 def split_by_session(videos: Sequence[Video], seed: int = 0) -> dict[str, list[str]]:

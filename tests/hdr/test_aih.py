@@ -422,7 +422,9 @@ def rendered(tmp_path_factory):
     from interhand_mm.synthesis.plan import SynthesisOptions
 
     root = tmp_path_factory.mktemp("rendered")
-    generate.generate(root, SynthesisOptions(num=6, views=1, seed=1, interacting=0.4, aih=True, size="256x256"), progress=False)
+    generate.generate(
+        root, SynthesisOptions(num=6, views=1, seed=1, interacting=0.4, aih=True, size="256x256"), progress=False
+    )
     return root
 
 

@@ -1,4 +1,4 @@
-"""Scenes: exact cameras, boxes as the data's, bytes that depend on (seed, index) alone, typed complaints."""
+"""Scenes: exact cameras, the data set's box definition, bytes that depend on (seed, index) alone, typed errors."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ import pytest
 from interhand_mm.datasets.interhand import InterHandDataset
 from interhand_mm.errors import AnnotationError, BackgroundError, ConfigError, ImageError
 from interhand_mm.inference.grouping import interaction_bbox
+from interhand_mm.structures import mask_bits
 from interhand_mm.structures.boxes import BBOX_ENLARGE, scale_boxes
-from interhand_mm.synthesis.render import renderer
-from interhand_mm.synthesis.scenes.annotations import coco
 from interhand_mm.synthesis.scenes.compose import SceneOptions, make_scenes
+from interhand_mm.synthesis.scenes.labels import coco_box
 from interhand_mm.synthesis.scenes.paste import CutOut, cut_out, paste
+from interhand_mm.utils.coco import coco_detection
 from tests.fixtures.tiny import edit_json, write_photographs, write_set
 
-RIGHT = renderer.RIGHT_AMODAL | renderer.RIGHT_VISIBLE | renderer.RIGHT_LIMB_AMODAL | renderer.RIGHT_LIMB_VISIBLE
+RIGHT = mask_bits.RIGHT_AMODAL | mask_bits.RIGHT_VISIBLE | mask_bits.RIGHT_LIMB_AMODAL | mask_bits.RIGHT_LIMB_VISIBLE
 LEFT = RIGHT << 1
 
 
@@ -73,7 +74,7 @@ def test_stopped_run_goes_on_and_other_options_are_refused(made, options):
     before = {p: p.stat().st_mtime_ns for p in (made / "images").rglob("*.jpg")}
     assert make_scenes(made, options, progress=False)
     assert before == {p: p.stat().st_mtime_ns for p in (made / "images").rglob("*.jpg")}
-    with pytest.raises(ConfigError, match="begun with other options"):
+    with pytest.raises(ConfigError, match="started with other options"):
         make_scenes(made, replace(options, seed=4), progress=False)
 
 
@@ -133,9 +134,8 @@ def test_scenes_without_hands_are_in_coco_and_the_rest_in_both(made):
 
 
 def test_hardly_visible_hands_are_ignored_not_wanted():
-    scene = {"id": 7, "file_name": "x", "width": 9, "height": 9}
-    hands = [dict(side=1, bbox=[0, 0, 4, 5], iscrowd=1, interaction=3)]
-    (entry,) = coco([{**scene, "hands": hands}], ("right_hand", "left_hand"))["annotations"]
+    box = coco_box(7, dict(side=1, bbox=[0, 0, 4, 5], iscrowd=1, interaction=3))
+    (entry,) = coco_detection([], [box], ("right_hand", "left_hand"))["annotations"]
     assert entry == dict(
         id=1, image_id=7, category_id=2, bbox=[0, 0, 4, 5], area=20, iscrowd=1, side="left", interaction=3
     )
@@ -152,7 +152,7 @@ def test_paste_scales_shifts_and_blends():
 def test_cut_out_with_and_without_arms():
     bits = np.zeros((100, 100), np.uint8)
     bits[20:50, 40:60] = RIGHT
-    bits[50:, 40:60] = renderer.RIGHT_LIMB_AMODAL | renderer.RIGHT_LIMB_VISIBLE
+    bits[50:, 40:60] = mask_bits.RIGHT_LIMB_AMODAL | mask_bits.RIGHT_LIMB_VISIBLE
     image = np.zeros((100, 100, 3), np.uint8)
     with_arm, without = cut_out(image, bits, True), cut_out(image, bits, False)
     assert with_arm.alpha[60, 50] == 1
@@ -189,7 +189,7 @@ def test_mask_of_another_size_is_named(options, tmp_path):
 
 def test_photographs_must_be_there_and_disjoint(options, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BackgroundError, match="no photographs"):
+    with pytest.raises(BackgroundError, match="there are no photographs"):
         replace(options, photographs=(options.photographs[0], str(tmp_path / "empty")))
     with pytest.raises(BackgroundError, match="share photographs"):
         replace(options, photographs=(options.photographs[0],) * 2)

@@ -9,21 +9,22 @@ import pytest
 
 from interhand_mm.errors import AnnotationError, BackgroundError, ConfigError
 from interhand_mm.structures.camera import camera_to_pixel, world_to_camera
-from interhand_mm.structures.joints import FROM_MANO, NUM_HAND_JOINTS
-from interhand_mm.synthesis import generate, sampling, view, writer
-from interhand_mm.synthesis import time_step as scene
+from interhand_mm.structures.joints import FROM_MANO, HAND_PARENTS, NUM_HAND_JOINTS
+from interhand_mm.synthesis import generate, sampling, time_step, view
+from interhand_mm.synthesis.chunks import parse_shard
 from interhand_mm.synthesis.generate import subject_of
 from interhand_mm.synthesis.hand import collision, poses, skeleton
 from interhand_mm.synthesis.hand.anatomy import sample_hand_size
 from interhand_mm.synthesis.hand.glb import read_glb
 from interhand_mm.synthesis.hand.mesh import build_hand
 from interhand_mm.synthesis.hand.rigged import from_mano_arrays, load_glb, webxr_names
-from interhand_mm.synthesis.plan import Options, parse_shard, plan
+from interhand_mm.synthesis.plan import SynthesisOptions, plan
 from interhand_mm.synthesis.render import appearance
 from interhand_mm.synthesis.render.shading import sample_lights
+from tests.fixtures.masks import read_masks
 
 GLB = Path(__file__).resolve().parents[3] / "shared" / "assets" / "webxr_hands"
-OPTIONS = Options(num=14, num_test=4, seed=11, views=2, subjects=2)
+OPTIONS = SynthesisOptions(num=14, num_test=4, seed=11, views=2, subjects=2)
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def subject() -> scene.Subject:
+def subject() -> time_step.Subject:
     return subject_of(OPTIONS, "train", 0)
 
 
@@ -52,8 +53,13 @@ def views(out: Path, split: str = "train"):
         c = {k: np.array(v[image["camera"]]) for k, v in camera[str(image["capture"])].items()}
         world = np.array(joints[str(image["capture"])][str(image["frame_idx"])]["world_coord"])
         cam = world_to_camera(world, c["camrot"], c["campos"])
-        masks = writer.read_masks((out / "masks" / split / image["file_name"]).with_suffix(".png"))
+        masks = read_masks((out / "masks" / split / image["file_name"]).with_suffix(".png"))
         yield image, annotation, camera_to_pixel(cam, c["focal"], c["princpt"]), cam, masks
+
+
+def bone_lengths(joints: np.ndarray) -> np.ndarray:
+    """(20,) lengths of the bones that end in joints 0..19 of one hand."""
+    return np.linalg.norm(joints[:-1] - joints[list(HAND_PARENTS[:-1])], axis=-1)
 
 
 def every_file(out: Path) -> dict[str, bytes]:
@@ -72,13 +78,13 @@ def test_joints_lie_in_the_amodal_mask(made: Path) -> None:
     assert np.mean(hits) > 0.995
 
 
-def test_fingertips_lie_at_the_outline(subject: scene.Subject) -> None:
+def test_fingertips_lie_at_the_outline(subject: time_step.Subject) -> None:
     flat = poses.finger_pose(np.zeros(4), 1.0, np.array([-10, 0, 0, 0, 0]), np.random.default_rng(0))
     placed = poses.Placement(flat, skeleton.frame_from(np.array([0.0, -1, 0]), np.array([0.0, 0, -1])), np.zeros(3))
-    step = scene.make_step(subject.meshes, "right", [placed, None], "keep", np.eye(3), np.zeros(3))
+    step = time_step.make_step(subject.meshes, "right", (placed, None), "keep", np.eye(3), np.zeros(3))
     lights = sample_lights(np.random.default_rng(0))
     camera = subject.cameras[6]  # nearly in front, so the fingers lie across the view
-    limbs = scene.light_limbs(subject, step, lights, subject.cameras)
+    limbs = view.light_limbs(subject, step, lights, subject.cameras)
     mask = view.render_view(subject, step, limbs, lights, camera, np.random.default_rng(0)).mask & 1
     uv = sampling.pixels(step, camera)
     for tip in (0, 4, 8, 12, 16):
@@ -107,7 +113,7 @@ def test_bones_keep_their_lengths(made: Path) -> None:
         for frame in joints.values():
             world, valid = np.array(frame["world_coord"]), np.array(frame["joint_valid"]).ravel()
             hands = [world[s : s + NUM_HAND_JOINTS] for s in (0, NUM_HAND_JOINTS) if valid[s]]
-            lengths += [skeleton.bone_lengths(h) for h in hands]
+            lengths += [bone_lengths(h) for h in hands]
         assert np.ptp(np.array(lengths), axis=0).max() < 0.1
         assert 20 < np.mean(lengths) < 60
 
@@ -174,11 +180,11 @@ def test_another_seed_gives_another_set(made: Path) -> None:
     assert not np.allclose(other.meshes[0].rig.joints, mine.meshes[0].rig.joints)
 
 
-def test_left_is_the_mirror(subject: scene.Subject) -> None:
+def test_left_is_the_mirror(subject: time_step.Subject) -> None:
     right = poses.single_placement(np.random.default_rng(3))
     steps = [
-        scene.make_step(subject.meshes, k, placed, "keep", np.eye(3), np.zeros(3))
-        for k, placed in (("right", [right, None]), ("left", [None, poses.mirrored(right)]))
+        time_step.make_step(subject.meshes, k, placed, "keep", np.eye(3), np.zeros(3))
+        for k, placed in (("right", (right, None)), ("left", (None, poses.mirrored(right))))
     ]
     mirrored = steps[1].joints[NUM_HAND_JOINTS:] * (-1, 1, 1)
     np.testing.assert_allclose(mirrored, steps[0].joints[:NUM_HAND_JOINTS], atol=1e-6)
@@ -201,11 +207,11 @@ def test_joints_stay_within_their_limits() -> None:
     np.testing.assert_allclose(wild.flexion, skeleton.FLEXION_LIMITS[..., 1])
 
 
-def test_the_sampled_segments_are_the_rigs_bones(subject: scene.Subject) -> None:
+def test_the_sampled_segments_are_the_rigs_bones(subject: time_step.Subject) -> None:
     size = sample_hand_size(np.random.default_rng(5))
     rig = skeleton.parametric_rig(size)
     expected = [size.segments_mm[f, s] for f in range(5) for s in (3, 2, 1, 0)]
-    np.testing.assert_allclose(skeleton.bone_lengths(rig.joints), expected, atol=1e-6)
+    np.testing.assert_allclose(bone_lengths(rig.joints), expected, atol=1e-6)
 
 
 def test_the_mesh_is_closed_and_weighted() -> None:
@@ -218,16 +224,16 @@ def test_the_mesh_is_closed_and_weighted() -> None:
     assert np.sum(a * np.cross(b, c)) > 0, "faces look outward"
 
 
-def test_hands_are_pushed_apart(subject: scene.Subject) -> None:
+def test_hands_are_pushed_apart(subject: time_step.Subject) -> None:
     same = poses.single_placement(np.random.default_rng(3))
-    placed, left = scene.place_hands(subject.meshes, [same, poses.mirrored(same)], "keep")
-    assert left <= scene.ALLOWED_OVERLAP_MM + 1e-6
+    placed, left = time_step.place_hands(subject.meshes, (same, poses.mirrored(same)), "keep")
+    assert left <= time_step.ALLOWED_OVERLAP_MM + 1e-6
     assert np.linalg.norm(placed[1].wrist) > 5
     rows = np.array([[0, 0, 0, 100, 0, 0, 10.0], [0, 15.0, 0, 100, 15, 0, 10]])
     assert collision.overlap(rows[:1], rows[1:])[0] == pytest.approx(5)
 
 
-def test_sequences_move_smoothly(subject: scene.Subject) -> None:
+def test_sequences_move_smoothly(subject: time_step.Subject) -> None:
     args = (subject.meshes, 4, "train", 0)
     steps = [sampling.sample_sequence_step(*args, f, "frontal", 1.0, 0.0) for f in range(10)]
     joints = np.array([s.joints[np.repeat(s.present, NUM_HAND_JOINTS)] for s in steps])
@@ -236,7 +242,7 @@ def test_sequences_move_smoothly(subject: scene.Subject) -> None:
     assert moved.mean() > 0.2
 
 
-def test_sequences_of_a_capture_share_no_frame_number(subject: scene.Subject) -> None:
+def test_sequences_of_a_capture_share_no_frame_number(subject: time_step.Subject) -> None:
     options = replace(OPTIONS, sequence=2, num=16)
     chunk = plan(options)[0]
     made = [generate.step_of(options, chunk, subject, chunk.first + i)[2:] for i in range(4)]
@@ -246,7 +252,9 @@ def test_sequences_of_a_capture_share_no_frame_number(subject: scene.Subject) ->
 
 
 def test_the_aih_layout(tmp_path: Path) -> None:
-    assert generate.generate(tmp_path, Options(num=6, views=1, seed=3, interacting=0.7, aih=True), progress=False)
+    assert generate.generate(
+        tmp_path, SynthesisOptions(num=6, views=1, seed=3, interacting=0.7, aih=True), progress=False
+    )
     render = tmp_path / "AIH_dataset" / "AIH_render" / "machine_annot" / "train"
     names = sorted(p.stem for p in (render / "images" / "r_images" / "IH").glob("*.jpg"))
     assert names
@@ -280,13 +288,13 @@ def test_a_folder_of_another_seed_is_refused(made: Path, tmp_path: Path) -> None
 def test_bad_options_are_refused(tmp_path: Path) -> None:
     for bad in ({"size": "wide"}, {"size": "10x10"}, {"views": 0}, {"num": -1}, {"rotation": "up"}):
         with pytest.raises(ConfigError):
-            Options(**{"num": 4, **bad})
+            SynthesisOptions(**{"num": 4, **bad})
     with pytest.raises(BackgroundError, match="no such folder"):
         appearance.list_photos(str(tmp_path / "none"), "train")
 
 
 def test_every_image_is_in_one_chunk() -> None:
-    options = Options(num=1001, num_val=7, num_test=30, views=3)
+    options = SynthesisOptions(num=1001, num_val=7, num_test=30, views=3)
     for split in ("train", "val", "test"):
         steps = [i for c in plan(options) if c.split == split for i in range(c.first, c.last)]
         assert steps == list(range(-(-options.count(split) // 3)))
@@ -363,5 +371,5 @@ def test_mano_arrays_map_to_our_joints() -> None:
         weights[:, first : first + 3] = dense[:, 1 + 3 * f : 4 + 3 * f]
     size = sample_hand_size(np.random.default_rng(2))
     got = from_mano_arrays(points, faces.reshape(-1, 3), theirs[:16] + 100.0, weights, size)
-    expected, found = skeleton.bone_lengths(mesh.rig.joints), skeleton.bone_lengths(got.rig.joints)
+    expected, found = bone_lengths(mesh.rig.joints), bone_lengths(got.rig.joints)
     np.testing.assert_allclose(found, expected, atol=3.0)

@@ -99,9 +99,7 @@ def read_rendered_hands(root: str, split: str) -> tuple[RenderedHands, ...]:
     return usable
 
 
-def _rendered_hands(
-    base: Path, split: str, image: dict, annotation: dict, cameras: dict, steps: dict
-) -> RenderedHands:
+def _rendered_hands(base: Path, split: str, image: dict, annotation: dict, cameras: dict, steps: dict) -> RenderedHands:
     capture, name = str(image["capture"]), str(image["camera"])
     camera = {key: cameras[capture][key][name] for key in _CAMERA_KEYS}
     step = steps[capture][str(image["frame_idx"])]
