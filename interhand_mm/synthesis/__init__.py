@@ -1,1 +1,1 @@
-"""A data set in the box: parametric hands, poses, cameras, renderer and an InterHand2.6M-format writer."""
+"""Rendered training data: parametric hands, poses, cameras, a renderer and files in InterHand2.6M's format."""

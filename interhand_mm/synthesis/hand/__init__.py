@@ -1,1 +1,1 @@
-"""The synthetic hand: sizes, skeleton, surface, skin and poses."""
+"""The synthetic hand: sizes, skeleton, surface, mesh, skin, poses and collisions."""

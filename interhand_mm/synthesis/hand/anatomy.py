@@ -1,12 +1,12 @@
-"""Sizes of a hand and arm, sampled per subject from published anthropometry.
+"""Sizes of a hand and arm, sampled for each subject from published anthropometry.
 
 Sources (facts only):
 - hand length and breadth, wrist and forearm girth: Gordon et al., 1988 Anthropometric Survey of US Army
   Personnel (NATICK/TR-89/044), men and women;
 - segment lengths as fractions of the hand length: Buchholz, Armstrong and Goldstein, Ergonomics 35 (1992) 261-273;
 - finger breadths at the interphalangeal joints: DIN 33402-2;
-- InterHand2.6M puts "wrist" at the wrist crease and "thumb1" between carpus and metacarpal, and "4" at the very end
-  of the fingertip; the thumb's two proximal segments and the pulp that ends each finger are set to that.
+- InterHand2.6M places "wrist" at the wrist crease, "thumb1" between carpus and metacarpal, and "4" at the very end of
+  the fingertip. The two proximal segments of the thumb and the pulp at the end of each finger are adjusted to this.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from ...structures.anthropometry import HAND_LENGTH_MM, SEGMENT_FRACTIONS
 PULP_MM = 2.5
 SEGMENT_SPREAD = 0.035  # relative standard deviation of one segment about its fraction
 
+# Mean and standard deviation: men, women.
 HAND_BREADTH_MM = ((90.4, 4.2), (79.4, 3.8))
 WRIST_GIRTH_MM = ((174.0, 8.2), (151.0, 7.1))
 FOREARM_GIRTH_MM = ((285.0, 17.0), (243.0, 15.0))
 FOREARM_LENGTH_MM = ((262.0, 14.0), (238.0, 13.0))
 
-# Half breadths in mm of a hand 90 mm broad. Rows thumb..pinky; columns digit1, digit2, digit3, tip end.
+# Half breadths in mm of the fingers of a hand that is 90 mm broad. Rows are thumb to pinky; columns are digits 1, 2, 3
+# and the end of the fingertip.
 HALF_BREADTHS_MM = np.array(
     [
         [13.2, 11.4, 10.6, 8.2],
@@ -39,18 +41,18 @@ HALF_BREADTHS_MM = np.array(
 
 @dataclass(frozen=True)
 class HandSize:
-    """One subject's sizes, all in millimeters.
+    """Sizes of one subject.
 
     Attributes:
-        segments_mm: (5, 4) bone lengths: thumb..pinky; wrist-digit1, digit1-2, digit2-3, digit3-tip.
-        half_breadths_mm: (5, 4) half breadths at digits 1, 2, 3 and at the fingertip's end.
-        breadth_mm: Hand breadth over the four finger knuckles.
-        thickness: Finger thickness / breadth.
+        segments_mm: (5, 4) bone lengths. Rows: thumb to pinky. Columns: wrist-digit1, digit1-2, digit2-3, digit3-tip.
+        half_breadths_mm: (5, 4) half breadths of the fingers at digits 1, 2, 3 and at the end of the fingertip.
+        breadth_mm: Hand breadth across the four finger knuckles.
+        thickness: Finger thickness divided by finger breadth.
         wrist_half_mm: (2,) half breadth and half thickness of the wrist.
         forearm_half_mm: Half breadth of the forearm where it is thickest.
-        forearm_length_mm: Wrist to elbow.
-        nail_length: Factor on the nails' length, 1 is cut to the fingertip.
-        female: Drawn from the women's distribution.
+        forearm_length_mm: Distance from wrist to elbow.
+        nail_length: Relative length of the nails; a nail of length 1 ends at the fingertip.
+        female: Whether the sizes come from the women's distribution.
     """
 
     segments_mm: np.ndarray
@@ -65,9 +67,9 @@ class HandSize:
 
 
 def sample_hand_size(rng: np.random.Generator) -> HandSize:
-    """Draw one adult subject; breadths follow the length with the correlation of adults (about 0.5)."""
+    """Sample one adult subject. Breadth and length of the hand are correlated as in adults (about 0.5)."""
     female = bool(rng.random() < 0.5)
-    stature = np.clip(rng.standard_normal(), -2.2, 2.2)  # shared: tall people have long and broad hands
+    stature = np.clip(rng.standard_normal(), -2.2, 2.2)  # shared by all sizes: tall people have long and broad hands
 
     def draw(table: tuple, correlation: float) -> float:
         mean, std = table[female]
@@ -81,7 +83,7 @@ def sample_hand_size(rng: np.random.Generator) -> HandSize:
     segments[:, 3] += PULP_MM * rng.uniform(0.7, 1.3)
     slimness = rng.normal(1.0, 0.05)
     half = HALF_BREADTHS_MM * (breadth / 90.0) * np.clip(slimness, 0.9, 1.12) * rng.normal(1.0, 0.015, (5, 1))
-    # An ellipse with axes 3:2 has the girth 2.53 times its long axis (Ramanujan).
+    # The girth of an ellipse with axes 3:2 is 2.53 times its long axis (Ramanujan's formula).
     wrist_half = wrist_girth / 5.29
     return HandSize(
         segments_mm=segments,

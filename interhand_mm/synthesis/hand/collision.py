@@ -1,6 +1,7 @@
-"""Capsules round the bones: how deep two hands overlap, and pushing them apart.
+"""Collision capsules around the bones: overlap of two hands, and moving the hands apart.
 
-A capsule is a row of 7 floats in mm: end a (3), end b (3), radius.
+A capsule is a row of 7 floats in mm: end a (3), end b (3), radius. Capsules 0-14 are finger segments, 15-19 rays of the
+palm, and the last one is the forearm.
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ from numba import njit
 from .skeleton import WRIST, joint_index
 
 CAPSULES = 21
-FOREARM = 20
+FOREARM = CAPSULES - 1
 _FINGER_OF = np.array([c // 3 if c < 15 else -1 for c in range(CAPSULES)])
 
 
 def hand_capsules(joints: np.ndarray, elbow: np.ndarray, radii_mm: np.ndarray) -> np.ndarray:
-    """(21, 7) capsules: 5 x 3 finger segments, 5 rays of the palm, the forearm.
+    """Return the capsules of a hand: 5 x 3 finger segments, 5 rays of the palm and the forearm.
 
-    Inputs:
-        joints: (21, 3) mm, any frame. elbow: (3,) mm, same frame.
-        radii_mm: (5, 4) finger half breadths at digits 1..4.
+    Args:
+        joints: (21, 3) mm, any frame.
+        elbow: (3,) mm, same frame.
+        radii_mm: (5, 4) half breadths of the fingers at digits 1 to 4.
+
+    Returns:
+        (21, 7) mm.
     """
     rows = np.zeros((CAPSULES, 7))
     for f in range(5):
@@ -28,7 +33,7 @@ def hand_capsules(joints: np.ndarray, elbow: np.ndarray, radii_mm: np.ndarray) -
             a, b = joints[joint_index(f, s + 1)], joints[joint_index(f, s + 2)]
             if s == 2:
                 b = b - (b - a) / np.linalg.norm(b - a) * radii_mm[f, 3]
-            # Fingers are a little thinner than broad; the mean serves all directions.
+            # Fingers are slightly thinner than broad, so the radius is a mean over the directions.
             rows[3 * f + s] = *a, *b, 0.46 * (radii_mm[f, s] + radii_mm[f, s + 1])
     wrist = joints[WRIST]
     for f in range(1, 5):
@@ -42,7 +47,13 @@ def hand_capsules(joints: np.ndarray, elbow: np.ndarray, radii_mm: np.ndarray) -
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def segment_gap(p, q, away):
-    """Gap (negative: overlap) of two capsules; `away` (3,) receives the unit vector from p's axis to q's."""
+    """Return the gap of two capsules in mm; a negative gap is an overlap.
+
+    Args:
+        p: (7,) first capsule.
+        q: (7,) second capsule.
+        away: (3,) output, the unit vector from the axis of p to the axis of q.
+    """
     ux, uy, uz = p[3] - p[0], p[4] - p[1], p[5] - p[2]
     vx, vy, vz = q[3] - q[0], q[4] - q[1], q[5] - q[2]
     rx, ry, rz = p[0] - q[0], p[1] - q[1], p[2] - q[2]
@@ -63,9 +74,15 @@ def segment_gap(p, q, away):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def overlap(first, second):
-    """Deepest overlap of two sets of capsules in mm (negative: their gap), its direction, and the summed push.
+    """Return how two sets of capsules overlap.
 
-    The summed push (3,) moves `second` out of every overlap at once, each weighted by its depth.
+    Args:
+        first: (N, 7) mm.
+        second: (M, 7) mm.
+
+    Returns:
+        The deepest overlap in mm (negative if there is a gap), its direction (3,), and the push (3,) in mm that moves
+        `second` out of all overlaps, a mean weighted by their depths.
     """
     deepest, direction, push, weight, away = -1e9, np.zeros(3), np.zeros(3), 1e-9, np.zeros(3)
     for i in range(first.shape[0]):
@@ -94,13 +111,13 @@ def _separate(first, second, allowed_mm):
         deepest, direction, push = overlap(first, moved)
         if deepest <= allowed_mm:
             break
-        if turn < 16:  # settle between interlaced fingers
+        if turn < 16:  # small steps along the mean push, so that interlaced fingers settle between each other
             step[:] = push
             if np.sqrt(np.sum(push * push)) < 0.2:
                 step[:] = direction * 0.5 * (deepest - allowed_mm)
-        elif turn < 26:  # leave by the deepest overlap
+        elif turn < 26:  # larger steps out of the deepest overlap
             step[:] = direction * (deepest - 0.8 * allowed_mm)
-        else:  # held from two sides: draw the hands apart
+        else:  # blocked from two sides: move the whole hands apart
             step[:] = out * 2.0
         shift += step
         for c in range(moved.shape[0]):
@@ -111,17 +128,22 @@ def _separate(first, second, allowed_mm):
 
 
 def separate(first: np.ndarray, second: np.ndarray, allowed_mm: float) -> tuple[np.ndarray, float]:
-    """Translation of `second` that leaves at most `allowed_mm` of overlap.
+    """Find a translation of `second` that reduces the overlap to at most `allowed_mm`.
+
+    Args:
+        first: (N, 7) capsules, mm.
+        second: (M, 7) capsules, mm.
+        allowed_mm: Overlap that may remain.
 
     Returns:
-        shift (3,) mm and the overlap that is left, mm (0 where the hands do not touch).
+        The translation (3,) in mm and the remaining overlap in mm (0 if the hands do not touch).
     """
     shift, deepest = _separate(first, second, allowed_mm)
     return shift, max(deepest, 0.0)
 
 
 def approach(first: np.ndarray, second: np.ndarray, rounds: int = 4) -> np.ndarray:
-    """Translation (3,) mm of `second` that closes the gap to `first`."""
+    """Return the translation (3,) in mm of `second` that closes the gap to `first`."""
     moved, shift = second.copy(), np.zeros(3)
     for _ in range(rounds):
         deepest, direction, _ = overlap(first, moved)
@@ -149,5 +171,5 @@ def _self_overlap(capsules, finger_of):
 
 
 def self_overlap(capsules: np.ndarray) -> float:
-    """Deepest overlap in mm of a hand's fingers with one another and of their tips with the palm."""
+    """Return the deepest overlap in mm of a hand's fingers with each other and of the fingertips with the palm."""
     return float(_self_overlap(capsules, _FINGER_OF))

@@ -1,7 +1,8 @@
-"""Smooth unions of flattened round cones: the implicit surface the hand is carved from.
+"""The hand as an implicit surface: a smooth union of flattened round cones.
 
-A primitive is a row of 14 floats: end a (3), end b (3), radius at a, radius at b, flattening direction (3, unit),
-flattening (>= 1 is thinner along that direction), group, blend width in mm. Group 0 is palm and arm, 1..5 the fingers.
+A primitive is a row of 14 floats: end a (3), end b (3), radius at a, radius at b, unit flattening direction (3),
+flattening (above 1 is thinner along that direction), group, blend width in mm. Group 0 is palm and arm, groups 1 to 5
+are the fingers.
 """
 
 from __future__ import annotations
@@ -24,14 +25,25 @@ def cone(
     flat: float = 1.0,
     direction: np.ndarray | None = None,
 ) -> np.ndarray:
-    """One primitive, (14,) float64 mm; see the module's text."""
+    """Return one primitive, (14,) float64 in mm.
+
+    Args:
+        a: (3,) first end.
+        b: (3,) second end.
+        radius_a: Radius at `a`.
+        radius_b: Radius at `b`.
+        group: 0 for palm and arm, 1 to 5 for thumb to pinky.
+        blend: Width in mm over which the primitive blends with others of its group.
+        flat: Flattening along `direction`; above 1 is thinner.
+        direction: (3,) unit vector, default +z.
+    """
     z = np.array([0.0, 0.0, 1.0]) if direction is None else direction
     return np.concatenate([a, b, [radius_a, radius_b], z, [flat, group, blend]])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _cone_distance(x, y, z, p):
-    """Approximate signed distance to one flattened round cone, mm."""
+    """Return the approximate signed distance in mm to one flattened round cone."""
     ax, ay, az = p[0], p[1], p[2]
     bx, by, bz = p[3] - ax, p[4] - ay, p[5] - az
     px, py, pz = x - ax, y - ay, z - az
@@ -45,7 +57,7 @@ def _cone_distance(x, y, z, p):
     t = 0.0
     if bb > 1e-9:
         t = (px * bx + py * by + pz * bz) / bb
-        # The exact nearest point of a round cone lies off the foot of the perpendicular by the cone's slope.
+        # On a cone the nearest point is shifted along the axis from the foot of the perpendicular, by the slope.
         slope = (p[7] - p[6]) / np.sqrt(bb)
         if slope * slope < 0.98:
             cx, cy, cz = px - t * bx, py - t * by, pz - t * bz
@@ -65,7 +77,15 @@ def _smooth_min(a, b, k):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def distance(x, y, z, prims, groups):
-    """Signed distance of the whole, mm; `groups` (6,) receives that of palm+arm and of each finger."""
+    """Return the signed distance in mm to the whole surface.
+
+    Args:
+        x: Coordinate of the point in mm.
+        y: Coordinate of the point in mm.
+        z: Coordinate of the point in mm.
+        prims: (P, 14) primitives.
+        groups: (6,) output, the distance to palm and arm, and to each finger.
+    """
     for g in range(NUM_GROUPS):
         groups[g] = 1e6
     for i in range(prims.shape[0]):
@@ -80,7 +100,7 @@ def distance(x, y, z, prims, groups):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _near_in_y(prims, low, high):
-    """The primitives that can matter between y = low and y = high."""
+    """Return the primitives that can influence the surface between y = low and y = high."""
     near = np.empty(prims.shape[0], np.int64)
     count = 0
     for i in range(prims.shape[0]):
@@ -93,7 +113,7 @@ def _near_in_y(prims, low, high):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def distance_grid(xs, ys, zs, prims):
-    """(X, Y, Z) float32 signed distances on the grid of the three axes (mm)."""
+    """Return the signed distances (X, Y, Z) float32 in mm on a grid with three axes in mm."""
     out = np.empty((xs.size, ys.size, zs.size), np.float32)
     groups = np.empty(NUM_GROUPS)
     for j in range(ys.size):
@@ -104,7 +124,7 @@ def distance_grid(xs, ys, zs, prims):
                 d = 60.0 if subset.shape[0] == 0 else distance(xs[i], ys[j], zs[k], subset, groups)
                 out[i, j, k] = d
                 k += 1
-                # The distance changes by at most its Lipschitz constant per mm: skip what is surely far off.
+                # The distance changes slowly (Lipschitz), so grid points that are certainly far away are skipped.
                 skip = int((abs(d) - 9.0) / (1.5 * (zs[1] - zs[0])))
                 while skip > 0 and k < zs.size:
                     out[i, j, k] = d
@@ -115,7 +135,7 @@ def distance_grid(xs, ys, zs, prims):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _gradient(x, y, z, prims, scratch):
-    """Gradient by the four corners of a tetrahedron of edge 0.7 mm."""
+    """Return the gradient from the corners of a tetrahedron with an edge of 0.7 mm."""
     e = 0.25
     a = distance(x + e, y - e, z - e, prims, scratch)
     b = distance(x - e, y - e, z + e, prims, scratch)
@@ -126,10 +146,14 @@ def _gradient(x, y, z, prims, scratch):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def refine(points, prims):
-    """Move points onto the zero surface by a Newton step.
+    """Move points onto the surface by one Newton step.
+
+    Args:
+        points: (N, 3) mm.
+        prims: (P, 14) primitives.
 
     Returns:
-        points (N, 3) mm, outward unit normals (N, 3), group distances (N, 6) mm.
+        Points (N, 3) in mm, outward unit normals (N, 3) and distances (N, 6) in mm to the groups.
     """
     n = points.shape[0]
     out, normals, fields = points.copy(), np.empty((n, 3)), np.empty((n, NUM_GROUPS))

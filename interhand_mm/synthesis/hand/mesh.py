@@ -1,4 +1,4 @@
-"""A closed triangle mesh of one subject's hand and arm with skinning weights and skin fields."""
+"""The triangle mesh of one subject's hand and arm, with skinning weights and skin fields."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .surface import hand_primitives
 
 GRID_MM = 2.4
 ARM_GRID_MM = 7.2
-CUT_MM = -62.0  # hand and arm are meshed apart: fine above, coarse below
-HAND_END_MM = 22.0  # the hand's masks reach this far past the wrist joint, about where MANO's mesh ends
-WEIGHTS = 4
+CUT_MM = -62.0  # y at which the mesh changes from the fine grid (hand) to the coarse one (arm)
+HAND_END_MM = 22.0  # the hand's masks end this far beyond the wrist joint, about where MANO's mesh ends
+WEIGHTS = 4  # bones per vertex
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,15 @@ class HandMesh:
 
     Attributes:
         rig: Joints and bones.
-        vertices, normals: (V, 3) float32.
-        faces: (F, 3) int32, outward by the right-hand rule.
-        bones, weights: (V, 4) int32 and float32, sum 1.
-        is_hand: (V,) float32, 1 on the hand, 0 on the arm, linear across the cut `HAND_END_MM` past the wrist.
+        vertices: (V, 3) float32.
+        normals: (V, 3) float32.
+        faces: (F, 3) int32, facing outward by the right-hand rule.
+        bones: (V, 4) int32, bones that move each vertex.
+        weights: (V, 4) float32, their weights; they sum to 1.
+        is_hand: (V,) float32, 1 on the hand and 0 on the arm, separated `HAND_END_MM` beyond the wrist.
         hand_faces: (F,) uint8, 1 where most of a face's corners are on the hand.
-        fields: Skin fields by name, (V,) float32; see `skin_fields`.
-        radii_mm: (5, 4) half breadths of the fingers at digits 1..4, for collisions.
+        fields: Skin fields by name, (V,) float32, see `skin_fields`, and "sleeve" (1 where clothes cover the arm).
+        radii_mm: (5, 4) half breadths of the fingers at digits 1 to 4, for collisions.
     """
 
     rig: Rig
@@ -49,7 +51,7 @@ class HandMesh:
 
 
 def _cubes(prims: np.ndarray, axes: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple:
-    """Marching cubes on a grid of three axes (mm), closed where the grid cuts the surface off."""
+    """Run marching cubes on a grid with three axes in mm; the mesh is closed where the grid cuts the surface off."""
     volume = implicit.distance_grid(*axes, prims)
     volume[:, 0], volume[:, -1] = np.maximum(volume[:, 0], 0.5), np.maximum(volume[:, -1], 0.5)
     points, faces, _, _ = marching_cubes(volume, 0.0, gradient_direction="ascent")
@@ -61,17 +63,23 @@ def _cubes(prims: np.ndarray, axes: tuple[np.ndarray, np.ndarray, np.ndarray]) -
 
 
 def polygonize(prims: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Two closed meshes that overlap by a few mm on one surface: the hand finely, the arm coarsely.
+    """Turn primitives into two closed meshes, a fine one of the hand and a coarse one of the arm.
+
+    The meshes lie on one surface and overlap by a few mm.
+
+    Args:
+        prims: (P, 14) primitives.
 
     Returns:
-        vertices (V, 3) mm, normals (V, 3), faces (F, 3), group distances (V, 6) mm.
+        Vertices (V, 3) in mm, normals (V, 3), faces (F, 3) and distances (V, 6) in mm to the groups.
     """
     radius = prims[:, 6:8].max(axis=1)[:, None]
     ends = np.concatenate(
         [prims[:, :3] - radius, prims[:, :3] + radius, prims[:, 3:6] - radius, prims[:, 3:6] + radius]
     )
     low, high = ends.min(axis=0) - 4, ends.max(axis=0) + 4
-    vertices, faces = [], []
+    vertices: list[np.ndarray] = []
+    faces: list[np.ndarray] = []
     for step, step_y, bottom, top in ((GRID_MM, GRID_MM, CUT_MM, high[1]), (ARM_GRID_MM, 10.0, low[1], CUT_MM + 8)):
         axes = (
             np.arange(low[0], high[0] + step, step),
@@ -79,7 +87,7 @@ def polygonize(prims: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
             np.arange(low[2], high[2] + step, step),
         )
         part_vertices, part_faces = _cubes(prims, axes)
-        # The caps that close the cut stay where they are: they lie within the other mesh.
+        # The caps that close the cut are shrunk a little, so that they lie inside the other mesh.
         cap = (np.abs(part_vertices[:, 1] - CUT_MM) < 0.9 * step_y) if step == GRID_MM else part_vertices[:, 1] > CUT_MM
         faces.append(part_faces + sum(len(v) for v in vertices))
         vertices.append(np.where(cap[:, None], part_vertices * (0.985, 1, 0.985), part_vertices))
@@ -91,7 +99,7 @@ def polygonize(prims: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 
 
 def _adjacency(faces: np.ndarray, count: int) -> sparse.csr_matrix:
-    """(V, V) row-normalized averaging matrix over each vertex and its neighbors."""
+    """Return the matrix (V, V) that averages over each vertex and its neighbors."""
     i = np.concatenate([faces[:, 0], faces[:, 1], faces[:, 2], np.arange(count)])
     j = np.concatenate([faces[:, 1], faces[:, 2], faces[:, 0], np.arange(count)])
     graph = sparse.coo_matrix((np.ones(i.size), (i, j)), (count, count)).tocsr()
@@ -103,10 +111,20 @@ def _adjacency(faces: np.ndarray, count: int) -> sparse.csr_matrix:
 def skin_weights(
     vertices: np.ndarray, groups: np.ndarray, faces: np.ndarray, rig: Rig, size: HandSize
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Linear blend skinning weights: along each finger by ramps at its joints, across by nearness, then smoothed.
+    """Return the weights of linear blend skinning.
+
+    Along a finger the weights change in ramps at its joints; between fingers they depend on the distance. Finally they
+    are smoothed over the mesh.
+
+    Args:
+        vertices: (V, 3) mm.
+        groups: (V, 6) distances in mm to the groups.
+        faces: (F, 3).
+        rig: Joints and bones.
+        size: Sizes of the subject.
 
     Returns:
-        bones (V, 4) int32 and weights (V, 4) float32, largest first.
+        Bones (V, 4) int32 and weights (V, 4) float32, largest first.
     """
     dense = np.zeros((len(vertices), NUM_BONES))
     near = np.exp(-np.clip(groups[:, 1:] - groups[:, 1:].min(axis=1, keepdims=True), 0, 30) / 1.5)
@@ -117,7 +135,8 @@ def skin_weights(
         for segment in range(3):
             bone, start = bone_index(f, segment), rig.joints[joint_index(f, segment + 1)]
             _, along, dorsal = (rig.frames[bone][:, c] for c in range(3))
-            # The bisector of the two bones parts them; on the palm side flesh folds further out at the knuckle.
+            # Two bones meet at the plane that bisects their angle. At a knuckle the skin of the palm side folds
+            # further towards the fingertip.
             if segment > 0:
                 along = along + rig.frames[bone_index(f, segment - 1)][:, 1]
                 along = along / np.linalg.norm(along)
@@ -131,7 +150,7 @@ def skin_weights(
             else:
                 ramp = smoothstep(s, -0.62 * r, 0.62 * r)
             dense[:, bone] = ramp * share
-    for f in range(5):  # a segment keeps what the next one does not take
+    for f in range(5):  # each segment's ramp continues over the next segments: subtract their share
         for segment in (0, 1):
             dense[:, bone_index(f, segment)] -= dense[:, bone_index(f, segment + 1)]
     dense = np.clip(dense, 0, None)
@@ -152,8 +171,8 @@ def build_hand(size: HandSize, sleeve_mm: float = 1e3) -> HandMesh:
     """Polygonize one subject's right hand and arm.
 
     Args:
-        size: The subject's sizes.
-        sleeve_mm: Where the sleeve starts above the wrist; beyond `surface.ARM_END_MM` there is none.
+        size: Sizes of the subject.
+        sleeve_mm: Distance from the wrist to the end of the sleeve; beyond `surface.ARM_END_MM` there is no sleeve.
     """
     rig = parametric_rig(size)
     vertices, normals, faces, groups = polygonize(hand_primitives(size, rig, sleeve_mm))
