@@ -214,7 +214,8 @@ def between(a: Draft, b: Draft, t: float) -> Draft:
     """Interpolate between two drafts of one kind.
 
     Args:
-        a, b: Drafts at t = 0 and t = 1.
+        a: Draft at t = 0.
+        b: Draft at t = 1.
         t: Position, 0 to 1. It is eased, so that the speed is continuous at the key poses.
     """
     t = t * t * (3 - 2 * t)
