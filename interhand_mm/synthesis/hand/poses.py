@@ -1,19 +1,22 @@
 """Joint angles and placements of single and interacting hands.
 
-Everything is sampled for a person who looks towards -z (see cameras.py): the forearm comes from below and from the
-hand's own side. Directions of the right hand are written down; the left hand takes their mirror image.
+Everything is sampled for a person who looks towards -z (see render/cameras.py): the forearm comes from below and from
+the side of the hand. All directions are those of a right hand; a left hand is the mirror image.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .skeleton import DEG, WRIST_LIMITS, HandPose, clamp_pose, frame_from
 
-# Curl 0..1 of index..pinky, spread 0..1, thumb (carpometacarpal, middle, tip flexion, abduction, twist; degrees).
-SHAPES = {
+# Hand shape by name: curl 0..1 of index to pinky, spread 0..1, and the thumb's angles in degrees (flexion of the
+# carpometacarpal, middle and tip joint, abduction, twist).
+Shape = tuple[tuple[float, ...], float, tuple[float, ...]]
+SHAPES: dict[str, Shape] = {
     "open": ((0.03, 0.03, 0.05, 0.08), 0.9, (-10, 5, 5, 12, 0)),
     "relaxed": ((0.25, 0.30, 0.35, 0.40), 0.4, (4, 14, 16, 12, 0)),
     "flat": ((0.03, 0.02, 0.03, 0.05), 0.0, (-2, 10, 8, -5, 0)),
@@ -32,20 +35,38 @@ INTERACTING = ("touching", "interlocked", "crossing", "in_front", "fingertips", 
 
 @dataclass(frozen=True)
 class Placement:
-    """A hand in the world: pose, rotation (3, 3) of the right-hand frame (mirrored for a left), wrist (3,) mm."""
+    """A hand in the world.
+
+    Attributes:
+        pose: Joint angles.
+        rotation: (3, 3) from the hand frame to the world; for a left hand, the hand frame is mirrored first.
+        wrist: (3,) mm.
+    """
 
     pose: HandPose
     rotation: np.ndarray
     wrist: np.ndarray
 
 
-def finger_pose(curl: np.ndarray, spread: float, thumb: np.ndarray, rng: np.random.Generator) -> HandPose:
-    """Joint angles from curls: the last joint follows the middle one (about two thirds), neighbors drag along."""
+def finger_pose(
+    curl: Sequence[float] | np.ndarray, spread: float, thumb: Sequence[float] | np.ndarray, rng: np.random.Generator
+) -> HandPose:
+    """Sample joint angles around a hand shape, within the joint limits.
+
+    The last joint of a finger follows the middle one (about two thirds of its angle), and each finger pulls its
+    neighbors along.
+
+    Args:
+        curl: (4,) curl of index to pinky, 0 (straight) to 1 (closed).
+        spread: Spread of the fingers, 0 to 1.
+        thumb: (5,) angles of the thumb in degrees, see `SHAPES`.
+        rng: Random generator.
+    """
     curl = np.asarray(curl) + rng.normal(0, 0.05) + rng.normal(0, 0.05, 4)
     pulled = curl.copy()
     pulled[:-1] = 0.88 * curl[:-1] + 0.12 * curl[1:]
     pulled[1:] = 0.94 * pulled[1:] + 0.06 * curl[:-1]
-    share = rng.normal(0, 0.10)  # some people close from the knuckle, others from the middle joint
+    share = rng.normal(0, 0.10)  # some people close a hand mainly at the knuckles, others at the middle joints
     flexion = np.zeros((5, 3))
     flexion[1:, 0] = (pulled * (82 + 60 * share) - 4) * DEG + rng.normal(0, 4 * DEG, 4)
     flexion[1:, 1] = (pulled * (100 - 60 * share) + 4) * DEG + rng.normal(0, 4 * DEG, 4)
@@ -58,11 +79,11 @@ def finger_pose(curl: np.ndarray, spread: float, thumb: np.ndarray, rng: np.rand
 
 
 def shaped_pose(rng: np.random.Generator, name: str | None = None) -> HandPose:
-    """A named shape, or a mixture of two random ones (range of motion)."""
+    """Sample a pose around a named shape of `SHAPES`, or around a mixture of two random shapes."""
     if name is not None:
         return finger_pose(*SHAPES[name], rng)
     names = list(SHAPES)
-    (ca, sa, ta), (cb, sb, tb) = SHAPES[names[rng.integers(12)]], SHAPES[names[rng.integers(12)]]
+    (ca, sa, ta), (cb, sb, tb) = SHAPES[names[rng.integers(len(SHAPES))]], SHAPES[names[rng.integers(len(SHAPES))]]
     mix = rng.beta(0.5, 0.5)
     per_finger = np.clip(mix + rng.normal(0, 0.15, 4), 0, 1)
     curl = per_finger * ca + (1 - per_finger) * np.array(cb)
@@ -70,7 +91,12 @@ def shaped_pose(rng: np.random.Generator, name: str | None = None) -> HandPose:
 
 
 def random_rotation(rng: np.random.Generator, limit: float = np.pi) -> np.ndarray:
-    """Rotation about a random axis; uniform over SO(3) for limit pi, else by an angle of at most `limit` rad."""
+    """Sample a rotation (3, 3).
+
+    Args:
+        rng: Random generator.
+        limit: Largest angle in rad, about a uniform axis. At pi, the rotation is uniform over SO(3).
+    """
     if limit >= np.pi:
         q = rng.standard_normal(4)
         q /= np.linalg.norm(q)
@@ -89,27 +115,33 @@ def random_rotation(rng: np.random.Generator, limit: float = np.pi) -> np.ndarra
 
 
 def elbow_direction(rng: np.random.Generator) -> np.ndarray:
-    """Unit vector from a right wrist to its elbow: down, to the own side (-x) and back."""
+    """Sample the unit vector from a right wrist to its elbow: down, outward (-x) and backward."""
     v = np.array([-rng.uniform(0.15, 1.0), rng.uniform(0.25, 1.0), rng.uniform(-0.1, 0.55)])
     return v / np.linalg.norm(v)
 
 
 def fit_wrist(pose: HandPose, rotation: np.ndarray, elbow: np.ndarray) -> HandPose:
-    """Bend the wrist, within its limits, so that the forearm points along `elbow` (world unit vector)."""
+    """Bend the wrist within its limits, so that the forearm points along `elbow`.
+
+    Args:
+        pose: Joint angles.
+        rotation: (3, 3) from the hand frame to the world.
+        elbow: (3,) unit vector from wrist to elbow, world frame.
+    """
     x, y, z = rotation.T @ elbow
     wrist = np.array([-np.arcsin(np.clip(z, -1, 1)), np.arctan2(x, -y)])
     return replace(pose, wrist=np.clip(wrist, 0.8 * WRIST_LIMITS[:, 0], 0.8 * WRIST_LIMITS[:, 1]))
 
 
 def _place(pose: HandPose, fingers: np.ndarray, back: np.ndarray, rng: np.random.Generator, wobble: float) -> Placement:
-    """Right hand with its fingers along `fingers` and the back of the hand towards `back`."""
+    """Place a right hand with given directions of fingers and back; a random rotation of up to `wobble` rad is added."""
     rotation = random_rotation(rng, wobble) @ frame_from(np.asarray(fingers, float), np.asarray(back, float))
     return Placement(fit_wrist(pose, rotation, elbow_direction(rng)), rotation, np.zeros(3))
 
 
 def single_placement(rng: np.random.Generator) -> Placement:
-    """A right hand held up: any shape, any roll of the forearm, wrist bent within its limits."""
-    pose = shaped_pose(rng, None if rng.random() < 0.5 else list(SHAPES)[rng.integers(12)])
+    """Sample a right hand that is held up: any shape, any roll of the forearm, wrist bent within its limits."""
+    pose = shaped_pose(rng, None if rng.random() < 0.5 else list(SHAPES)[rng.integers(len(SHAPES))])
     elbow = elbow_direction(rng)
     lean = -elbow + rng.normal(0, 0.30, 3)
     roll = rng.uniform(0, 2 * np.pi)
@@ -120,18 +152,23 @@ def single_placement(rng: np.random.Generator) -> Placement:
 
 
 def mirrored(placement: Placement) -> Placement:
-    """The mirror image; the rotation stays that of a right-hand frame seen in the mirror."""
+    """Return the placement of the mirrored hand; its `rotation` remains a proper rotation."""
     m = np.diag([-1.0, 1.0, 1.0])
     return replace(placement, rotation=m @ placement.rotation @ m, wrist=m @ placement.wrist)
 
 
 def interacting_placements(rng: np.random.Generator, kind: str) -> tuple[Placement, Placement, str]:
-    """Right and left hand before collisions are resolved, and how to bring them together.
+    """Sample two interacting hands, before collisions are resolved.
+
+    Args:
+        rng: Random generator.
+        kind: One of `INTERACTING`.
 
     Returns:
-        right, left, and "approach" (close the gap), "keep" (only push apart) or "tips" (index tips meet).
+        The right hand, the left hand, and how to bring them together: "approach" closes the gap, "keep" only removes
+        overlap, "tips" lets the index fingertips meet.
     """
-    tilt = rng.uniform(-0.2, 0.9)  # from straight up towards the camera
+    tilt = rng.uniform(-0.2, 0.9)  # angle from straight up towards the camera
     ahead = np.array([0.0, -np.cos(tilt), -np.sin(tilt)])
     inward = np.array([1.0, 0, 0])
     thumb_side = np.cross(ahead, inward)  # where the thumbs point when the palms face each other
@@ -149,7 +186,7 @@ def interacting_placements(rng: np.random.Generator, kind: str) -> tuple[Placeme
         poses = [finger_pose(curl, 0.45, np.array([8, 20, 20, 8, 0]), rng) for _ in range(2)]
         right, left = (_place(p, fingers, back, rng, 0.08) for p in poses)
         shift = 5.2 * thumb_side * rng.choice([-1, 1])
-        reach = 104.0 * fingers  # webs meet: the middle of the proximal phalanges at the origin
+        reach = 104.0 * fingers  # the middle of the proximal phalanges lies at the origin, so the finger webs meet
         other = mirrored(replace(left, wrist=-reach))
         return replace(right, wrist=-reach - shift), replace(other, wrist=other.wrist + shift), "keep"
     if kind == "fist_in_palm":

@@ -1,6 +1,6 @@
-"""Rigged hands in place of the parametric one: GLB files with WebXR joint names, and the user's own MANO files.
+"""Rigged meshes that replace the parametric hand: GLB files with WebXR joint names, and the user's own MANO files.
 
-Both become a `HandMesh`: a right hand in our frame, in mm, with our 16 hand bones and the parametric arm added.
+Both become a `HandMesh`: a right hand in the hand frame, in mm, with the bones of `skeleton` and the parametric arm.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from .skeleton import FOREARM_BONE, HAND_BONE, NUM_BONES, UPPER_ARM_BONE, Rig, b
 from .skin import smoothstep
 from .surface import TIP_INSET_MM, arm_primitives
 
-THUMB_BACK = np.array([-0.62, -0.18, 0.76])  # where the thumb's nail faces in the hand frame, if the rig does not say
+THUMB_BACK = np.array([-0.62, -0.18, 0.76])  # direction of the thumb nail in the hand frame, for rigs without one
 _MANO_CHAIN = {"index": 1, "middle": 4, "pinky": 7, "ring": 10, "thumb": 13}
 
 
 def webxr_names() -> list[list[str]]:
-    """Names (5, 3) of the joints that begin each bone."""
+    """Return the names (5, 3) of the WebXR joints at which the bones of thumb to pinky begin."""
     rows = [["thumb-metacarpal", "thumb-phalanx-proximal", "thumb-phalanx-distal"]]
     parts = ("proximal", "intermediate", "distal")
     return rows + [[f"{f}-finger-phalanx-{p}" for p in parts] for f in FINGERS[1:]]
 
 
 def _hand_axes(wrist: np.ndarray, index: np.ndarray, middle: np.ndarray, pinky: np.ndarray) -> np.ndarray:
-    """(3, 3) columns x, y, z of a right hand's frame from its wrist and knuckles."""
+    """Return the frame of a right hand, (3, 3) with columns x, y, z, from its wrist and knuckles."""
     y = (middle - wrist) / np.linalg.norm(middle - wrist)
     x = pinky - index
     x = x - (x @ y) * y
@@ -40,7 +40,7 @@ def _hand_axes(wrist: np.ndarray, index: np.ndarray, middle: np.ndarray, pinky: 
 
 
 def _rest_angles(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Absolute flexion (5, 3) and abduction (5,) rad of a rest pose; the thumb's root counts as zero."""
+    """Return flexion (5, 3) and abduction (5,) of a rest pose in rad; the first thumb joint has zero by definition."""
     flexion, abduction = np.zeros((5, 3)), np.zeros(5)
     for f in range(5):
         for s in range(3):
@@ -54,7 +54,7 @@ def _rest_angles(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V, 3) area-weighted unit normals; vertices at one place share theirs, so that seams do not show."""
+    """Return area-weighted unit normals (V, 3); vertices at one place share a normal, so that seams are invisible."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))
     _, same = np.unique(np.round(vertices, 3), axis=0, return_inverse=True)
     total = np.zeros((same.max() + 1, 3))
@@ -64,12 +64,12 @@ def _normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def _rig_of(vertices: np.ndarray, dense: np.ndarray, starts: np.ndarray, backs: np.ndarray, elbow: np.ndarray) -> Rig:
-    """Rig from bone starts (5, 3, 3) and dorsal directions (5, 3, 3); tips at the furthest vertices."""
+    """Return the rig from bone starts (5, 3, 3) and dorsal directions (5, 3, 3); fingertips are the farthest vertices."""
     joints, frames = np.zeros((NUM_HAND_JOINTS, 3)), np.tile(np.eye(3), (NUM_BONES, 1, 1))
     for f in range(5):
         own = vertices[dense[:, bone_index(f, 2)] > 0.5]
         ahead = starts[f, 2] - starts[f, 1]
-        for _ in range(3):  # the distal bone points at its tip, which is furthest along the bone
+        for _ in range(3):  # fixed-point iteration: the tip is the vertex farthest along the bone that points at it
             ahead = ahead / np.linalg.norm(ahead)
             reach = (own - starts[f, 2]) @ ahead
             tip = own[reach > reach.max() - 1.0].mean(axis=0)
@@ -85,7 +85,7 @@ def _rig_of(vertices: np.ndarray, dense: np.ndarray, starts: np.ndarray, backs: 
 
 
 def _radii(vertices: np.ndarray, dense: np.ndarray, rig: Rig) -> np.ndarray:
-    """(5, 4) mm mean distance of the skin from each bone's axis."""
+    """Return the median distance (5, 4) in mm of the skin from each bone's axis."""
     out = np.zeros((5, 4))
     for f in range(5):
         for s in range(3):
@@ -96,7 +96,8 @@ def _radii(vertices: np.ndarray, dense: np.ndarray, rig: Rig) -> np.ndarray:
     return out
 
 
-def _top(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _strongest(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bones (V, 4) with the largest weights, and these weights normalized to sum 1."""
     bones = np.argsort(-dense, axis=1, kind="stable")[:, :WEIGHTS].astype(np.int32)
     weights = np.take_along_axis(dense, bones, axis=1)
     return bones, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -105,13 +106,15 @@ def _top(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def assemble(
     vertices: np.ndarray, faces: np.ndarray, dense: np.ndarray, starts: np.ndarray, backs: np.ndarray, size: HandSize
 ) -> HandMesh:
-    """A `HandMesh` from a right hand in our frame with the parametric arm behind it.
+    """Build a `HandMesh` from a right hand in the hand frame, and add the parametric arm.
 
-    Inputs:
-        vertices: (V, 3) mm, wrist at the origin. faces: (F, 3), outward.
-        dense: (V, 18) weights on our bones.
-        starts: (5, 3, 3) mm where each bone begins. backs: (5, 3, 3) dorsal directions.
-        size: Arm sizes.
+    Args:
+        vertices: (V, 3) mm, wrist at the origin.
+        faces: (F, 3), facing outward.
+        dense: (V, 18) weights on the bones of `skeleton`.
+        starts: (5, 3, 3) mm, start of each finger bone.
+        backs: (5, 3, 3) dorsal direction of each finger bone.
+        size: Sizes of the arm.
     """
     wrist = vertices[np.abs(vertices[:, 1]) < 6]
     half = np.ptp(wrist, axis=0)[[0, 2]] / 2 if len(wrist) > 8 else np.array(size.wrist_half_mm)
@@ -120,7 +123,7 @@ def assemble(
     normals = _normals(vertices, faces)
     center = wrist.mean(axis=0) * (1, 0, 1) if len(wrist) > 8 else np.zeros(3)
     arm_vertices, arm_normals, arm_faces, _ = polygonize(arm_primitives(size, 1e3))
-    shift = center * np.exp(np.minimum(arm_vertices[:, 1:2], 0) / 60.0)  # meets the mesh's own wrist
+    shift = center * np.exp(np.minimum(arm_vertices[:, 1:2], 0) / 60.0)  # the arm meets the wrist of the given mesh
     arm_vertices = arm_vertices + shift
     lower = smoothstep(-arm_vertices[:, 1], -8.0, 26.0)
     upper = np.minimum(smoothstep(-arm_vertices[:, 1] + rig.elbow[1], -38.0, 38.0), lower)
@@ -129,7 +132,7 @@ def assemble(
     count = len(vertices)
     points, all_normals = np.concatenate([vertices, arm_vertices]), np.concatenate([normals, arm_normals])
     all_faces = np.ascontiguousarray(np.concatenate([faces, arm_faces + count]), np.int32)
-    bones, weights = _top(np.concatenate([dense, arm]))
+    bones, weights = _strongest(np.concatenate([dense, arm]))
     tips = np.stack([rig.joints[joint_index(f, 4)] for f in range(5)])
     near = np.linalg.norm(points[:, None] - tips, axis=2).min(axis=1)
     zero = np.zeros(len(points), np.float32)
@@ -148,13 +151,27 @@ def assemble(
 
 
 def load_glb(path: str | Path, left: bool, size: HandSize, length_mm: float) -> HandMesh:
-    """A GLB hand, mirrored to a right one if `left`, scaled to `length_mm` from wrist to middle fingertip."""
+    """Load a hand from a GLB file with WebXR joint names.
+
+    Args:
+        path: GLB file.
+        left: The file contains a left hand; it is mirrored to a right one.
+        size: Sizes of the arm.
+        length_mm: Distance from wrist to middle fingertip to which the hand is scaled.
+
+    Raises:
+        AnnotationError: The file cannot be read, or joints are missing.
+    """
     source = read_glb(path)
     names = webxr_names()
     needed = ["wrist", *(n for row in names for n in row)]
     missing = [n for n in needed if n not in source.names]
     if missing:
-        raise AnnotationError(f"{path} lacks joints", got=missing, want="the WebXR hand joint names")
+        raise AnnotationError(
+            f"joints are missing in {path}",
+            got=f"no joints named {', '.join(missing)}",
+            want="the WebXR hand joint names",
+        )
     flip = np.array([-1.0 if left else 1.0, 1.0, 1.0])
     bind = {n: m for n, m in zip(source.names, source.binds, strict=True)}
     position = {n: m[:3, 3] * flip for n, m in bind.items()}
@@ -166,9 +183,9 @@ def load_glb(path: str | Path, left: bool, size: HandSize, length_mm: float) -> 
     for slot, name in enumerate(source.names):
         finger = next((f for f in range(5) if name.startswith(FINGERS[f])), None)
         segment = None if finger is None else next((s for s in range(3) if names[finger][s] == name), None)
-        if segment is None:  # palm, finger metacarpals; a tip joint moves with the distal bone
-            segment = 2 if finger is not None and name.endswith("tip") else None
-        bone = HAND_BONE if segment is None else bone_index(finger, segment)
+        if segment is None and finger is not None and name.endswith("tip"):
+            segment = 2  # a tip joint moves with the distal bone; palm and finger metacarpals move with the hand
+        bone = HAND_BONE if finger is None or segment is None else bone_index(finger, segment)
         dense[:, bone] += np.where(source.slots == slot, source.weights, 0).sum(axis=1)
     starts = np.array([[(position[n] - wrist) @ axes * scale for n in row] for row in names])
     backs = np.array([[(bind[n][:3, 1] * flip) @ axes for n in row] for row in names])
@@ -177,12 +194,22 @@ def load_glb(path: str | Path, left: bool, size: HandSize, length_mm: float) -> 
 
 
 def load_mano(folder: str | Path, left: bool, size: HandSize, betas: np.ndarray) -> HandMesh:
-    """MANO through `smplx` and the user's own model files; pose blend shapes are left out."""
+    """Load a hand from the user's own MANO files with the package `smplx`; pose blend shapes are not used.
+
+    Args:
+        folder: Folder with the MANO files.
+        left: Load the left hand; it is mirrored to a right one.
+        size: Sizes of the arm.
+        betas: (10,) shape parameters.
+
+    Raises:
+        ConfigError: The package `smplx` is not installed.
+    """
     try:
-        import smplx
+        import smplx  # type: ignore[import-not-found]  # optional, installed by the user
         import torch
     except ImportError as error:
-        raise ConfigError("MANO needs the package smplx", got=str(error), fix="pip install smplx") from error
+        raise ConfigError("MANO hands require the package smplx", got=str(error), fix="pip install smplx") from error
     model = smplx.create(
         str(folder), model_type="mano", is_rhand=not left, use_pca=False, flat_hand_mean=True, num_betas=10
     )
@@ -196,7 +223,15 @@ def load_mano(folder: str | Path, left: bool, size: HandSize, betas: np.ndarray)
 def from_mano_arrays(
     vertices: np.ndarray, faces: np.ndarray, joints: np.ndarray, weights: np.ndarray, size: HandSize
 ) -> HandMesh:
-    """A `HandMesh` from a right hand's arrays in MANO's joint order: vertices, joints (16, 3) mm; weights (V, 16)."""
+    """Build a `HandMesh` from a right hand in MANO's joint order.
+
+    Args:
+        vertices: (V, 3) mm.
+        faces: (F, 3), facing outward.
+        joints: (16, 3) mm.
+        weights: (V, 16) skinning weights.
+        size: Sizes of the arm.
+    """
     knuckle = {f: joints[_MANO_CHAIN[f]] for f in FINGERS}
     axes = _hand_axes(joints[0], knuckle["index"], knuckle["middle"], knuckle["pinky"])
     points = (vertices - joints[0]) @ axes
@@ -213,7 +248,15 @@ def from_mano_arrays(
 
 
 def load_meshes(sources: tuple[str, ...], rng: np.random.Generator) -> tuple[HandMesh, HandMesh]:
-    """Right and left mesh of one subject: (left.glb, right.glb), or one folder with MANO's files."""
+    """Load the right and the left mesh of one subject, with a random size or shape.
+
+    Args:
+        sources: (left GLB file, right GLB file), or one folder with MANO files.
+        rng: Random generator.
+
+    Raises:
+        ConfigError: `sources` is neither of the two.
+    """
     size = sample_hand_size(rng)
     length = float(size.segments_mm[2].sum())
     if len(sources) == 2:
@@ -222,4 +265,8 @@ def load_meshes(sources: tuple[str, ...], rng: np.random.Generator) -> tuple[Han
     if len(sources) == 1 and Path(sources[0]).is_dir():
         betas = rng.normal(0, 0.8, 10)
         return load_mano(sources[0], False, size, betas), load_mano(sources[0], True, size, betas)
-    raise ConfigError("--hand-mesh", got=sources, want="LEFT.glb RIGHT.glb, or one folder with MANO files")
+    raise ConfigError(
+        "--hand-mesh names neither two files nor one folder",
+        got=sources,
+        want="LEFT.glb RIGHT.glb, or one folder with MANO files",
+    )

@@ -1,8 +1,8 @@
 """Rest joints, joint limits and forward kinematics of one hand and its arm.
 
-*Hand frame* of a right hand, millimeters: origin at the wrist, +y towards the fingers, +z out of the back of the
-hand, so the thumb is on the -x side. A left hand is computed as a right one and mirrored (x -> -x) at the end.
-Angles are radians and absolute: zero is a straight finger parallel to the middle metacarpal.
+The *hand frame* of a right hand is in mm: the origin is at the wrist, +y points to the fingers and +z out of the back
+of the hand, so the thumb is on the -x side. A left hand is computed as a right one and mirrored (x -> -x) at the end.
+Angles are in radians. They are absolute: at zero, a finger is straight and parallel to the middle metacarpal.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ HAND_BONE, FOREARM_BONE, UPPER_ARM_BONE, NUM_BONES = 0, 16, 17, 18
 WRIST = NUM_HAND_JOINTS - 1
 DEG = np.pi / 180
 
-# Limits in degrees. Flexion: (5 fingers, 3 joints, low/high); thumb: carpometacarpal, metacarpophalangeal, tip joint.
+# Joint limits, given in degrees. Flexion: 5 fingers x 3 joints x (low, high). The joints of the thumb are the
+# carpometacarpal, the metacarpophalangeal and the tip joint.
 FLEXION_LIMITS = (
     np.array(
         [
@@ -31,34 +32,53 @@ FLEXION_LIMITS = (
     )
     * DEG
 )
-# Abduction: positive towards the thumb (-x) for index..pinky; for the thumb away from the palm's plane.
+# Abduction is positive towards the thumb (-x) for index to pinky, and away from the palm for the thumb.
 ABDUCTION_LIMITS = np.array([[-35, 45], [-12, 25], [-15, 15], [-20, 10], [-30, 8]]) * DEG
 TWIST_LIMITS = np.array([[-35, 35], [-5, 5], [-5, 5], [-5, 5], [-5, 5]]) * DEG
-WRIST_LIMITS = np.array([[-60, 60], [-20, 32]]) * DEG  # flexion (palm side +), deviation (little-finger side +)
+WRIST_LIMITS = np.array([[-60, 60], [-20, 32]]) * DEG  # flexion (+ to the palm), deviation (+ to the little finger)
 
-# The pose in which the surface is built: fingers apart and half-relaxed, so that no skinned joint turns far.
+# The surface is built in this pose: fingers apart and half relaxed, so that skinning turns no joint far.
 REST_FLEXION = np.array([[0, 12, 14], [14, 20, 12], [14, 22, 13], [15, 22, 13], [16, 20, 12]]) * DEG
 REST_ABDUCTION = np.array([0, 12, 2, -8.5, -20]) * DEG
 
 
 def bone_index(finger: int, segment: int) -> int:
-    """Bone of finger 0..4 and segment 0 (nearest the wrist) .. 2 (fingertip)."""
+    """Return the index of a finger bone.
+
+    Args:
+        finger: 0 (thumb) to 4 (pinky).
+        segment: 0 (nearest to the wrist) to 2 (fingertip).
+
+    Example:
+        >>> bone_index(1, 0)
+        4
+    """
     return 1 + 3 * finger + segment
 
 
 def joint_index(finger: int, digit: int) -> int:
-    """Row of the 21 joints for finger 0..4 and digit 1 (nearest the wrist) .. 4 (tip)."""
+    """Return the index of a finger joint among the 21 joints of a hand.
+
+    Args:
+        finger: 0 (thumb) to 4 (pinky).
+        digit: 1 (nearest to the wrist) to 4 (tip), as in the joint names.
+
+    Example:
+        >>> joint_index(1, 4), joint_index(1, 1)
+        (4, 7)
+    """
     return 4 * finger + 4 - digit
 
 
 @dataclass(frozen=True)
 class Rig:
-    """What forward kinematics needs, for any hand model: rest joints and the frames they turn in.
+    """Rest joints and bone frames of a hand model, the input of forward kinematics.
 
     Attributes:
-        joints: (21, 3) mm rest joints in the hand frame, InterHand2.6M order.
+        joints: (21, 3) mm, rest joints in the hand frame, InterHand2.6M's order.
         frames: (18, 3, 3) rest frame of each bone; columns x (flexion axis), y (along the bone), z (dorsal).
-        rest_flexion, rest_abduction: (5, 3) and (5,) rad, the angles of the rest pose.
+        rest_flexion: (5, 3) rad, flexion of the rest pose.
+        rest_abduction: (5,) rad, abduction of the rest pose.
         elbow: (3,) mm.
     """
 
@@ -71,17 +91,25 @@ class Rig:
 
 @dataclass(frozen=True)
 class HandPose:
-    """Joint angles in radians (limits above); `elbow` is the upper arm's turn, (3, 3) in the forearm's rest frame."""
+    """Joint angles in rad.
 
-    flexion: np.ndarray  # (5, 3)
-    abduction: np.ndarray  # (5,)
+    Attributes:
+        flexion: (5, 3).
+        abduction: (5,).
+        twist: (5,).
+        wrist: (2,) flexion and deviation.
+        elbow: (3, 3) rotation of the upper arm in the rest frame of the forearm.
+    """
+
+    flexion: np.ndarray
+    abduction: np.ndarray
     twist: np.ndarray = field(default_factory=lambda: np.zeros(5))
-    wrist: np.ndarray = field(default_factory=lambda: np.zeros(2))  # flexion, deviation
+    wrist: np.ndarray = field(default_factory=lambda: np.zeros(2))
     elbow: np.ndarray = field(default_factory=lambda: np.eye(3))
 
 
 def axis_rotation(axis: str, angle: float) -> np.ndarray:
-    """(3, 3) right-handed rotation about the x, y or z axis."""
+    """Return the right-handed rotation (3, 3) about the "x", "y" or "z" axis by an angle in rad."""
     c, s = np.cos(angle), np.sin(angle)
     i = "xyz".index(axis)
     j, k = (i + 1) % 3, (i + 2) % 3
@@ -91,7 +119,7 @@ def axis_rotation(axis: str, angle: float) -> np.ndarray:
 
 
 def frame_from(along: np.ndarray, dorsal: np.ndarray) -> np.ndarray:
-    """(3, 3) frame with y = `along` and z as near `dorsal` as orthogonality allows; columns x, y, z."""
+    """Return the frame (3, 3), columns x, y, z, with y along `along` and z as close to `dorsal` as possible."""
     y = along / np.linalg.norm(along)
     z = dorsal - (dorsal @ y) * y
     z = z / np.linalg.norm(z)
@@ -108,7 +136,7 @@ def _thumb_frames() -> list[np.ndarray]:
 
 
 def parametric_rig(size: HandSize) -> Rig:
-    """Rest joints and frames of the hand built in code; every bone has exactly its length in `size`."""
+    """Return the rig of the parametric hand; the bone lengths are exactly those of `size`."""
     seg, breadth = size.segments_mm, size.breadth_mm
     joints = np.zeros((NUM_HAND_JOINTS, 3))
     frames = np.tile(np.eye(3), (NUM_BONES, 1, 1))
@@ -123,7 +151,7 @@ def parametric_rig(size: HandSize) -> Rig:
         if f == 0:
             chain = _thumb_frames()
         else:
-            roll = axis_rotation("y", np.array([-6, -1, 4, 9])[f - 1] * DEG)  # the palm's arch
+            roll = axis_rotation("y", np.array([-6, -1, 4, 9])[f - 1] * DEG)  # the arch of the palm
             base, chain = axis_rotation("z", REST_ABDUCTION[f]) @ roll, []
             for segment in range(3):
                 base = base @ axis_rotation("x", -REST_FLEXION[f, segment])
@@ -137,6 +165,7 @@ def parametric_rig(size: HandSize) -> Rig:
 
 
 def _about(point: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """Return the (4, 4) transform that rotates about a point."""
     out = np.eye(4)
     out[:3, :3] = rotation
     out[:3, 3] = point - rotation @ point
@@ -144,10 +173,10 @@ def _about(point: np.ndarray, rotation: np.ndarray) -> np.ndarray:
 
 
 def bone_transforms(rig: Rig, pose: HandPose) -> np.ndarray:
-    """(18, 4, 4) moves of each bone from rest, in the hand frame of a right hand, mm.
+    """Return the transforms (18, 4, 4) of the bones from the rest pose to a pose, hand frame, mm.
 
-    A finger's bone turns about its joint by Rz(abduction) Ry(twist) Rx(-flexion), each relative to rest, in its rest
-    frame; the forearm turns about the wrist.
+    A finger bone turns about its joint by Rz(abduction) Ry(twist) Rx(-flexion) in its rest frame; the angles are
+    relative to the rest pose. The forearm turns about the wrist.
     """
     moves = np.tile(np.eye(4), (NUM_BONES, 1, 1))
     for f in range(5):
@@ -168,7 +197,7 @@ def bone_transforms(rig: Rig, pose: HandPose) -> np.ndarray:
 
 
 def posed_joints(rig: Rig, moves: np.ndarray) -> np.ndarray:
-    """(21, 3) mm joints in the right-hand frame after the bones' `moves` (18, 4, 4)."""
+    """Return the joints (21, 3) in mm, hand frame, moved by bone transforms `moves` (18, 4, 4)."""
     out = rig.joints.copy()
     for f in range(5):
         for digit in (2, 3, 4):
@@ -178,7 +207,7 @@ def posed_joints(rig: Rig, moves: np.ndarray) -> np.ndarray:
 
 
 def clamp_pose(pose: HandPose) -> HandPose:
-    """Nearest pose within the joint limits; a bent finger spreads less (none at a right angle)."""
+    """Return the nearest pose within the joint limits. A bent finger can spread less, hardly at all at 90 degrees."""
     flexion = np.clip(pose.flexion, FLEXION_LIMITS[..., 0], FLEXION_LIMITS[..., 1])
     abduction = np.clip(pose.abduction, ABDUCTION_LIMITS[:, 0], ABDUCTION_LIMITS[:, 1])
     freedom = np.clip(np.cos(np.clip(flexion[1:, 0], 0, None)), 0.15, 1.0)

@@ -1,4 +1,4 @@
-"""Skin fields on the mesh (nails, creases, palm side) and one subject's colors."""
+"""The skin of one subject: fields on the mesh (nails, creases, palm side) and colors."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from .anatomy import HandSize
 from .skeleton import Rig, bone_index, joint_index
 from .surface import TIP_INSET_MM
 
-# sRGB of the back of the hand for Fitzpatrick I..VI and of the palm, which darkens far less.
+# sRGB of the back of the hand for Fitzpatrick types I to VI, and of the palm, which varies much less.
 TONES = np.array(
     [[236, 200, 178], [226, 184, 156], [206, 163, 134], [172, 127, 98], [121, 84, 64], [77, 54, 43]], float
 )
 PALMS = np.array(
     [[240, 196, 176], [234, 186, 160], [221, 173, 148], [204, 153, 126], [176, 128, 104], [146, 104, 85]], float
 )
-# Palm lines in (x / breadth, y / knuckle height): life, head, heart line.
+# The life, head and heart line as Bezier curves in (x / hand breadth, y / height of the knuckles).
 PALM_LINES = (
     ((-0.40, 0.70), (-0.14, 0.62), (-0.03, 0.36), (-0.06, 0.05)),
     ((-0.40, 0.71), (-0.10, 0.64), (0.12, 0.55), (0.30, 0.40)),
@@ -24,19 +24,24 @@ PALM_LINES = (
 
 
 def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
-    """0 below `low`, 1 above `high`, smooth between."""
+    """Return 0 below `low`, 1 above `high` and a smooth transition between.
+
+    Example:
+        >>> smoothstep(np.array([0.0, 1.0, 2.0]), 0.5, 1.5).tolist()
+        [0.0, 0.5, 1.0]
+    """
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def to_linear(srgb: np.ndarray) -> np.ndarray:
-    """SRGB 0..255 to linear 0..1 (IEC 61966-2-1)."""
+    """Convert sRGB values 0..255 to linear light 0..1 (IEC 61966-2-1)."""
     c = np.asarray(srgb, float) / 255.0
     return np.where(c <= 0.04045, c / 12.92, ((np.clip(c, 0, None) + 0.055) / 1.055) ** 2.4)
 
 
 def _palm_line_field(vertices: np.ndarray, size: HandSize, rig: Rig) -> tuple[np.ndarray, np.ndarray]:
-    """Signed distance (V,) mm to the nearest palm line, and its strength (V,)."""
+    """Return the signed distance (V,) in mm to the nearest palm line, and the strength (V,) of the line there."""
     top = rig.joints[joint_index(2, 1)][1]
     best, signed = np.full(len(vertices), 1e3), np.zeros(len(vertices))
     t = np.linspace(0, 1, 60)[:, None]
@@ -59,17 +64,25 @@ def _palm_line_field(vertices: np.ndarray, size: HandSize, rig: Rig) -> tuple[np
 def skin_fields(
     vertices: np.ndarray, normals: np.ndarray, groups: np.ndarray, rig: Rig, size: HandSize
 ) -> dict[str, np.ndarray]:
-    """Fields that the renderer interpolates and thresholds per pixel, each (V,).
+    """Return the skin fields, which the renderer interpolates and thresholds per pixel.
+
+    Args:
+        vertices: (V, 3) mm, rest pose.
+        normals: (V, 3) unit normals.
+        groups: (V, 6) distances in mm to palm and arm, and to each finger.
+        rig: Joints and bones.
+        size: Sizes of the subject.
 
     Returns:
-        nail: > 0 on the nail plate. crease: mm from the nearest crease line. palmar_crease, dorsal_crease: strength
-        of the lines there. palmar: 1 on the palm side. red: 0..1 blood near the surface (tips, knuckles).
+        Arrays (V,) by name: "nail" is above 0 on the nail plate, "crease" is the distance in mm to the nearest crease,
+        "palmar_crease" and "dorsal_crease" are the strength of creases on either side, "palmar" is 1 on the palm side,
+        and "red" is 0..1, the amount of blood near the surface (fingertips, knuckles).
     """
     n = len(vertices)
     nail, crease = np.full(n, -1.0), np.full(n, 9.0)
     palm_crease, back_crease, red = np.zeros(n), np.zeros(n), np.zeros(n)
     palmar = smoothstep(-normals[:, 2] + 0.25 * (groups[:, 1] < 0.5), -0.35, 0.45)
-    palmar *= 0.12 + 0.88 * smoothstep(vertices[:, 1], -14.0, 6.0)  # the arm's inner side is hardly lighter
+    palmar *= 0.12 + 0.88 * smoothstep(vertices[:, 1], -14.0, 6.0)  # on the arm, the inner side is hardly lighter
     owner = groups[:, 1:].argmin(axis=1)
     on_finger = groups[:, 1:].min(axis=1) < 1.5
     palm = (groups[:, 0] < 0.6) & (normals[:, 2] < 0.2) & (vertices[:, 1] > 4)
@@ -108,14 +121,22 @@ def skin_fields(
 
 
 def _value_noise(points: np.ndarray, scale_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """(N,) smooth noise in about -1..1 with features of `scale_mm`, from a few random plane waves."""
+    """Return smooth noise (N,) in about -1..1 with features of size `scale_mm`, a sum of random plane waves."""
     waves = rng.standard_normal((12, 3)) / scale_mm
     phase = rng.uniform(0, 2 * np.pi, 12)
     return np.sin(points @ waves.T * 2.2 + phase).sum(axis=1) / 3.5
 
 
 def subject_tone(rng: np.random.Generator, tone: float | None = None) -> tuple[np.ndarray, np.ndarray, float]:
-    """Linear RGB of back and palm and the Fitzpatrick position 0..5; uniform over the scale unless `tone` is given."""
+    """Sample the linear RGB of back and palm.
+
+    Args:
+        rng: Random generator.
+        tone: Fitzpatrick type 0..5 (I to VI); None samples it uniformly.
+
+    Returns:
+        Color of the back (3,), color of the palm (3,) and the Fitzpatrick type.
+    """
     level = float(rng.uniform(0, 5)) if tone is None else tone
     low = min(int(level), 4)
     mix = level - low
@@ -128,7 +149,17 @@ def subject_tone(rng: np.random.Generator, tone: float | None = None) -> tuple[n
 def vertex_albedo(
     vertices: np.ndarray, fields: dict[str, np.ndarray], rng: np.random.Generator, tone: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Linear albedo (V, 3) of the skin, and (3,) of the nails."""
+    """Sample the albedo of one subject.
+
+    Args:
+        vertices: (V, 3) mm.
+        fields: Skin fields of `skin_fields`.
+        rng: Random generator.
+        tone: Fitzpatrick type 0..5; None samples it.
+
+    Returns:
+        Linear albedo (V, 3) of the skin and (3,) of the nails.
+    """
     back, palm, level = subject_tone(rng, tone)
     side = fields["palmar"][:, None]
     albedo = (1 - side) * back + side * palm

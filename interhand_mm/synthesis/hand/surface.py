@@ -1,4 +1,4 @@
-"""The primitives of one subject's hand and arm: bones, muscles, pads, webs and the arm, in the rest pose."""
+"""The primitives of one subject's hand and arm in the rest pose: bones, muscles, pads, webs and the arm."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from .anatomy import HandSize
 from .implicit import cone
 from .skeleton import Rig, bone_index, joint_index
 
-TIP_INSET_MM = 1.2  # skin past the tip joint, so that its rounded pixel still lies on the finger
-ARM_END_MM = 640.0  # the arm runs this far from the wrist, straight in the rest pose
+TIP_INSET_MM = 1.2  # skin beyond the tip joint, so that the pixel nearest to the joint lies on the finger
+ARM_END_MM = 640.0  # distance from the wrist to the end of the arm, which is straight in the rest pose
 
 
 def _finger(size: HandSize, rig: Rig, f: int) -> list[np.ndarray]:
-    """Phalanges with pads and knuckles; the last one ends at the tip joint."""
+    """Return the primitives of a finger: phalanges with pads and knuckles; the last one ends at the tip joint."""
     r = size.half_breadths_mm[f]
     flat = 1.0 / size.thickness
     p = [rig.joints[joint_index(f, d)] for d in (1, 2, 3, 4)]
@@ -26,7 +26,7 @@ def _finger(size: HandSize, rig: Rig, f: int) -> list[np.ndarray]:
         waist = 0.965 * (0.5 * r[s] + 0.5 * r[s + 1])
         rows.append(cone(a, middle, r[s], waist, group, 6.0, flat, z))
         rows.append(cone(middle, b, waist, r[s + 1] * 0.98, group, 6.0, flat, z))
-        # The soft pad on the palm side between two creases.
+        # the soft pad between two creases on the palm side
         pad = middle - z * r[s] * 0.30
         rows.append(cone(pad - y * length * 0.20, pad + y * length * 0.18, r[s] * 0.74, r[s] * 0.70, group, 7.0))
     for s, bulge in ((1, 0.0), (2, -0.02)):
@@ -42,8 +42,13 @@ def _finger(size: HandSize, rig: Rig, f: int) -> list[np.ndarray]:
     return rows
 
 
+def _ball(center: np.ndarray, radius: float, blend: float) -> np.ndarray:
+    """Return a ball of palm and arm, a cone of length zero."""
+    return cone(center, center, radius, radius, 0, blend)
+
+
 def _palm(size: HandSize, rig: Rig) -> list[np.ndarray]:
-    """Metacarpals, knuckles, thenar and hypothenar, pads and the hollow between them."""
+    """Return the primitives of the palm: metacarpals, knuckles, tendons, webs, thenar and hypothenar."""
     b = size.breadth_mm / 90.0
     knuckle = {f: rig.joints[joint_index(f, 1)] for f in range(1, 5)}
     v = np.array
@@ -54,7 +59,7 @@ def _palm(size: HandSize, rig: Rig) -> list[np.ndarray]:
         palm_side = v([0.0, 0.0, -3.2 * b])
         rows.append(cone(carpal, knuckle[f] + v([0, -2.0, -1.5]), 12.5 * b, radius * 0.98, 0, 9.0))
         rows.append(cone(carpal + palm_side, knuckle[f] + palm_side * 1.5 + v([0, -6.0, 0]), 12.0 * b, 8.8 * b, 0, 9.0))
-        rows.append(cone(*[knuckle[f] + v([0, 0, 1.8 * b])] * 2, radius * 0.86, radius * 0.86, 0, 5.0))
+        rows.append(_ball(knuckle[f] + v([0, 0, 1.8 * b]), radius * 0.86, 5.0))
         start, end = carpal + v([0, 12.0, 10.2 * b]), knuckle[f] + v([0, -3.0, 9.0 * b])
         rows.append(cone(start, end, 2.2 * b, 2.8 * b, 0, 4.0))  # the extensor tendon
     for f in range(1, 4):  # webs between neighbors
@@ -74,7 +79,13 @@ def _palm(size: HandSize, rig: Rig) -> list[np.ndarray]:
 
 
 def arm_primitives(size: HandSize, sleeve_mm: float) -> np.ndarray:
-    """(P, 14) wrist, forearm and upper arm along -y; a sleeve is a wider tube from `sleeve_mm` above the wrist."""
+    """Return the primitives (P, 14) of wrist, forearm and upper arm along -y.
+
+    Args:
+        size: Sizes of the subject.
+        sleeve_mm: Distance from the wrist to the end of the sleeve, which is a wider tube around the arm. Beyond
+            `ARM_END_MM` there is no sleeve.
+    """
     half, thick = size.wrist_half_mm
     v = np.array
     mid, elbow = size.forearm_half_mm, size.forearm_half_mm * 0.92
@@ -86,7 +97,7 @@ def arm_primitives(size: HandSize, sleeve_mm: float) -> np.ndarray:
         cone(v([0, -length * 0.30, 0]), v([0, -length * 0.66, 0]), half, mid, 0, 26.0, 1.12),
         cone(v([0, -length * 0.66, 0]), v([0, -length, 0]), mid, elbow, 0, 30.0, 1.08),
         cone(v([0, -length, 0]), v([0, -ARM_END_MM, 0]), elbow, mid * 1.12, 0, 30.0, 1.0),
-        cone(*[v([half * 0.62, -16.0, thick * 0.45])] * 2, 9.0, 9.0, 0, 8.0),  # the ulna's head
+        _ball(v([half * 0.62, -16.0, thick * 0.45]), 9.0, 8.0),  # the head of the ulna
     ]
     if sleeve_mm < ARM_END_MM:
         top, s = -sleeve_mm, 5.0
@@ -97,13 +108,19 @@ def arm_primitives(size: HandSize, sleeve_mm: float) -> np.ndarray:
 
 
 def hand_primitives(size: HandSize, rig: Rig, sleeve_mm: float) -> np.ndarray:
-    """(P, 14) primitives of hand and arm in the rest pose (see `implicit`)."""
+    """Return the primitives (P, 14) of hand and arm in the rest pose; their layout is that of `implicit`.
+
+    Args:
+        size: Sizes of the subject.
+        rig: Joints and bones.
+        sleeve_mm: Distance from the wrist to the end of the sleeve.
+    """
     rows = _palm(size, rig) + list(arm_primitives(size, sleeve_mm))
     thumb = size.half_breadths_mm[0, 0]
     cmc, mcp = rig.joints[joint_index(0, 1)], rig.joints[joint_index(0, 2)]
     rows.append(cone(cmc, mcp, thumb * 0.95, size.half_breadths_mm[0, 1] * 0.98, 1, 6.0))
     for f in range(5):
         fingers = _finger(size, rig, f)
-        # The thumb's first segment is its metacarpal, under the thenar muscle: no pad, no waist.
+        # The first segment of the thumb is its metacarpal. It lies under the thenar muscle, without pad and waist.
         rows += fingers[3:] if f == 0 else fingers
     return np.array(rows)
