@@ -31,7 +31,7 @@ _CITATION = re.compile(rf"(?P<path>[\w./-]*\w\.md)(?:`|\)|\]\([^)]*\))?{_TAIL}{_
 _OWN_SECTION = re.compile(rf"\bsections? (?P<sections>{_NUMBERS})")
 _OLD_FORM = re.compile(r"docs/spec/\w+\.md:? \d")
 _LINK = re.compile(r"\[[^\]\[]*(?:\[[^\]]*\][^\]\[]*)*\]\(([^)\s]+)\)")
-_PATH = re.compile(r"(?<![\w./{<-])((?:[\w.{},*-]+/)+[\w.{},*-]*[\w}*]\.(?:py|sh|md))(?![\w/])")
+_PATH = re.compile(r"(?<![\w./{<-])((?:[\w.{},*-]+/)+[\w.{},*-]*[\w}*]\.(?:py|sh))(?![\w/])")
 
 
 @cache
@@ -93,7 +93,8 @@ def citation_faults(root: Path, file: Path, text: str) -> Iterator[str]:
             continue
         document = _document(root, file, name)
         if document is None:
-            yield f"{start} {name} does not exist"
+            if not joined[: match.start()].endswith("]("):  # `link_faults` reports those
+                yield f"{start} {name} does not exist"
             continue
         sections = _sections(document)
         cited = _numbers(match["sections"] or match["section"])
@@ -150,7 +151,7 @@ def _expand(pattern: str) -> list[str]:
 
 
 def path_faults(root: Path, file: Path, text: str) -> Iterator[str]:
-    """Yield one line for every path of a script, module or page that the text names and that does not exist.
+    """Yield one line for every path of a script, module or config that the text names and that does not exist.
 
     A path may begin at the root, in the package or in the folder of the file.
     """
@@ -288,7 +289,7 @@ def test_a_broken_link_is_found(planted, text, expected):
     ("text", "expected"),
     [
         ("`python tools/train.py configs/base.py`", ["tools/train.py does not exist"]),
-        ("write configs/my_hands.py, then configs/*.py and docs/{spec}/sets.md", []),
+        ("write configs/my_hands.py, then configs/*.py and {configs,configs}/base.py", []),
         ("configs/{base,other}.py", ["configs/other.py does not exist"]),
     ],
 )
