@@ -1,5 +1,5 @@
 # Check an installation: overfit InterNet to any four frames of InterHand2.6M, from random weights and without
-# augmentation. --data-root names a folder with those four frames. The README lists the errors to expect.
+# augmentation. --data-root names a folder with those four frames. docs/guide/training.md lists the errors to expect.
 # The whole chain is exercised: annotations, crops, losses, decoding and evaluation.
 _base_ = ["internet.py"]
 
