@@ -333,10 +333,10 @@ def test_a_glb_without_the_joints_is_refused(tmp_path: Path) -> None:
     assert found.names == ["wrist", "thumb-metacarpal"]
     assert found.binds[1, 1, 3] == pytest.approx(0.01)
     size = sample_hand_size(np.random.default_rng(0))
-    with pytest.raises(AnnotationError, match="lacks joints"):
+    with pytest.raises(AnnotationError, match="joints are missing"):
         load_glb(tmp_path / "hand.glb", False, size, 180.0)
     (tmp_path / "text.glb").write_text("not a mesh at all, but long enough")
-    with pytest.raises(AnnotationError, match="no GLB"):
+    with pytest.raises(AnnotationError, match="not a GLB file"):
         read_glb(tmp_path / "text.glb")
 
 

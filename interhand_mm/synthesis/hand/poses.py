@@ -134,7 +134,7 @@ def fit_wrist(pose: HandPose, rotation: np.ndarray, elbow: np.ndarray) -> HandPo
 
 
 def _place(pose: HandPose, fingers: np.ndarray, back: np.ndarray, rng: np.random.Generator, wobble: float) -> Placement:
-    """Place a right hand with given directions of fingers and back; a random rotation of up to `wobble` rad is added."""
+    """Place a right hand with given directions of fingers and back, plus a random rotation of up to `wobble` rad."""
     rotation = random_rotation(rng, wobble) @ frame_from(np.asarray(fingers, float), np.asarray(back, float))
     return Placement(fit_wrist(pose, rotation, elbow_direction(rng)), rotation, np.zeros(3))
 

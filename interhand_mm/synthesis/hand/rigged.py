@@ -64,7 +64,7 @@ def _normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def _rig_of(vertices: np.ndarray, dense: np.ndarray, starts: np.ndarray, backs: np.ndarray, elbow: np.ndarray) -> Rig:
-    """Return the rig from bone starts (5, 3, 3) and dorsal directions (5, 3, 3); fingertips are the farthest vertices."""
+    """Return the rig from bone starts and dorsal directions, both (5, 3, 3); tips are the farthest vertices."""
     joints, frames = np.zeros((NUM_HAND_JOINTS, 3)), np.tile(np.eye(3), (NUM_BONES, 1, 1))
     for f in range(5):
         own = vertices[dense[:, bone_index(f, 2)] > 0.5]

@@ -1,1 +1,1 @@
-"""From posed meshes to pixels: cameras, light, shading and the sensor."""
+"""From posed meshes to pixels: cameras, light, shading, background and the camera sensor."""

@@ -1,4 +1,4 @@
-"""What is behind and over the hands: clothes, the studio's lamps, photographs, and the camera's own traces."""
+"""Everything in the image except the hands: clothes, the lamps of the studio and background photographs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,22 @@ from .cameras import VirtualCamera
 from .renderer import project_fine
 
 LAMP_RADIUS_MM, LAMP_STEP_DEG = 1150.0, 8.5
-SHOULDER_MM = np.array([178.0, -285.0, 60.0])  # half width, height above the hands, behind the chest's front
-TURN_MM = 150.0  # cloth per radian round the chest
+SHOULDER_MM = np.array([178.0, -285.0, 60.0])  # half of the width, height above the hands, depth behind the chest
+TURN_MM = 150.0  # length of cloth per radian around the chest
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-PACKAGED_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")  # color photographs in scikit-image's own wheel
+PACKAGED_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")  # color photographs that the scikit-image wheel contains
 
 
 @dataclass(frozen=True)
 class Cloth:
-    """One subject's clothes: linear colors (2, 3), pattern (0 plain, 1 stripes, 2 plaid), period and folds' phases."""
+    """One subject's clothes.
+
+    Attributes:
+        colors: (2, 3) linear RGB.
+        pattern: 0 plain, 1 stripes, 2 plaid.
+        period_mm: Period of the pattern.
+        phases: (8,) rad, phases of the folds.
+    """
 
     colors: np.ndarray
     pattern: int
@@ -34,7 +41,7 @@ class Cloth:
 
 
 def sample_cloth(rng: np.random.Generator) -> Cloth:
-    """Shirts from black to white, most of them dark, some striped or plaid."""
+    """Sample a shirt from black to white; most are dark, some are striped or plaid."""
     hue, saturation, value = rng.uniform(0, 180), rng.beta(1.2, 1.8) * 255, 20 + 190 * rng.beta(1.0, 1.6)
     hsv = np.array([[[hue, saturation, value], [(hue + rng.normal(0, 25)) % 180, saturation * 0.7, 230 - value]]])
     rgb = cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB)[0]
@@ -44,10 +51,10 @@ def sample_cloth(rng: np.random.Generator) -> Cloth:
 
 @lru_cache(maxsize=1)
 def torso_mesh() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Elliptic chest with sloping shoulders, origin at the chest's front.
+    """Return the mesh of an elliptic chest with sloping shoulders; the origin is the front of the chest.
 
     Returns:
-        points (N, 3) mm, uv (N, 2) mm along the cloth, faces (F, 3).
+        Points (N, 3) in mm, cloth coordinates (N, 2) in mm and faces (F, 3).
     """
     heights = np.concatenate([np.linspace(560, -250, 19), [-290, -318, -336, -345]])
     turns = np.linspace(-np.pi, np.pi, 41)  # the seam is at the back
@@ -66,7 +73,7 @@ def torso_mesh() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _draw_cloth(screen, uv, faces, toward, colors, pattern, period, phases, depth, image):
-    """Draw the torso, both sides of its faces, with folds that tilt the light; image (H, W, 3) linear, in place."""
+    """Draw both sides of the torso's faces into a linear image (H, W, 3), in place; folds change the brightness."""
     height, width = depth.shape
     for f in range(faces.shape[0]):
         a, b, c = faces[f]
@@ -87,7 +94,7 @@ def _draw_cloth(screen, uv, faces, toward, colors, pattern, period, phases, dept
                 v = wa * uv[a, 1] + wb * uv[b, 1] + wc * uv[c, 1]
                 fold = np.sin(0.030 * u + 0.011 * v + phases[0] + 1.3 * np.sin(0.012 * v + phases[1]))
                 fold += 0.6 * np.sin(0.055 * u - 0.024 * v + phases[2] + 1.1 * np.sin(0.021 * u + phases[3]))
-                # The ellipse's own normal is smooth; the faces' would show as facets.
+                # Normals of the ellipse are smooth; those of the faces would show facets.
                 nx, nz = np.sin(u / TURN_MM), -np.cos(u / TURN_MM)
                 lit = 0.55 * (nx * toward[0] + 0.1 * toward[1] + nz * toward[2]) + 0.30 + 0.16 * fold
                 lit = min(max(lit, 0.05), 1.0)
@@ -106,7 +113,16 @@ def _draw_cloth(screen, uv, faces, toward, colors, pattern, period, phases, dept
 def draw_torso(
     cloth: Cloth, offset: np.ndarray, toward: np.ndarray, camera: VirtualCamera, image: np.ndarray, depth: np.ndarray
 ) -> None:
-    """Draw the chest whose front is at `offset` (3,) mm into `image` (H, W, 3) and `depth` (H, W) mm, in place."""
+    """Draw the chest into an image and its depth map, in place.
+
+    Args:
+        cloth: Clothes.
+        offset: (3,) mm, position of the front of the chest in the world.
+        toward: (3,) unit vector to the strongest lamp.
+        camera: Camera that sees the chest.
+        image: (H, W, 3) float32 linear RGB.
+        depth: (H, W) float32 mm.
+    """
     points, uv, faces = torso_mesh()
     screen = project_fine(points + offset, camera.rotation, camera.position, camera.focal, camera.principal_pt, 1)
     c = cloth
@@ -115,7 +131,7 @@ def draw_torso(
 
 @lru_cache(maxsize=4)
 def _star(size: int) -> np.ndarray:
-    """(S, S) glare of a small lamp: a hot core and eight spikes."""
+    """Return the glare (S, S) of a small lamp: a bright core with eight spikes."""
     axis = np.arange(size) - size // 2
     x, y = np.meshgrid(axis, axis)
     r = np.hypot(x, y) + 1e-6
@@ -125,7 +141,13 @@ def _star(size: int) -> np.ndarray:
 
 
 def draw_lamps(image: np.ndarray, camera: VirtualCamera, phase: float) -> None:
-    """Add the lamps of the dome that this camera sees to `image` (H, W, 3) linear, in place."""
+    """Add the visible lamps of the dome to an image, in place.
+
+    Args:
+        image: (H, W, 3) float32 linear RGB.
+        camera: Camera that sees the lamps.
+        phase: Rotation of the dome in rad; it also decides which lamps are off.
+    """
     azimuth, elevation = np.meshgrid(
         np.deg2rad(np.arange(0, 360, LAMP_STEP_DEG)) + phase, np.deg2rad(np.arange(-45, 50, LAMP_STEP_DEG))
     )
@@ -133,7 +155,7 @@ def draw_lamps(image: np.ndarray, camera: VirtualCamera, phase: float) -> None:
     lamps = np.stack(
         [np.cos(elevation) * np.sin(azimuth), np.sin(elevation), np.cos(elevation) * np.cos(azimuth)], axis=-1
     ).reshape(-1, 3)
-    lit = np.sin(np.arange(len(lamps)) * 78.233 + 37.7 * phase) * 43758.5453 % 1 < 0.5  # half of them are out
+    lit = np.sin(np.arange(len(lamps)) * 78.233 + 37.7 * phase) * 43758.5453 % 1 < 0.5  # half of them are off
     lamps = lamps[lit & (lamps @ camera.rotation[2] > 0.3)] * LAMP_RADIUS_MM
     screen = project_fine(lamps, camera.rotation, camera.position, camera.focal, camera.principal_pt, 1)
     star = _star(45)
@@ -147,16 +169,19 @@ def draw_lamps(image: np.ndarray, camera: VirtualCamera, phase: float) -> None:
 
 
 def photo_files(folder: str) -> list[str]:
-    """Paths of a folder's photographs, sorted, subfolders included."""
+    """Return the sorted paths of the photographs in a folder and its subfolders."""
     return sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
 
 
 def list_photos(source: str, split: str) -> list[str]:
-    """Photographs of one split: a folder's files, or scikit-image's; train, val and test never share one.
+    """Return the background photographs of one split; no photograph is in two splits.
 
     Args:
-        source: A folder, or "skimage".
-        split: train, val or test.
+        source: Folder of photographs, or "skimage" for the photographs of the scikit-image package.
+        split: "train", "val" or "test".
+
+    Raises:
+        BackgroundError: The folder does not exist or has too few photographs.
     """
     if source == "skimage":
         names = list(PACKAGED_PHOTOS)
@@ -164,20 +189,24 @@ def list_photos(source: str, split: str) -> list[str]:
         names = photo_files(source)
     else:
         raise BackgroundError(
-            "no such folder of background photographs", got=source, want="a folder with images, or: skimage"
+            "the folder of background photographs does not exist", got=source, want="a folder with images, or skimage"
         )
     order = sorted(names, key=lambda n: crc32(Path(n).name.encode()))
     share = {"test": order[::4], "val": order[1::4], "train": order[2::4] + order[3::4]}[split]
     if not share:
         raise BackgroundError(
-            f"no background photograph left for {split}", got=f"{len(names)} in {source}", want="at least 4"
+            f"no background photograph is left for {split}", got=f"{len(names)} in {source}", want="at least 4"
         )
     return share
 
 
 @lru_cache(maxsize=16)
 def load_photo(name: str) -> np.ndarray:
-    """(H, W, 3) uint8 RGB."""
+    """Read a photograph, (H, W, 3) uint8 RGB.
+
+    Args:
+        name: Path, or one of `PACKAGED_PHOTOS`.
+    """
     if name in PACKAGED_PHOTOS:
         from skimage import data
 
@@ -189,7 +218,13 @@ def load_photo(name: str) -> np.ndarray:
 
 
 def photo_crop(name: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A random crop of a photograph, (H, W, 3) uint8 RGB; `size` is (width, height)."""
+    """Return a random crop of a photograph, (H, W, 3) uint8 RGB.
+
+    Args:
+        name: Path, or one of `PACKAGED_PHOTOS`.
+        size: (width, height) px to which the crop is resized.
+        rng: Random generator.
+    """
     photo = load_photo(name)
     height, width = photo.shape[:2]
     scale = max(size[0] / width, size[1] / height) * rng.uniform(1.0, 1.6)
@@ -199,5 +234,5 @@ def photo_crop(name: str, size: tuple[int, int], rng: np.random.Generator) -> np
 
 
 def photo_background(name: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A random crop of a photograph, (H, W, 3) float32 linear RGB; `size` is (width, height)."""
+    """Return a random crop as `photo_crop` does, but as float32 linear RGB."""
     return to_linear(np.arange(256)).astype(np.float32)[photo_crop(name, size, rng)]

@@ -1,7 +1,7 @@
-"""A ring of calibrated virtual cameras round the subject.
+"""An arc of calibrated virtual cameras around the subject.
 
-World: millimeters, x to the image's right for the camera in front, y down, z away from that camera; the hands are at
-the origin and the person looks towards -z.
+The world frame is in mm. For the camera in front of the person, x points right, y down and z away from the camera. The
+hands are at the origin, and the person looks towards -z.
 """
 
 from __future__ import annotations
@@ -10,32 +10,48 @@ from dataclasses import dataclass
 
 import numpy as np
 
-IMAGE_SIZES = {"portrait": (334, 512), "landscape": (512, 334)}  # width, height px, as released
+IMAGE_SIZES = {"portrait": (334, 512), "landscape": (512, 334)}  # width, height px, as in InterHand2.6M
 FOCAL_PX, FOCAL_SPREAD_PX = 1270.0, 6.0
 DISTANCE_MM = (950.0, 1170.0)
 AZIMUTH_DEG, ELEVATION_DEG = 55.0, 24.0
-COLOR_PREFIX, GRAY_PREFIX = 400000, 410000  # ids that start with 41 are gray cameras in InterHand2.6M
+COLOR_PREFIX, GRAY_PREFIX = 400000, 410000  # in InterHand2.6M, cameras whose id starts with 41 are gray
 
 
 @dataclass(frozen=True)
 class VirtualCamera:
-    """One calibrated camera; conventions of structures/camera.py."""
+    """One calibrated camera with the conventions of `structures.camera`.
+
+    Attributes:
+        name: Id of the camera.
+        rotation: (3, 3) world to camera.
+        position: (3,) mm, world frame.
+        focal: (2,) px.
+        principal_pt: (2,) px.
+        size: (width, height) px.
+    """
 
     name: str
-    rotation: np.ndarray  # (3, 3) world to camera
-    position: np.ndarray  # (3,) mm
-    focal: np.ndarray  # (2,) px
-    principal_pt: np.ndarray  # (2,) px
-    size: tuple[int, int]  # width, height px
+    rotation: np.ndarray
+    position: np.ndarray
+    focal: np.ndarray
+    principal_pt: np.ndarray
+    size: tuple[int, int]
 
     @property
     def gray(self) -> bool:
-        """Whether the camera gives gray images."""
+        """Whether the camera takes gray images."""
         return self.name.startswith("41")
 
 
 def look_at(position: np.ndarray, target: np.ndarray, roll: float) -> np.ndarray:
-    """(3, 3) world-to-camera rotation: forward to the target, y nearest to world y (down), then roll in rad."""
+    """Return the world-to-camera rotation (3, 3) of a camera that looks at a target.
+
+    Args:
+        position: (3,) mm, position of the camera.
+        target: (3,) mm.
+        roll: Rotation about the viewing direction in rad; at zero the image's y axis is as close to the world's y axis
+            as possible.
+    """
     forward = (target - position) / np.linalg.norm(target - position)
     right = np.cross(np.array([0.0, 1.0, 0.0]), forward)
     right /= np.linalg.norm(right)
@@ -47,13 +63,13 @@ def look_at(position: np.ndarray, target: np.ndarray, roll: float) -> np.ndarray
 def camera_ring(
     rng: np.random.Generator, count: int, first_id: int, sizes: tuple[str, ...] = ("portrait", "landscape")
 ) -> list[VirtualCamera]:
-    """Cameras on an arc in front of the subject, evenly over azimuth, jittered in everything else.
+    """Sample cameras on an arc in front of the subject: evenly spaced in azimuth, random in everything else.
 
     Args:
-        rng: Source of the calibration.
+        rng: Random generator.
         count: Number of cameras.
-        first_id: Added to the color or gray prefix to make the names.
-        sizes: Keys of `IMAGE_SIZES` (or "WxH"), dealt out in turn.
+        first_id: Number added to `COLOR_PREFIX` or `GRAY_PREFIX` for the id of the first camera.
+        sizes: Keys of `IMAGE_SIZES` or "WxH"; the cameras get them in turn.
     """
     cameras = []
     azimuths = np.linspace(-AZIMUTH_DEG, AZIMUTH_DEG, count) if count > 1 else np.zeros(1)

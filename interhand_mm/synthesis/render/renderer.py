@@ -1,8 +1,8 @@
-"""CPU renderer: skinning, a z-buffer at twice the resolution and adaptive resolve, all numba.
+"""CPU renderer in numba: skinning, a z-buffer at twice the resolution, and shading.
 
-Two samples a pixel and axis decide coverage; color is computed once where a pixel's four samples see one smooth
-surface, and per sample at outlines. Nothing here is random. Pixel centers are integers (structures/camera.py), so
-sample (i, j) of the fine grid lies at pixel ((j - 0.5) / 2, (i - 0.5) / 2).
+Coverage is sampled twice per pixel and axis. Where the four samples of a pixel see one smooth surface, the color is
+computed once; at outlines it is computed for each sample. Nothing here is random. Pixel centers are integers
+(structures/camera.py), so sample (i, j) of the fine grid lies at pixel ((j - 0.5) / 2, (i - 0.5) / 2).
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ import numpy as np
 from numba import njit
 
 FAR = np.float32(1e9)
-# Interpolated attributes of a vertex, columns of the (V, 13) table.
+# Columns of the attribute table (V, 13), whose values are interpolated between vertices.
 LIT, NORMAL, NAIL, CREASE, PALM_CREASE, BACK_CREASE, GLOSS, SHADOW, IS_HAND = 0, 3, 6, 7, 8, 9, 10, 11, 12
 ATTRIBUTES = 13
-EDGE_MM = 4.0  # samples of one pixel further apart in depth than this are shaded one by one
+EDGE_MM = 4.0  # if the samples of a pixel differ more in depth, each of them is shaded
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def skin(vertices, normals, bones, weights, moves):
-    """Linear blend skinning.
+    """Apply linear blend skinning.
 
-    Inputs:
-        vertices, normals: (V, 3) rest pose, mm.
-        bones, weights: (V, 4).
-        moves: (B, 3, 4) rest to world; may mirror.
+    Args:
+        vertices: (V, 3) mm, rest pose.
+        normals: (V, 3) unit normals, rest pose.
+        bones: (V, 4) bones of each vertex.
+        weights: (V, 4) their weights.
+        moves: (B, 3, 4) transform of each bone from the rest pose to the world; it may include a mirror.
 
     Returns:
-        points (V, 3) mm and unit normals (V, 3), float32.
+        Points (V, 3) in mm and unit normals (V, 3), both float32, world frame.
     """
     n = vertices.shape[0]
     points, turned = np.empty((n, 3), np.float32), np.empty((n, 3), np.float32)
@@ -59,7 +61,19 @@ def skin(vertices, normals, bones, weights, moves):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def project_fine(points, rotation, position, focal, principal, factor):
-    """World points (V, 3) to fine-grid column, row and camera depth, (V, 3) float32; `factor` samples a pixel axis."""
+    """Project world points to the fine grid.
+
+    Args:
+        points: (V, 3) mm, world frame.
+        rotation: (3, 3) world to camera.
+        position: (3,) mm, position of the camera.
+        focal: (2,) px.
+        principal: (2,) px.
+        factor: Samples per pixel and axis.
+
+    Returns:
+        (V, 3) float32: column and row in samples, and depth in mm. Points behind the camera get -1e6.
+    """
     out = np.empty(points.shape, np.float32)
     for i in range(points.shape[0]):
         x, y, z = points[i, 0] - position[0], points[i, 1] - position[1], points[i, 2] - position[2]
@@ -77,7 +91,18 @@ def project_fine(points, rotation, position, focal, principal, factor):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def seen_by(points, normals, rotation, position, focal, principal, size, seen):
-    """Set `seen` (V,) True, in place, for vertices in a camera's image that do not face well away from it."""
+    """Mark the vertices that a camera may see: inside its image, and not facing clearly away from it.
+
+    Args:
+        points: (V, 3) mm, world frame.
+        normals: (V, 3) unit normals.
+        rotation: (3, 3) world to camera.
+        position: (3,) mm, position of the camera.
+        focal: (2,) px.
+        principal: (2,) px.
+        size: (2,) width and height in px.
+        seen: (V,) bool, set to True in place.
+    """
     for i in range(points.shape[0]):
         x, y, z = points[i, 0] - position[0], points[i, 1] - position[1], points[i, 2] - position[2]
         away = x * normals[i, 0] + y * normals[i, 1] + z * normals[i, 2]
@@ -94,17 +119,18 @@ def seen_by(points, normals, rotation, position, focal, principal, size, seen):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def rasterize(screen, faces, flip, backs, is_hand, depth, owner, cover):
-    """Draw one closed mesh into its own depth buffer.
+    """Draw one closed mesh into its own buffers, in place.
 
-    Inputs:
-        screen: (V, 3) from `project_fine`.
+    Args:
+        screen: (V, 3) vertices from `project_fine`.
         faces: (F, 3).
-        backs: True where the arm comes towards the camera: the hand's back faces then count for its amodal mask,
-            because its cut end is open.
-        flip: True where the mesh is mirrored, so that its front faces turn the other way.
+        flip: The mesh is mirrored, so that its front faces have the opposite orientation.
+        backs: The arm points towards the camera. Then the back faces of the hand count for its amodal mask, because
+            the cut between hand and arm is open.
         is_hand: (V,) 1 on the hand, 0 on the arm.
-        depth, owner: (H, W) float32 and int32, changed in place: nearest depth mm and its face.
-        cover: (H, W) uint8, in place: bit 1 some hand face lies here, bit 2 some face.
+        depth: (H, W) float32, nearest depth in mm.
+        owner: (H, W) int32, the face at this depth.
+        cover: (H, W) uint8; bit 1 is set where a face of the hand lies, bit 2 where any face lies.
     """
     height, width = depth.shape
     for f in range(faces.shape[0]):
@@ -113,7 +139,7 @@ def rasterize(screen, faces, flip, backs, is_hand, depth, owner, cover):
             b, c = c, b
         ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        front = area < 0.0  # outward faces turn clockwise once y points down
+        front = area < 0.0  # because y points down, faces towards the camera are clockwise
         hand = is_hand[a] + is_hand[b] + is_hand[c] > 1.5
         if abs(area) < 1e-9 or not (front or (hand and backs)):
             continue
@@ -134,7 +160,7 @@ def rasterize(screen, faces, flip, backs, is_hand, depth, owner, cover):
                 wa += step_a
                 wb += step_b
                 wc = 1.0 - wa - wb
-                # A hair of tolerance: adjacent faces leave no gap.
+                # The tolerance avoids gaps between adjacent faces.
                 if wa >= -1e-5 and wb >= -1e-5 and wc >= -1e-5:
                     cover[y, x] |= bits
                     if not front:
@@ -147,7 +173,7 @@ def rasterize(screen, faces, flip, backs, is_hand, depth, owner, cover):
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _interpolate(row, col, face, screen, faces, table, out):
-    """Attributes of one face at a sample, into `out` (ATTRIBUTES,)."""
+    """Interpolate the attributes of one face at a sample, into `out` (ATTRIBUTES,)."""
     a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
     ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
     inv = 1.0 / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
@@ -160,7 +186,7 @@ def _interpolate(row, col, face, screen, faces, table, out):
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _skin_color(attr, look, shine_dirs, shine, nail_ratio, color):
-    """Linear RGB from interpolated attributes: creases, nails, two highlights and grazing sheen."""
+    """Compute linear RGB from interpolated attributes, into `color` (3,): creases, nails, highlights and sheen."""
     nx, ny, nz = attr[3], attr[4], attr[5]
     inv = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-12)
     nx, ny, nz = nx * inv, ny * inv, nz * inv
@@ -192,17 +218,27 @@ def resolve(  # noqa: C901 - one numba kernel
     depths, owners, screens0, screens1, faces0, faces1, tables0, tables1, look, shine_dirs, shine, nail0, nail1,
     cloth_depth, background, region, image, depth_out,
 ):  # fmt: skip
-    """Shade and average the four samples of every pixel over a background.
+    """Shade and average the four samples of every pixel, over a background.
 
-    Inputs:
-        depths, owners: (2, 2H, 2W) of the right and left limb (empty: FAR and -1).
-        screens*, faces*, tables*: per limb, fine-grid vertices, faces and (V, 13) attributes.
-        look: (3,) world viewing direction. shine_dirs (L, 3), shine (L,): half vectors and strengths of highlights.
-        nail0, nail1: (3,) nail color / skin color.
-        cloth_depth: (H, W) mm of the clothing behind, FAR where none.
+    Args:
+        depths: (2, 2H, 2W) depth buffers of the right and the left limb.
+        owners: (2, 2H, 2W) face indices, -1 for none.
+        screens0: (V, 3) vertices of the right limb on the fine grid.
+        screens1: (V, 3) vertices of the left limb on the fine grid.
+        faces0: (F, 3) faces of the right limb.
+        faces1: (F, 3) faces of the left limb.
+        tables0: (V, 13) attributes of the right limb.
+        tables1: (V, 13) attributes of the left limb.
+        look: (3,) viewing direction, world frame.
+        shine_dirs: (L, 3) half vectors of the highlights.
+        shine: (L,) strengths of the highlights.
+        nail0: (3,) nail color of the right hand divided by its skin color.
+        nail1: (3,) nail color of the left hand divided by its skin color.
+        cloth_depth: (H, W) mm, depth of the clothes, FAR where there are none.
         background: (H, W, 3) float32 linear RGB.
-        region: (4,) x0, y0, x1, y1 px beyond which there is no limb.
-        image, depth_out: (H, W, 3) and (H, W) float32, in place within the region: linear RGB; mm, 0 where no limb.
+        region: (4,) x0, y0, x1, y1 px; outside there is no limb.
+        image: (H, W, 3) float32 linear RGB, written inside the region.
+        depth_out: (H, W) float32 mm, written inside the region; 0 where no limb is visible.
     """
     attr, color, total = np.empty(ATTRIBUTES, np.float32), np.empty(3), np.empty(3)
     for y in range(region[1], region[3]):
@@ -250,10 +286,20 @@ def resolve(  # noqa: C901 - one numba kernel
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def mask_bits(depths, covers, owners, hand_faces0, hand_faces1, cloth_depth, region, out):  # noqa: C901 - one numba kernel
-    """Mask file of one view: bits as named above, (H, W) uint8, written to `out` within `region`.
+    """Compute the mask bits (`structures.mask_bits`) of one view.
 
-    A pixel belongs to what at least two of its four samples see; visible masks are disjoint and within the amodal.
-    `hand_faces*` (F,) tell a limb's hand faces from its arm faces.
+    A pixel belongs to a mask if at least two of its four samples do. Visible masks are disjoint and lie inside the
+    amodal ones.
+
+    Args:
+        depths: (2, 2H, 2W) depth buffers of the right and the left limb.
+        covers: (2, 2H, 2W) coverage from `rasterize`.
+        owners: (2, 2H, 2W) face indices.
+        hand_faces0: (F,) 1 for hand faces of the right limb, 0 for arm faces.
+        hand_faces1: (F,) 1 for hand faces of the left limb, 0 for arm faces.
+        cloth_depth: (H, W) mm, depth of the clothes.
+        region: (4,) x0, y0, x1, y1 px; outside there is no limb.
+        out: (H, W) uint8, written inside the region.
     """
     amodal, visible = np.empty((2, 2), np.int64), np.empty((2, 2), np.int64)
     for y in range(region[1], region[3]):
@@ -264,7 +310,7 @@ def mask_bits(depths, covers, owners, hand_faces0, hand_faces1, cloth_depth, reg
                 r, c = 2 * y + k // 2, 2 * x + k % 2
                 for limb in range(2):
                     amodal[limb, 0] += covers[limb, r, c] & 1
-                    if depths[limb, r, c] < cloth_depth[y, x]:  # an arm within the clothes is no foreground
+                    if depths[limb, r, c] < cloth_depth[y, x]:  # an arm inside the clothes is not foreground
                         amodal[limb, 1] += 1
                 limb = 0 if depths[0, r, c] <= depths[1, r, c] else 1
                 if depths[limb, r, c] < cloth_depth[y, x]:

@@ -1,4 +1,4 @@
-"""From linear light to the file: exposure, tint, lens blur, gray cameras, noise and JPEG."""
+"""The camera sensor: exposure, tint, lens blur, gray cameras, noise, and encoding to JPEG and PNG."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ from numba import njit
 
 _TABLE = 2048
 _TILE = 1024
-BLACK_OFFSET = 2.5  # the studio's black is not zero
+BLACK_OFFSET = 2.5  # added to all pixel values, because black is not zero in the studio's images
 
 
 @dataclass(frozen=True)
 class Sensor:
-    """One camera's traces: gain, tint (3,) per channel, blur sigma px, read and shot noise (0..255), JPEG quality."""
+    """Properties of one camera sensor.
+
+    Attributes:
+        gain: Exposure.
+        tint: (3,) gain of each channel, RGB.
+        blur_px: Standard deviation of the lens blur.
+        read_noise: Standard deviation of the noise at black, in 0..255.
+        shot_noise: Factor of the noise that grows with the square root of the pixel value.
+        quality: JPEG quality.
+    """
 
     gain: float
     tint: np.ndarray
@@ -27,7 +36,7 @@ class Sensor:
 
 
 def sample_sensor(rng: np.random.Generator) -> Sensor:
-    """Mild values as in real released frames."""
+    """Sample moderate values, as in the frames of InterHand2.6M."""
     return Sensor(
         gain=float(np.exp(rng.normal(-0.28, 0.20))),
         tint=1 + rng.normal(0, 1, 3) * (0.05, 0.03, 0.06) + np.array([-0.02, 0.03, -0.05]),
@@ -40,7 +49,7 @@ def sample_sensor(rng: np.random.Generator) -> Sensor:
 
 @lru_cache(maxsize=1)
 def _encode_table() -> np.ndarray:
-    """Linear 0..1 in steps to sRGB 0..255, float32, with a soft shoulder."""
+    """Return the table from linear values (0..2 in equal steps) to sRGB 0..255, float32; highlights are compressed."""
     x = np.linspace(0, 2.0, _TABLE)
     x = np.where(x < 0.55, x, 0.55 + 0.4 * np.tanh((x - 0.55) / 0.4))
     return (255 * np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)).astype(np.float32)
@@ -48,13 +57,13 @@ def _encode_table() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _noise_tile() -> np.ndarray:
-    """(T, T, 3) float32 standard normal numbers; cut at random offsets, it costs nothing per image."""
+    """Return standard normal noise (T, T, 3) float32. Images take crops of it, which is faster than fresh noise."""
     return np.random.default_rng(20261121).standard_normal((_TILE, _TILE, 3), dtype=np.float32)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _encode(linear, gains, gray, table, out):
-    """Gain, tint, gray and the sRGB curve, into `out` (H, W, 3) float32 0..255."""
+    """Apply gain, tint, gray conversion and the sRGB curve, into `out` (H, W, 3) float32 0..255, BGR."""
     top = table.size - 1
     scale = top / 2.0
     for y in range(linear.shape[0]):
@@ -69,7 +78,7 @@ def _encode(linear, gains, gray, table, out):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_noise(image, tile, y0, x0, read, shot, gray, out):
-    """Read and shot noise from a tile of normal numbers, the studio's black level, and 8 bits."""
+    """Add read noise, shot noise and `BLACK_OFFSET`, and round to 8 bits."""
     for y in range(image.shape[0]):
         for x in range(image.shape[1]):
             for c in range(3):
@@ -80,7 +89,14 @@ def _add_noise(image, tile, y0, x0, read, shot, gray, out):
 
 
 def develop(linear: np.ndarray, sensor: Sensor, gray: bool, rng: np.random.Generator) -> np.ndarray:
-    """Turn linear RGB (H, W, 3) float32 into the camera's uint8 BGR image."""
+    """Convert linear RGB (H, W, 3) float32 into the camera's image (H, W, 3) uint8 BGR.
+
+    Args:
+        linear: (H, W, 3) float32 linear RGB.
+        sensor: Properties of the sensor.
+        gray: The camera takes gray images.
+        rng: Random generator for the noise.
+    """
     height, width = linear.shape[:2]
     image, out = np.empty_like(linear), np.empty(linear.shape, np.uint8)
     _encode(linear, (sensor.gain * sensor.tint).astype(np.float32), gray, _encode_table(), image)
@@ -91,10 +107,10 @@ def develop(linear: np.ndarray, sensor: Sensor, gray: bool, rng: np.random.Gener
 
 
 def encode_jpeg(image_bgr: np.ndarray, quality: int) -> bytes:
-    """JPEG bytes."""
+    """Return the bytes of a JPEG file."""
     return cv2.imencode(".jpg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """PNG bytes of a mask or a depth map."""
+    """Return the bytes of a PNG file, for masks and depth maps."""
     return cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()

@@ -1,4 +1,4 @@
-"""Light: a dome of lamps with shadows and soft wrapped skin shading, computed per vertex in the world frame."""
+"""Light: a dome of lamps with shadows and soft skin shading, computed per vertex in the world frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ NUM_LAMPS = 12
 
 @dataclass(frozen=True)
 class Lights:
-    """Lamps of one scene; `toward` (L, 3) unit vectors from the hands to each lamp, `rgb` (L, 3) linear."""
+    """Lamps of one time step.
+
+    Attributes:
+        toward: (L, 3) unit vectors from the hands to the lamps.
+        rgb: (L, 3) linear strengths.
+        ambient: (3,) linear ambient light.
+    """
 
     toward: np.ndarray
     rgb: np.ndarray
@@ -22,12 +28,12 @@ class Lights:
 
 
 def sample_lights(rng: np.random.Generator) -> Lights:
-    """A dome of lamps as in a capture rig, one or two of them stronger: soft but modelled light.
+    """Sample a dome of lamps as in a capture studio. Lamps around one direction are stronger, so shape stays visible.
 
-    World: x right, y down, the person looks towards -z.
+    World frame: x right, y down; the person looks towards -z.
     """
     k = np.arange(NUM_LAMPS) + 0.5
-    height = 1 - 1.55 * k / NUM_LAMPS  # from the zenith to somewhat below the horizon
+    height = 1 - 1.55 * k / NUM_LAMPS  # from the zenith to slightly below the horizon
     turn = k * np.pi * (3 - np.sqrt(5)) + rng.uniform(0, 2 * np.pi)
     ring = np.sqrt(np.clip(1 - height**2, 0, 1))
     toward = np.stack([ring * np.cos(turn), -height, ring * np.sin(turn)], axis=1)
@@ -43,7 +49,13 @@ def sample_lights(rng: np.random.Generator) -> Lights:
 
 
 def half_vectors(lights: Lights, look: np.ndarray, count: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Half vectors (count, 3) of the strongest lamps in front, and their strengths (count,), sum 1."""
+    """Return the half vectors (count, 3) of the strongest lamps and their strengths (count,), which sum to 1.
+
+    Args:
+        lights: Lamps.
+        look: (3,) viewing direction.
+        count: Number of lamps.
+    """
     half = lights.toward - look
     half /= np.linalg.norm(half, axis=1, keepdims=True)
     power = lights.rgb.mean(axis=1)
@@ -53,7 +65,7 @@ def half_vectors(lights: Lights, look: np.ndarray, count: int = 3) -> tuple[np.n
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _shadow_map(points, toward, right, up, center, depth_map):
-    """Splat vertices: greatest distance towards the lamp per texel, 2 x 2 texels a vertex."""
+    """Fill a shadow map: for each texel, the largest distance towards the lamp; a vertex covers 2 x 2 texels."""
     half = SHADOW_TEXELS / 2
     depth_map[:] = -1e9
     for i in range(points.shape[0]):
@@ -72,18 +84,21 @@ def _shadow_map(points, toward, right, up, center, depth_map):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def irradiance(points, normals, casters, center, toward, rgb, ambient, frames, seen):  # noqa: C901 - one numba kernel
-    """Wrapped diffuse light at every vertex with soft shadows.
+    """Compute diffuse light with soft shadows at every vertex. Light wraps around edges, as it does on skin.
 
-    Inputs:
-        points, normals: (V, 3) world, mm and unit.
-        casters: (C, 3) world points that cast shadows.
-        center: (3,) mm, middle of the shadowed region.
-        toward, rgb: (L, 3). ambient: (3,).
-        frames: (L, 2, 3) two unit vectors across each lamp's direction.
-        seen: (V,) bool, vertices whose light is wanted; the others stay dark.
+    Args:
+        points: (V, 3) mm, world frame.
+        normals: (V, 3) unit normals.
+        casters: (C, 3) mm, points that cast shadows.
+        center: (3,) mm, middle of the shadow maps.
+        toward: (L, 3) unit vectors to the lamps.
+        rgb: (L, 3) strengths of the lamps.
+        ambient: (3,) ambient light.
+        frames: (L, 2, 3) axes of the shadow maps, from `across`.
+        seen: (V,) bool, vertices to light; the others get ambient light only.
 
     Returns:
-        light (V, 3) linear RGB and the share (V,) of it that arrives.
+        Light (V, 3) as linear RGB, and the share (V,) of direct light that is not shadowed.
     """
     depth_map, half = np.empty((SHADOW_TEXELS, SHADOW_TEXELS), np.float32), SHADOW_TEXELS / 2
     n = points.shape[0]
@@ -107,7 +122,7 @@ def irradiance(points, normals, casters, center, toward, rgb, ambient, frames, s
             v = (x * up[0] + y * up[1] + z * up[2]) / SHADOW_TEXEL_MM + half
             open_ = 1.0
             if 2 < u < SHADOW_TEXELS - 3 and 2 < v < SHADOW_TEXELS - 3:
-                # A texel is up to 6 mm off, which on a slope is depth: without this finely meshed skin shades itself.
+                # The bias avoids self-shadowing: a texel is up to 6 mm off, which is a depth difference on slopes.
                 slope = np.sqrt(max(1.0 - cosine * cosine, 0.0)) / max(cosine, 0.3)
                 d = x * t[0] + y * t[1] + z * t[2] + 3.0 + 5.0 * slope
                 fu, fv = u - 0.5, v - 0.5
@@ -123,7 +138,7 @@ def irradiance(points, normals, casters, center, toward, rgb, ambient, frames, s
             front = max(cosine, 0.0) * power
             total[i] += front
             shadow[i] += front * open_
-            # Light bleeds furthest in red under the skin: wider wrap, softer terminator, warm shadow edges.
+            # Red light scatters farthest under the skin, so it wraps wider and makes shadow edges warm.
             for c in range(3):
                 wrap = 0.34 if c == 0 else (0.20 if c == 1 else 0.15)
                 d2 = (cosine + wrap) / (1.0 + wrap)
@@ -136,7 +151,7 @@ def irradiance(points, normals, casters, center, toward, rgb, ambient, frames, s
 
 
 def across(toward: np.ndarray) -> np.ndarray:
-    """(L, 2, 3) two unit vectors orthogonal to each direction and to one another."""
+    """Return two unit vectors (L, 2, 3) that are orthogonal to each direction (L, 3) and to each other."""
     other = np.where(np.abs(toward[:, 1:2]) < 0.9, np.array([[0.0, 1, 0]]), np.array([[1.0, 0, 0]]))
     first = np.cross(toward, other)
     first /= np.linalg.norm(first, axis=1, keepdims=True)
