@@ -1,1 +1,1 @@
-"""Measurements, beside other libraries where they have the same part."""
+"""Measurements of this project, next to other libraries that have the same part."""

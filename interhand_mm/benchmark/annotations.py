@@ -1,7 +1,8 @@
-"""Random but consistent annotation sets in InterHand2.6M's format, of any size, for tests and benchmarks.
+"""Random but consistent annotations in InterHand2.6M's format, of any number, for tests and benchmarks.
 
-Two hands of random points stand near the origin, cameras look at them from a meter away; boxes and validity
-follow from the projection as in the real set. Written as a stream, so the full 1,361,062 fit in little memory.
+Two hands of random points lie near the origin, and cameras look at them from a distance of one meter. Boxes and
+validity follow from the projection, as in the real data set. The files are written as a stream, so that even all
+1,361,062 annotations need little memory.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import numpy as np
 from ..structures.camera import camera_to_pixel
 from ..structures.joints import NUM_HAND_JOINTS, NUM_JOINTS, WRISTS
 
-_STEPS_PER_CAPTURE = 700  # the 5 fps training set: 18,718 time steps in 27 captures,
-_CAMERAS_PER_CAPTURE = 73  # each seen by 73 cameras on average
+# As in the 5 fps training set: 18,718 time steps in 27 captures, each seen by 73 cameras on average.
+_STEPS_PER_CAPTURE = 700
+_CAMERAS_PER_CAPTURE = 73
 _STEPS_PER_SEQUENCE = 25
 _FRAME_STRIDE = 18
 _TYPES = ("right", "left", "interacting", "interacting")  # half of the training set is interacting
@@ -40,24 +42,24 @@ def write_annotations(
     cameras_per_capture: int = _CAMERAS_PER_CAPTURE,
     subset: str | None = None,
 ) -> Path:
-    """Write data, camera and joint_3d files of `count` annotations, one an image.
+    """Write the data, camera and joint_3d file of `count` annotations, one per image.
 
     Args:
-        data_root: Folder that gets ``annotations/<split>/`` (or ``annotations/<subset>/``).
+        data_root: Folder in which ``annotations/<split>/`` (or ``annotations/<subset>/``) is created.
         count: Number of annotations.
         split: "train", "val" or "test".
-        seed: Seed of everything random.
-        cameras_per_capture: Images of a time step.
-        subset: Write the older layout's folder of this name.
+        seed: Seed of all random draws.
+        cameras_per_capture: Number of images of each time step.
+        subset: Folder name in the older layout, such as "machine_annot".
 
     Returns:
-        The folder written to.
+        The folder with the files.
     """
     rng = np.random.default_rng(seed)
     folder = Path(data_root) / "annotations" / (subset or split)
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"InterHand2.6M_{split}"
-    scratch = folder / "annotations.part"  # the second list of the file, appended once the first is complete
+    scratch = folder / "annotations.part"  # the second list of the data file, appended after the first one is complete
     camera_file: dict[str, Any] = {}
     with (
         (folder / f"{stem}_data.json").open("w") as data,
@@ -92,7 +94,7 @@ def write_annotations(
 
 
 def write_rootnet(path: str | Path, ann_ids: np.ndarray, seed: int = 0) -> None:
-    """Write a RootNet output file with a result for each id."""
+    """Write a RootNet output file with a random result for each annotation id."""
     rng = np.random.default_rng(seed)
     boxes = rng.uniform(20, 200, (len(ann_ids), 4)).astype(np.float32).tolist()
     depths = rng.uniform(900, 1200, (len(ann_ids), 2)).astype(np.float32).tolist()
@@ -133,7 +135,7 @@ def _camera_entry(cameras: _Cameras) -> dict[str, dict[str, list]]:
 def _step_texts(
     rng: np.random.Generator, capture: int, step: int, cameras: _Cameras, start: int, room: int
 ) -> tuple[list[str], list[str], str]:
-    """One time step seen by all cameras: JSON texts of its images, its annotations and its 3D joints."""
+    """Return the JSON texts of one time step: its images, its annotations, and its entry of the joint_3d file."""
     sequence = step // _STEPS_PER_SEQUENCE
     hand_type = _TYPES[sequence % len(_TYPES)]
     valid = rng.random(NUM_JOINTS) > 0.03
@@ -180,14 +182,14 @@ def _nested(flags: np.ndarray) -> str:
 
 
 def _boxes(pixels: np.ndarray) -> np.ndarray:
-    """(C, K, 2) px -> (C, 4) x, y, w, h: the tight box, 1.2 times as large about its center."""
+    """Return InterHand2.6M's boxes (C, 4), x, y, w, h px, of points (C, K, 2) px."""
     low, high = pixels.min(axis=1), pixels.max(axis=1)
     size = (high - low) * 1.2
     return np.concatenate([(low + high - size) / 2, size], axis=1)
 
 
 def plain_records(folder: Path, split: str = "train") -> Iterator[dict[str, Any]]:
-    """Yield every annotation as a dict in official order, read with nothing but `json`: what to compare with."""
+    """Yield every annotation as a dict, in the official order, read with `json` alone: the reference for the index."""
     data, cameras, joints = (
         json.loads((folder / f"InterHand2.6M_{split}_{part}.json").read_text())
         for part in ("data", "camera", "joint_3d")

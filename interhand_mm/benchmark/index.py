@@ -1,7 +1,7 @@
-"""Loading annotations: this project's index beside mmpose's data set and a plain COCO + dict loader.
+"""Benchmark of annotation loading: this project's index, mmpose's data set and a plain COCO + dict loader.
 
-Every loader runs in a process of its own. Peak memory is the peak of its resident set while loading, less the
-resident set after its imports. The files are in the page cache (they were just written), for every loader.
+Every loader runs in its own process. Peak memory is the peak of the resident set while loading, minus the resident set
+after the imports. The files were just written, so for every loader they are in the page cache.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SPLIT = "train"
 def _load_build(root: Path) -> Callable[[], int]:
     from ..datasets.annotations.index import find_annotations, open_index
 
-    # a cache folder of its own for each run, so that each is a first build
+    # Each run gets a new cache folder, so that every run builds the index.
     return lambda: len(open_index(find_annotations(root, _SPLIT), tempfile.mkdtemp(dir=root)))
 
 
@@ -78,7 +78,12 @@ LOADERS = {"build": _load_build, "reopen": _load_reopen, "mmpose": _load_mmpose,
 
 
 def run_loader(name: str, root: Path) -> dict[str, float]:
-    """Time one loader in this process; call it in a fresh one."""
+    """Time one loader in this process, which must be a new one.
+
+    Args:
+        name: Key of `LOADERS`.
+        root: Folder of the data set.
+    """
     load = LOADERS[name](root)
     baseline = reset_peak_mb()
     start = time.perf_counter()
@@ -102,19 +107,19 @@ def benchmark_index(count: int, peers: tuple[str, ...] = PEERS, repeat: int = 1)
     """Write a synthetic set of `count` annotations and load it with every loader.
 
     Args:
-        count: Annotations, one an image.
-        peers: Which of `PEERS` to run too.
-        repeat: Runs of each loader; the median time and the largest peak count.
+        count: Number of annotations, one per image.
+        peers: Names of `PEERS` to run as well.
+        repeat: Runs of each loader. The median time and the largest peak are reported.
 
     Returns:
-        {"count", "file_mb", "loaders": {name: {seconds, peak_mb, runs}}, "ratios": {peer: {seconds, peak}},
-        "provenance"}; a ratio says how many times this project's first build undercuts the peer.
+        {"count", "file_mb", "loaders": {name: {seconds, peak_mb, runs}}, "ratios": {peer: {seconds, peak_mb}},
+        "provenance"}. A ratio is the peer's value divided by that of this project's first build.
     """
     with tempfile.TemporaryDirectory(prefix="interhand_index_") as folder:
         root = Path(folder)
         files = write_annotations(root, count, _SPLIT)
         sizes = {path.stem.split("_", 2)[2]: path.stat().st_size / 1e6 for path in sorted(files.glob("*.json"))}
-        _in_subprocess("reopen", root)  # the index that the timed reopening finds
+        _in_subprocess("reopen", root)  # builds the index that the timed runs of "reopen" open
         loaders: dict[str, Any] = {}
         for name in ("build", "reopen", *peers):
             runs = [_in_subprocess(name, root) for _ in range(repeat)]

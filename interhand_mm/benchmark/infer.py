@@ -1,4 +1,4 @@
-"""One image through the network, beside the official form and the matrix-product floor of the same run."""
+"""Benchmark of inference: the network in several forms, and a lower bound from matrix products in the same run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ..utils.images import read_image
 from ..utils.provenance import provenance
 from .measure import Task, add_ratios, interleaved
 
-_SIDE = 2048  # of the matrices of the floor: large enough that every core works at its best
+_SIDE = 2048  # side of the matrices for the lower bound, large enough to use all cores fully
 
 
 def network_gflop(network: CropNetwork, crops: torch.Tensor) -> float:
-    """Multiplications and additions of one forward pass, in 1e9, counted by torch."""
+    """Return the number of floating-point operations of one forward pass in 1e9, counted by torch."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(crops)
     return counter.get_total_flops() / 1e9
@@ -48,22 +48,23 @@ def benchmark_infer(
     batch: int = 1,
     repeat: int = 7,
     exported: str | Path | None = None,
-    picture: str | Path | None = None,
+    image_path: str | Path | None = None,
     clock: str = "ms",
 ) -> dict[str, Any]:
-    """Time the network, normalization to joints, on the CPU.
+    """Time the network from normalization to joints, on the CPU.
 
     Args:
-        cfg: From `load_config`; weights are as initialized, which takes as long as trained ones.
-        batch: Crops.
-        repeat: Rounds; the median counts.
-        exported: The config's file of `tools/export_onnx.py`, to run by onnxruntime and OpenVINO too.
-        picture: A picture whose decoding and cropping is timed too.
-        clock: "ms" (wall) or "cpu_ms": what ratios are made of. With one thread CPU time stays right on a busy machine.
+        cfg: Config from `load_config`. The weights are random, which does not change the time.
+        batch: Number of crops.
+        repeat: Number of rounds; the median is reported.
+        exported: File of the same config from `tools/export_onnx.py`, to be run with onnxruntime and OpenVINO.
+        image_path: Image whose decoding and cropping is timed as well.
+        clock: Time from which the ratios are computed: "ms" (wall clock) or "cpu_ms". With one thread, CPU time stays
+            correct on a busy machine.
 
     Returns:
-        "rows", "ratios" against bfloat16 channels-last, "gflop", and "floors_ms": the network's operations at the speed
-        of this run's matrix products in float32 and bfloat16.
+        "rows", "ratios" to bfloat16 channels-last, "gflop", and "floors_ms": the time of the network's operations at
+        the speed of matrix products in the same run, in float32 and bfloat16.
     """
     model = build_model(cfg).eval()
     width, height = cfg.codec["input_size"]
@@ -88,13 +89,13 @@ def benchmark_infer(
         ):
             network = open_network(cfg, exported, "cpu", amp, backend)
             tasks[name] = lambda network=network: network(crops.numpy())
-    if picture is not None:
-        tasks["decode and crop"] = lambda: [_decode_and_crop(picture, (width, height)) for _ in range(batch)]
+    if image_path is not None:
+        tasks["decode and crop"] = lambda: [_decode_and_crop(image_path, (width, height)) for _ in range(batch)]
     rows = interleaved(tasks, repeat)
     gflop = network_gflop(plain, crops)
     floors = {}
     for dtype in ("float32", "bfloat16"):
-        rate = 2 * _SIDE**3 / 1e9 / rows.pop(f"product {dtype}")[clock]  # GFLOP a ms
+        rate = 2 * _SIDE**3 / 1e9 / rows.pop(f"product {dtype}")[clock]  # GFLOP per ms
         floors[dtype] = gflop / rate
         rows[f"matrix-product floor {dtype}"] = {clock: floors[dtype]}
     return {
@@ -109,7 +110,7 @@ def benchmark_infer(
     }
 
 
-def _decode_and_crop(picture: str | Path, size: tuple[int, int]) -> np.ndarray:
-    image = read_image(picture)
+def _decode_and_crop(path: str | Path, size: tuple[int, int]) -> np.ndarray:
+    image = read_image(path)
     box = np.array([0.0, 0.0, image.shape[1], image.shape[0]])
     return cut(image, box, WHOLE, size).image

@@ -1,4 +1,4 @@
-"""The heatmap loss, forward and backward: fused, separable, and dense as in print; on the CPU or a GPU."""
+"""Benchmark of the heatmap loss, forward and backward, in three forms: fused, separable and dense."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..structures.joints import NUM_JOINTS
 from ..utils.provenance import provenance
 from .measure import Task, add_ratios, interleaved, peak_mb
 
@@ -20,12 +21,12 @@ def dense_mse(volume: Tensor, bins: Tensor, weights: Tensor, sigma: float = SIGM
 
     Args:
         volume: (B, K, D, H, W).
-        bins: (B, K, 3) x, y, z.
+        bins: (B, K, 3) x, y, z in bins.
         weights: (B, K).
-        sigma: Bins.
+        sigma: Standard deviation of the Gaussian in bins.
 
     Returns:
-        () the same number as `gaussian_mse`.
+        Scalar, the same number as `gaussian_mse`.
     """
     depth, height, width = (
         torch.arange(length, dtype=volume.dtype, device=volume.device) for length in volume.shape[-3:]
@@ -39,7 +40,7 @@ def dense_mse(volume: Tensor, bins: Tensor, weights: Tensor, sigma: float = SIGM
 
 
 def separable_mse(volume: Tensor, bins: Tensor, weights: Tensor, sigma: float = SIGMA) -> Tensor:
-    """The same with the target made of its three factors; still a dense target, and autograd."""
+    """Compute the same loss with a target that is the product of three 1D Gaussians; target and autograd are dense."""
     from ..codecs.heatmap import gaussian_volume
 
     size = (volume.shape[-1], volume.shape[-2], volume.shape[-3])
@@ -49,25 +50,26 @@ def separable_mse(volume: Tensor, bins: Tensor, weights: Tensor, sigma: float = 
 def benchmark_loss(
     batch: int = 8, bins: int = 64, repeat: int = 3, device: str = "cpu", clock: str = "ms"
 ) -> dict[str, Any]:
-    """Time a forward and backward pass of each on the same volume.
+    """Time a forward and backward pass of each form on the same volume.
 
     Args:
-        batch: Samples of 42 joints.
-        bins: Of each axis.
-        repeat: Rounds; the median counts.
-        device: As torch names it.
-        clock: "ms" (wall) or "cpu_ms": what ratios are made of. With one thread CPU time stays right on a busy machine.
+        batch: Number of samples, each with the joints of two hands.
+        bins: Number of bins along each axis.
+        repeat: Number of rounds; the median is reported.
+        device: Device name for torch.
+        clock: Time from which the ratios are computed: "ms" (wall clock) or "cpu_ms". With one thread, CPU time stays
+            correct on a busy machine.
 
     Returns:
-        "rows": {name: {"ms", "peak_mb", ...}}, "ratios" and "memory_ratios" against the fused loss, "gradient_mb".
-        `peak_mb` counts the gradient.
+        "rows": {name: {"ms", "peak_mb", ...}}, "ratios" and "memory_ratios" to the fused loss, and "gradient_mb".
+        `peak_mb` includes the gradient.
     """
     from ..models.losses import gaussian_mse
 
     generator = torch.Generator().manual_seed(0)
-    volume = torch.randn(batch, 42, bins, bins, bins, generator=generator).to(device).requires_grad_()
-    centers = (torch.rand(batch, 42, 3, generator=generator) * bins).to(device)
-    weights = torch.ones(batch, 42, device=device)
+    volume = torch.randn(batch, NUM_JOINTS, bins, bins, bins, generator=generator).to(device).requires_grad_()
+    centers = (torch.rand(batch, NUM_JOINTS, 3, generator=generator) * bins).to(device)
+    weights = torch.ones(batch, NUM_JOINTS, device=device)
 
     def task(loss: Any) -> Task:
         def run() -> None:

@@ -1,4 +1,4 @@
-"""How everything is measured: in turns, so that a busy machine slows all alike; medians; ratios first."""
+"""Timing and memory measurement. Tasks take turns, so that other programs slow all of them alike."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Task = Callable[[], Any]
 
 
 def interleaved(tasks: dict[str, Task], repeat: int, count: int = 1) -> dict[str, dict[str, Any]]:
-    """Run every task once to warm up, then all in turn `repeat` times.
+    """Run every task once to warm up, then all tasks in turn, `repeat` times.
 
     Args:
-        tasks: Name to what is timed.
-        repeat: Rounds.
-        count: Samples or images that a task handles; times are divided by it.
+        tasks: Functions to time, by name.
+        repeat: Number of rounds.
+        count: Number of samples or images that a task processes; the times are divided by it.
 
     Returns:
-        {name: {"ms", "cpu_ms", "runs_ms"}}: medians of wall and of CPU time (all threads of this process), and each
-        wall time. Where other programs compete for the cores, CPU time of single-threaded tasks is the steadier one.
+        {name: {"ms", "cpu_ms", "runs_ms"}}: the median wall time, the median CPU time (of all threads of this process)
+        and all wall times. While other programs use the cores, the CPU time of single-threaded tasks is more reliable.
     """
     for task in tasks.values():
         task()
@@ -52,13 +52,28 @@ def _synchronize() -> None:
 
 
 def add_ratios(rows: dict[str, dict[str, Any]], base: str, key: str = "ms") -> dict[str, float]:
-    """{name: how many times `base`'s value}: above 1 the row is slower (or larger) than `base`."""
+    """Return each row's value divided by that of `base`; above 1, the row is slower (or larger).
+
+    Args:
+        rows: Measured values by name.
+        base: Name of the row to divide by.
+        key: Key of the value.
+
+    Example:
+        >>> add_ratios({"ours": {"ms": 2.0}, "theirs": {"ms": 5.0}}, "ours")
+        {'theirs': 2.5}
+    """
     own = rows[base][key]
     return {name: row[key] / own for name, row in rows.items() if name != base and own > 0 and row.get(key)}
 
 
 def peak_mb(task: Task, device: str = "cpu") -> float:
-    """Peak memory while `task` runs, less what was held before it, MB: the resident set's, or the GPU allocator's."""
+    """Return the peak memory in MB while a task runs, minus the memory in use before it.
+
+    Args:
+        task: Function to run.
+        device: On "cpu" the resident set of the process is measured, on a GPU the memory of torch's allocator.
+    """
     if device != "cpu":
         torch.cuda.synchronize()
         before = torch.cuda.memory_allocated()
@@ -73,7 +88,12 @@ def peak_mb(task: Task, device: str = "cpu") -> float:
 
 
 def resident_mb(key: str) -> float:
-    """Resident set in MB; VmHWM, unlike ru_maxrss, does not start from the parent process's peak."""
+    """Return the size of the resident set in MB.
+
+    Args:
+        key: Line of /proc/self/status: "VmRSS" for the current size, "VmHWM" for the peak. Unlike ru_maxrss, VmHWM does
+            not include the peak of the parent process.
+    """
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
@@ -83,7 +103,7 @@ def resident_mb(key: str) -> float:
 
 
 def reset_peak_mb() -> float:
-    """Return the resident set in MB after letting the peak count start from it, where the system allows."""
+    """Reset the peak of the resident set where the system allows it, and return the current size in MB."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

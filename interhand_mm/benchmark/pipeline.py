@@ -1,6 +1,6 @@
-"""Training samples: this project's pipeline beside mmpose's, a plain float loader and the JPEG decoder alone.
+"""Benchmark of training samples: this project's pipeline, mmpose's, a plain float loader and JPEG decoding alone.
 
-Everything runs in this process on one core, and every loader takes the same samples in turn.
+Everything runs in this process on one core, and all loaders load the same samples in turn.
 """
 
 from __future__ import annotations
@@ -30,7 +30,14 @@ MMPOSE_CONFIG = "hand_3d_keypoint/internet/interhand3d/internet_res50_4xb16-20e_
 
 
 def build_dataset(config: Path, data_root: Path, backgrounds: Path | None, overrides: list[str]) -> Any:
-    """The training set of one of this project's configs, checks and photographs as given."""
+    """Build the training set of one of this project's configs.
+
+    Args:
+        config: Config file.
+        data_root: Folder of the data set.
+        backgrounds: Folder of photographs for configs that use them.
+        overrides: Config overrides of the form key=value.
+    """
     options = DataOptions(data_root=str(data_root), backgrounds=[str(backgrounds)] if backgrounds else None)
     cfg = load_config(config, overrides, options)
     init_default_scope("interhand_mm")
@@ -38,9 +45,18 @@ def build_dataset(config: Path, data_root: Path, backgrounds: Path | None, overr
 
 
 def build_mmpose(data_root: Path, ann_ids: list[int], folder: Path) -> Callable[[int], Any]:
-    """Mmpose's own data set and training pipeline by its own config, on these annotations alone.
+    """Build mmpose's data set and training pipeline from mmpose's config, restricted to some annotations.
 
-    Its data set would read every annotation into memory first, which `benchmark_index` times; here only samples count.
+    Without the restriction the data set would first read all annotations into memory. `benchmark_index` times that;
+    here only the samples matter.
+
+    Args:
+        data_root: Folder of the data set.
+        ann_ids: Annotations to keep.
+        folder: Folder for the shortened annotation file.
+
+    Returns:
+        Function that loads the sample of an index.
     """
     import mmpose
     from mmengine.registry import DefaultScope
@@ -71,9 +87,9 @@ def build_mmpose(data_root: Path, ann_ids: list[int], folder: Path) -> Callable[
 
 
 def plain_float(dataset: Any) -> Callable[[int], Any]:
-    """A loader as papers' code has it: whole picture to float32, mirror, warp and color there, then to a tensor.
+    """Return a loader as in typical research code: the whole image becomes float32, then mirror, warp and color.
 
-    It stands for the official loader, whose source is not part of this project; targets and photographs left out.
+    It represents the official loader, whose source is not part of this project. Targets and photographs are left out.
     """
 
     def load(idx: int) -> Any:
@@ -105,17 +121,17 @@ def benchmark_pipeline(
     """Time samples of the training pipelines.
 
     Args:
-        configs: The folder configs/.
-        data_root: A set in InterHand2.6M's format with a training split; None renders a small one.
-        backgrounds: Folder of photographs; None leaves the rows with photographs out.
-        count: Samples a run.
-        repeat: Rounds; the median counts.
-        seed: Of the choice of samples.
-        crop_cache: Also time the pipeline that reads from a crop cache, made in a temporary folder.
+        configs: Folder of this project's configs.
+        data_root: Data set in InterHand2.6M's format with a training split; None renders a small one.
+        backgrounds: Folder of photographs; None omits the rows with photographs.
+        count: Number of samples per run.
+        repeat: Number of rounds; the median is reported.
+        seed: Seed for the choice of samples.
+        crop_cache: Also time the pipeline that reads from a crop cache, which is made in a temporary folder.
 
     Returns:
-        "rows": {name: {"ms", "cpu_ms", ...}} a sample, "ratios" against decoding the JPEG alone, by CPU time, which
-        other programs on the machine disturb less.
+        "rows": {name: {"ms", "cpu_ms", ...}} per sample, and "ratios" of CPU time to JPEG decoding alone. CPU time
+        depends less on other programs than wall time.
     """
     with tempfile.TemporaryDirectory(prefix="interhand_pipeline_") as name:
         folder = Path(name)
@@ -123,7 +139,7 @@ def benchmark_pipeline(
         tasks = _tasks(configs, root, backgrounds, count, seed, folder, crop_cache)
         threads = cv2.getNumThreads(), torch.get_num_threads()
         cv2.setNumThreads(1)
-        torch.set_num_threads(1)  # as in a worker
+        torch.set_num_threads(1)  # as in a loader's worker process
         try:
             rows = interleaved(tasks, repeat, count)
         finally:
@@ -177,7 +193,9 @@ def _cached(
     some = [f"train_dataloader.dataset.ann_ids_file={ids}"]
     write_crop_cache(build_dataset(configs / "internet.py", root, None, some), crops)
     cache = [*some, f"train_dataloader.dataset.crop_cache={crops}"]
-    chosen = np.searchsorted(np.unique(chosen), chosen).tolist()  # the same samples among those alone
+    chosen = np.searchsorted(
+        np.unique(chosen), chosen
+    ).tolist()  # indices of the same samples in the restricted data set
     cached = build_dataset(configs / "internet.py", root, None, cache)
     tasks = {"interhand_mm, crop cache": each(cached.__getitem__, chosen)}
     if backgrounds is not None:

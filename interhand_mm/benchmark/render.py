@@ -1,4 +1,4 @@
-"""Synthetic hands: images a second, everything included (posing, collision, views, shading, JPEG, masks)."""
+"""Benchmark of the renderer: images per second, including poses, collisions, shading, noise, JPEG and masks."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..utils.provenance import provenance
 
 
 def benchmark_render(count: int, workers: tuple[int, ...] = (1, 2), repeat: int = 1) -> dict[str, Any]:
-    """Time `tools/make_synthetic.py`'s generator into a temporary folder.
+    """Render data sets into a temporary folder, with the function that `tools/make_synthetic.py` uses.
 
     Args:
-        count: Images a run.
-        workers: Numbers of processes to try; the first is the base of the ratios.
-        repeat: Runs of each; the median counts.
+        count: Number of images per run.
+        workers: Numbers of processes to measure. The ratios are relative to the first one.
+        repeat: Runs for each number of processes; the median is reported.
 
     Returns:
-        "runs": {workers: {"seconds", "ms_per_image", "images_per_second"}}, "ratios" against the first, and
-        "provenance". The bytes do not depend on the number of processes.
+        "runs": {workers: {"seconds", "ms_per_image", "images_per_second"}}, "ratios" (time of the first number of
+        processes divided by the time of this one) and "provenance".
     """
     from ..synthesis.generate import generate
     from ..synthesis.plan import SynthesisOptions

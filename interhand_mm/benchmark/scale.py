@@ -1,4 +1,4 @@
-"""What stays flat: time a sample over batch sizes and annotation counts, and over processes that share the work."""
+"""Benchmark of scaling: the time per sample over batch sizes, numbers of annotations and numbers of processes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,17 @@ from .annotations import write_annotations
 from .measure import Task, add_ratios, interleaved
 from .step import one_step, random_batch
 
-_READS = 2000  # samples' annotations that are read at random
+_READS = 2000  # number of samples whose annotations are read, chosen at random
 
 
 def batch_rows(cfg: Config, sizes: tuple[int, ...], repeat: int) -> dict[str, dict[str, Any]]:
-    """Time a crop of the network and a sample of the training step take, bfloat16 and channels-last, in batches."""
+    """Time inference and the training step per sample, for several batch sizes, in bfloat16 and channels-last.
+
+    Args:
+        cfg: Config from `load_config`.
+        sizes: Batch sizes.
+        repeat: Number of rounds; the median is reported.
+    """
     model = build_model(cfg).train()
     network = CropNetwork(build_model(cfg).eval())
     for each in (model, network.model):
@@ -53,7 +59,12 @@ def batch_rows(cfg: Config, sizes: tuple[int, ...], repeat: int) -> dict[str, di
 
 
 def annotation_rows(counts: tuple[int, ...], repeat: int) -> dict[str, dict[str, Any]]:
-    """Time that the annotations of one sample take, picked at random from sets of `counts`."""
+    """Time the reading of one sample's annotations, for random samples of data sets of several sizes.
+
+    Args:
+        counts: Numbers of annotations.
+        repeat: Number of rounds; the median is reported.
+    """
     from ..datasets import InterHandDataset
 
     def read(dataset: InterHandDataset) -> Task:
@@ -83,7 +94,7 @@ def _work(rank: int, world: int, port: int, cfg: Config, batch: int, repeat: int
     wrapped.data_preprocessor = model.data_preprocessor
     step = one_step(wrapped, random_batch(cfg, batch), "cpu", amp=True)
     seconds = []
-    for number in range(repeat + 3):  # the first three fill the memory that is kept
+    for number in range(repeat + 3):  # the first three rounds allocate the memory that is then reused
         dist.barrier()
         start = time.perf_counter()
         step()
@@ -96,7 +107,14 @@ def _work(rank: int, world: int, port: int, cfg: Config, batch: int, repeat: int
 
 
 def process_rows(cfg: Config, processes: int, batch: int, repeat: int) -> dict[str, dict[str, Any]]:
-    """Time a sample takes in data-parallel training: one process with one thread, then `processes` of them."""
+    """Time data-parallel training per sample, with one process and with several, each with one thread.
+
+    Args:
+        cfg: Config from `load_config`.
+        processes: Number of processes.
+        batch: Batch size of each process.
+        repeat: Number of rounds; the median is reported.
+    """
     rows: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for world in (1, processes):
@@ -119,18 +137,18 @@ def benchmark_scale(
     batch: int = 16,
     repeat: int = 3,
 ) -> dict[str, Any]:
-    """Time a sample takes as batches, annotations and processes grow, on the CPU.
+    """Measure the time per sample as batches, annotations and processes grow, on the CPU.
 
     Args:
-        cfg: From `load_config`.
+        cfg: Config from `load_config`.
         sizes: Batch sizes.
-        counts: Annotations of the sets, which are written for it.
-        processes: Of data-parallel training; each needs a core of its own.
-        batch: Of each process.
-        repeat: Runs; the median counts.
+        counts: Numbers of annotations; the data sets are written to a temporary folder.
+        processes: Number of processes of data-parallel training. Each needs its own core.
+        batch: Batch size of each process.
+        repeat: Number of rounds; the median is reported.
 
     Returns:
-        "rows": {name: {"ms", ...}} a sample; "ratios" of each against the first of its kind.
+        "rows": {name: {"ms", ...}} per sample, and "ratios" of each row to the first one of its kind.
     """
     groups = (
         annotation_rows(counts, repeat),
@@ -145,7 +163,7 @@ def benchmark_scale(
             ratios |= add_ratios(own, next(iter(own)))
     return {
         "benchmark": "scale",
-        "title": f"time a sample, {torch.get_num_threads()} threads where nothing else is said",
+        "title": f"time per sample, {torch.get_num_threads()} threads unless stated otherwise",
         "base": "the first of its kind",
         "rows": rows,
         "ratios": ratios,

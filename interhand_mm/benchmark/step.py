@@ -1,4 +1,4 @@
-"""One training step of a config's network, whole: this project's form beside the dense, plain one."""
+"""Benchmark of a whole training step: this project's losses and optimizer, and the plain dense form."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..engine.runner import build_model
 from ..models.heads.base_head import stack_labels
+from ..structures.joints import NUM_JOINTS
 from ..utils.provenance import provenance
 from .loss import dense_mse
 from .measure import Task, add_ratios, interleaved, peak_mb
@@ -24,7 +25,7 @@ _PARTS = ("normalize", "backbone", "head", "loss and its gradient", "backward", 
 
 
 def dense_losses(head: Any) -> Callable[..., dict[str, Tensor]]:
-    """The plain form of `keypoint_losses`: both hands in one volume, float32, `dense_mse`."""
+    """Return the plain form of a head's `keypoint_losses`: both hands in one float32 volume, with `dense_mse`."""
 
     def losses(outputs: tuple[Tensor, Tensor], bins: Tensor, weights: Tensor, _: None = None) -> dict[str, Tensor]:
         volume = torch.cat(outputs, dim=1).float()
@@ -34,7 +35,12 @@ def dense_losses(head: Any) -> Callable[..., dict[str, Tensor]]:
 
 
 def random_batch(cfg: Config, batch: int) -> dict[str, Any]:
-    """A batch as the loader gives it: (3, h, w) uint8 crops and samples with targets."""
+    """Return a random batch in the form of the data loader: crops (3, h, w) uint8 and samples with targets.
+
+    Args:
+        cfg: Config from `load_config`.
+        batch: Number of samples.
+    """
     codec = cfg.codec
     width, height = codec["input_size"]
     generator = torch.Generator().manual_seed(0)
@@ -43,8 +49,8 @@ def random_batch(cfg: Config, batch: int) -> dict[str, Any]:
         sample = PoseDataSample()
         scale = torch.tensor(codec["heatmap_size"])
         sample.gt_instance_labels = InstanceData(
-            bins=torch.rand(1, 42, 3, generator=generator) * scale,
-            bin_weights=torch.ones(1, 42),
+            bins=torch.rand(1, NUM_JOINTS, 3, generator=generator) * scale,
+            bin_weights=torch.ones(1, NUM_JOINTS),
             root_bin=torch.tensor([32.0]),
             root_weight=torch.ones(1),
             hand_type=torch.ones(1, 2),
@@ -56,7 +62,15 @@ def random_batch(cfg: Config, batch: int) -> dict[str, Any]:
 
 
 def one_step(model: nn.Module, data: dict[str, Any], device: str, amp: bool, fused: bool = True) -> Task:
-    """Forward, loss, backward and Adam on `data`, in bfloat16 where `amp` is set, to be called again and again."""
+    """Return a function that runs one training step: forward, loss, backward and Adam.
+
+    Args:
+        model: Network in training mode.
+        data: Batch from `random_batch`.
+        device: Device name for torch.
+        amp: Use bfloat16 autocast.
+        fused: Use the fused form of Adam.
+    """
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-5, fused=fused)
 
     def run() -> None:
@@ -71,7 +85,16 @@ def one_step(model: nn.Module, data: dict[str, Any], device: str, amp: bool, fus
 
 
 def step_parts(model: nn.Module, data: dict[str, Any], repeat: int) -> dict[str, dict[str, float]]:
-    """Where one step's time goes: {part: {"ms", "cpu_ms", "share"}}, medians."""
+    """Time the parts of one training step.
+
+    Args:
+        model: Network in training mode.
+        data: Batch from `random_batch`.
+        repeat: Number of rounds; medians are reported.
+
+    Returns:
+        {part: {"ms", "cpu_ms", "share"}}.
+    """
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-5, fused=True)
     marks: list[list[tuple[float, float]]] = []
 
@@ -99,7 +122,7 @@ def step_parts(model: nn.Module, data: dict[str, Any], repeat: int) -> dict[str,
         optimizer.step()
         mark(row)
         marks.append(row)
-    spans = 1000 * np.median(np.diff(np.array(marks[1:]), axis=1), axis=0)  # the first warms up
+    spans = 1000 * np.median(np.diff(np.array(marks[1:]), axis=1), axis=0)  # the first round is a warm-up
     whole = spans[:, 0].sum()
     return {
         f"  {part}": {"ms": float(wall), "cpu_ms": float(cpu), "share": float(wall / whole)}
@@ -110,19 +133,20 @@ def step_parts(model: nn.Module, data: dict[str, Any], repeat: int) -> dict[str,
 def benchmark_step(
     cfg: Config, batch: int = 4, repeat: int = 3, device: str = "cpu", clock: str = "ms"
 ) -> dict[str, Any]:
-    """Time forward, loss, backward and Adam, which the dense rows run in torch's default form and ours fused.
+    """Time a training step: forward, loss, backward and Adam (fused in this project's rows, default in the dense ones).
 
     Args:
-        cfg: From `load_config`, with a volume head.
-        batch: Crops.
-        repeat: Rounds; the median counts.
-        device: As torch names it.
-        clock: "ms" (wall) or "cpu_ms": what ratios are made of. With one thread CPU time stays right on a busy machine.
+        cfg: Config from `load_config`, with a volume head.
+        batch: Number of crops.
+        repeat: Number of rounds; the median is reported.
+        device: Device name for torch.
+        clock: Time from which the ratios are computed: "ms" (wall clock) or "cpu_ms". With one thread, CPU time stays
+            correct on a busy machine.
 
     Returns:
-        "rows": {name: {"ms", "peak_mb", ...}} with the parts of the first after it, "ratios" and "memory_ratios"
-        against this project's float32 step.
-        `peak_mb` is above weights, gradients and Adam's moments, which the first, untimed step has made.
+        "rows": {name: {"ms", "peak_mb", ...}}, the parts of the first row after it, and "ratios" and "memory_ratios"
+        to this project's float32 step. `peak_mb` does not include weights, gradients and Adam's moments, because the
+        warm-up step has allocated them.
     """
     rows: dict[str, dict[str, Any]] = {}
     plain = build_model(cfg)

@@ -1,4 +1,4 @@
-"""The demo on a clip, stage by stage: which one is the bottleneck."""
+"""Benchmark of the demo on a video: the time of each stage."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ..utils.provenance import provenance
 def benchmark_video(
     pose_config: str, pose_checkpoint: str, clip: str | Path | None = None, frames: int = 60, **options: Any
 ) -> dict[str, Any]:
-    """Run the demo over a clip into a temporary folder, overlay, JSON and 3D page included.
+    """Run the demo on a video into a temporary folder, including overlay, JSON and 3D page.
 
     Args:
-        pose_config: A file of configs/.
-        pose_checkpoint: Its checkpoint, or with `backend` the exported file.
-        clip: A video; None makes one of `frames` frames of 640 x 480 px.
-        frames: See `clip`.
-        **options: Of `InterHandInferencer`: detector, amp, backend, batch_size, detect_every ...
+        pose_config: Pose config.
+        pose_checkpoint: Checkpoint of the config, or the exported file if `backend` is given.
+        clip: Video; None draws one with 640 x 480 px.
+        frames: Number of frames of the drawn video.
+        **options: Further arguments of `InterHandInferencer`, such as detector, amp, backend, batch_size.
 
     Returns:
-        "rows": {stage: {"ms", "share"}} a frame, "ratios": each stage against the network's "pose".
+        "rows": {stage: {"ms", "share"}} per frame, and "ratios" of each stage to the network ("pose").
 
     Raises:
-        ConfigError: The detector found no hand; the drawn clip shows an ellipse.
+        ConfigError: The detector found no hand. The drawn video shows an ellipse, which is not a hand.
     """
     if options.get("detector") is None and "bbox" not in options:
         options["bbox"] = (120, 40, 520, 440) if clip is None else None
@@ -58,12 +58,17 @@ def benchmark_video(
 
 
 def make_clip(path: Path, frames: int) -> Path:
-    """Write an H.264 clip of 640 x 480 px at 30 fps: a pale ellipse that moves over a gray ramp."""
+    """Write an H.264 video of 640 x 480 px at 30 fps: a pale ellipse that moves over a gray gradient.
+
+    Args:
+        path: MP4 file.
+        frames: Number of frames.
+    """
     writer = Mp4File(path, 30.0)
     y, x = np.mgrid[:480, :640]
     for i in range(frames):
         inside = ((x - 320 - 40 * np.sin(i / 9)) / 110) ** 2 + ((y - 240) / 150) ** 2 < 1
-        picture = np.where(inside[..., None], (140, 160, 210), (x // 8 + 20)[..., None]).astype(np.uint8)
-        writer.add(picture, i / 30.0)
+        image = np.where(inside[..., None], (140, 160, 210), (x // 8 + 20)[..., None]).astype(np.uint8)
+        writer.add(image, i / 30.0)
     writer.close()
     return path
