@@ -4,6 +4,8 @@
 2. READMEs of configs/, CHANGELOG.md and CONTRIBUTING.md become pages.
 3. Links work in the repository and on the site: a link to a page outside docs/ is rewritten to its place on the site,
    a link to a source file becomes plain text.
+4. In docstrings, examples become code blocks, and the text under "Returns:" is shown whole: the parser would take
+   everything before its first colon for a type.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from griffe import Extension, Function, Object
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -27,6 +30,8 @@ ROOMS = (
     "visualization", "synthesis", "preparation", "hdr", "utils", "errors", "registry",
 )  # fmt: skip
 OUTSIDE = ("configs/**/README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+RETURNS = re.compile(r"^(Returns|Yields):\n( +)", re.MULTILINE)
+EXAMPLE = re.compile(r"^( *)>>> .*(?:\n *\S.*)*", re.MULTILINE)  # from the first prompt to an empty line
 FENCE = re.compile(r"^( *)(```+|~~~+).*?^\1\2 *$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)")
 
@@ -141,3 +146,21 @@ def first_line(dotted: str) -> str:
 
 def _line(node: Any) -> str:
     return (ast.get_docstring(node) or "").partition("\n")[0].replace("|", "\\|")
+
+
+class Docstrings(Extension):
+    """Change docstrings before they are parsed, so that nothing in them is misread."""
+
+    def on_object(self, *, obj: Object, **_: Any) -> None:
+        """Fence the examples, and write a function's return type before the text under "Returns:"."""
+        if obj.docstring is None:
+            return
+        text = EXAMPLE.sub(fence_example, obj.docstring.value)
+        if isinstance(obj, Function) and obj.returns is not None:
+            text = RETURNS.sub(rf"\1:\n\2{obj.returns}: ", text)
+        obj.docstring.value = text
+
+
+def fence_example(match: re.Match[str]) -> str:
+    """Return an interactive example as a Markdown code block."""
+    return f"{match[1]}```pycon\n{match[0]}\n{match[1]}```"
