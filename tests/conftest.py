@@ -1,4 +1,4 @@
-"""Shared fixtures; contract checks are on in every test."""
+"""Shared fixtures. The checks of the data contract are on in every test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test its own cache folder, so that none sees another's index."""
+    """Give each test its own cache folder, so that no test sees the index of another."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
@@ -36,7 +36,7 @@ def _threads() -> None:
 
 @pytest.fixture
 def sample_root(tmp_path: Path) -> Path:
-    """Four real InterHand2.6M frames, linked so that nothing is written beside them; skips where absent."""
+    """Return four real InterHand2.6M frames, linked so that nothing is written beside them; skip where they are absent."""
     if not SAMPLE.is_dir():
         pytest.skip("the InterHand2.6M sample frames are not here (CC-BY-NC, not part of this project)")
     root = tmp_path / "interhand26m"
@@ -50,11 +50,11 @@ def sample_root(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def rendered_hands(tmp_path_factory: pytest.TempPathFactory) -> list[Hand]:
-    """Four rendered single hands, for the miniatures of `tests.fixtures.tiny_sets`."""
+    """Return four rendered single hands, for the data sets of `tests.fixtures.tiny_sets`."""
     return render(tmp_path_factory.mktemp("rendered") / "set")
 
 
 @pytest.fixture(scope="session")
 def tiny_pose(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Config and checkpoint of a small untrained pose network."""
+    """Return config and checkpoint of a small untrained pose network."""
     return write_tiny_pose(tmp_path_factory.mktemp("tiny_pose"))

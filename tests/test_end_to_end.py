@@ -1,4 +1,4 @@
-"""Train, resume, test and evaluate the shipped configs, shrunk by overrides, as their users do."""
+"""Train, resume, test and evaluate the shipped configs, made small by overrides, through the command-line tools."""
 
 from __future__ import annotations
 

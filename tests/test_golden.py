@@ -1,9 +1,9 @@
 """Golden values: ten training steps of the shipped networks, and the public names.
 
-    pytest tests/test_golden.py --regen      # record them again, after a change that is meant to change them
+    pytest tests/test_golden.py --regen      # record new values after an intended change
 
-Losses are compared to `RTOL`, because processors round float32 sums differently. To prove that a refactoring
-changes nothing, set `GOLDEN_RTOL=0` and compare on the machine that recorded the files.
+Losses are compared with a tolerance of `RTOL`, because processors round float32 sums differently. To prove that a
+refactoring changes nothing, set `GOLDEN_RTOL=0` on the machine that recorded the files.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
 
 
 def _data_options(name: str, folder: Path) -> tuple[DataOptions, list[str]]:
-    """The miniature data set that a case learns from, and the overrides that name its masks."""
+    """Return the tiny data set that a case trains on, and the overrides that name its masks."""
     if name == "hdr_inpaintor":
         write_aih_syn(folder)
         write_aih_render(folder)
@@ -58,7 +58,7 @@ def _data_options(name: str, folder: Path) -> tuple[DataOptions, list[str]]:
 
 
 def _losses(name: str, folder: Path) -> list[float]:
-    """Losses of the first training steps, from the config's own data, model and optimizer."""
+    """Return the losses of the first training steps, with the data, model and optimizer of the config."""
     config, overrides = CASES[name]
     data, masks = _data_options(name, folder)
     cfg = load_config(ROOT / f"configs/{config}.py", [*overrides, *masks], data)

@@ -1,4 +1,4 @@
-"""Each set's miniature through its shipped config: look, train an epoch, test, evaluate what was saved."""
+"""Browse, train, test and evaluate a tiny version of each data set with its shipped config."""
 
 from __future__ import annotations
 
