@@ -6,7 +6,7 @@ views of one photograph are all for training or all for the test.
 
 from __future__ import annotations
 
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,12 @@ import numpy as np
 
 from ..errors import BackgroundError
 from ..utils.files import write_json
-from ..utils.images import read_image, write_image
+from ..utils.images import PACKAGED_PHOTOGRAPHS, packaged_photograph, read_image, write_image
 from .settings import read_json
 
-# Split -> (package, file inside it). All of these are inside the wheels; scikit-image's other pictures are fetched.
 PACKAGED = {
-    "train": (
-        *(
-            ("skimage", f"data/{name}")
-            for name in ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png")
-        ),
-        *(("skimage", f"data/{name}") for name in ("brick.png", "grass.png")),
-        ("sklearn", "datasets/images/china.jpg"),
-    ),
-    "test": (
-        ("skimage", "data/rocket.jpg"),
-        ("skimage", "data/gravel.png"),
-        ("sklearn", "datasets/images/flower.jpg"),
-    ),
+    "train": ("astronaut", "chelsea", "coffee", "motorcycle_left", "brick", "grass", "china"),
+    "test": ("rocket", "gravel", "flower"),
 }
 VIEWS = {"train": 40, "test": 16}  # of each photograph
 SIZE = 256  # px a side; the transform enlarges to a frame, of which the network sees 300 px as 128: nothing is lost
@@ -42,13 +30,13 @@ DISTRIBUTIONS = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
 def find(split: str) -> tuple[list[Path], list[str]]:
     """Photographs of a split that are here, and the names of those that are not."""
     found, missing = [], []
-    for package, name in PACKAGED[split]:
-        spec = util.find_spec(package)  # does not import the package
-        path = Path(spec.origin).parent / name if spec and spec.origin else None
-        if path is not None and path.is_file():
+    for name in PACKAGED[split]:
+        path = packaged_photograph(name)
+        if path is not None:
             found.append(path)
         else:
-            missing.append(f"{DISTRIBUTIONS[package]}: {Path(name).name}")
+            package, file = PACKAGED_PHOTOGRAPHS[name]
+            missing.append(f"{DISTRIBUTIONS[package]}: {Path(file).name}")
     return found, missing
 
 

@@ -1,7 +1,8 @@
-"""Reading image files: the one place that opens them."""
+"""Find, read and write image files."""
 
 from __future__ import annotations
 
+from importlib import util
 from pathlib import Path
 
 import cv2
@@ -10,15 +11,48 @@ import numpy as np
 from ..errors import ImageError
 from .files import write_bytes
 
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-SHRINKS = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pnm", ".jp2", ".avif", ".jfif"),
+)
 CHECK_DOWNLOAD = "check the download, or set strict='skip' to leave such samples out (they are counted)"
+
+# Photographs inside packages that are installed anyway: name -> (package, file inside it). scikit-image downloads its
+# other photographs.
+PACKAGED_PHOTOGRAPHS = {
+    **{
+        name: ("skimage", f"data/{name}.png")
+        for name in ("astronaut", "chelsea", "coffee", "motorcycle_left", "brick", "grass", "gravel")
+    },
+    "rocket": ("skimage", "data/rocket.jpg"),
+    "china": ("sklearn", "datasets/images/china.jpg"),
+    "flower": ("sklearn", "datasets/images/flower.jpg"),
+}
+
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_SHRINK_FLAGS = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+
+
+def find_images(folder: str | Path) -> list[str]:
+    """Return the paths of all image files in a folder and its subfolders, sorted."""
+    return sorted(str(path) for path in Path(folder).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def packaged_photograph(name: str) -> Path | None:
+    """Return the path of a photograph of `PACKAGED_PHOTOGRAPHS`, or None where its package does not contain it."""
+    package, file = PACKAGED_PHOTOGRAPHS[name]
+    spec = util.find_spec(package)  # finds the package without importing it
+    path = Path(spec.origin).parent / file if spec and spec.origin else None
+    return path if path is not None and path.is_file() else None
 
 
 def is_cut_jpeg(data: bytes) -> bool:
-    """True for a JPEG without its end: a decoder fills what is lacking with gray and says nothing.
+    r"""Return True for a JPEG without its end marker. Decoders fill the missing part with gray and report no error.
 
-    The end marker cannot occur inside; some cameras append a few bytes after it.
+    The marker cannot occur inside the compressed data. Some cameras append a few bytes after it.
+
+    >>> is_cut_jpeg(b"\xff\xd8 pixels"), is_cut_jpeg(b"\xff\xd8 pixels \xff\xd9")
+    (True, False)
     """
     return data.startswith(_JPEG_START) and _JPEG_END not in data[-64:]
 
@@ -26,16 +60,16 @@ def is_cut_jpeg(data: bytes) -> bool:
 def read_image(
     path: str | Path, flags: int = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, shrink: int = 1
 ) -> np.ndarray:
-    """Read an image file, EXIF orientation ignored.
+    """Read an image file, ignoring its EXIF orientation.
 
     Args:
-        path: Any format that OpenCV reads.
+        path: File in any format that OpenCV reads.
         flags: OpenCV's imread flags.
-        shrink: 1, 2, 4 or 8: decode a JPEG at 1/shrink of its size, in color. Its decoder leaves out the work, and
-            each pixel is the mean of shrink x shrink. Files of other kinds stay as large as they are.
+        shrink: 1, 2, 4 or 8. Decodes a JPEG at 1/shrink of its size, in color, which is faster: each pixel is the mean
+            of shrink x shrink pixels. Files of other formats keep their size.
 
     Returns:
-        (H, W, 3) uint8 BGR with the default flags; (ceil(H / shrink), ceil(W / shrink), 3) of a JPEG.
+        (H, W, 3) uint8 BGR with the default flags; (ceil(H / shrink), ceil(W / shrink), 3) for a JPEG.
 
     Raises:
         ImageError: The file is missing, empty, cut short or not an image.
@@ -49,15 +83,18 @@ def read_image(
             f"image is cut short: {path}", got=f"{len(data)} bytes without a JPEG end marker", fix=CHECK_DOWNLOAD
         )
     if shrink > 1 and data.startswith(_JPEG_START):
-        flags = SHRINKS[shrink] | cv2.IMREAD_IGNORE_ORIENTATION
+        flags = _SHRINK_FLAGS[shrink] | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if image is None:
-        raise ImageError(f"not an image: {path}", got=f"{len(data)} bytes", fix=CHECK_DOWNLOAD)
+        raise ImageError(f"file is not an image: {path}", got=f"{len(data)} bytes", fix=CHECK_DOWNLOAD)
     return image
 
 
 def read_mask(path: str | Path) -> np.ndarray:
-    """Read a foreground mask, (H, W) bool: labels above 0, or in a JPEG, which blurs, the brighter half of the range.
+    """Read a foreground mask.
+
+    Returns:
+        (H, W) bool: True for labels above 0. In a JPEG, whose compression blurs edges, True for values above 127.
 
     Raises:
         ImageError: See `read_image`.
@@ -67,12 +104,14 @@ def read_mask(path: str | Path) -> np.ndarray:
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Write (H, W, 3) uint8 BGR in the format of the path's ending.
+    """Write an image atomically, in the format that the suffix of the path names.
 
-    The file is written atomically, see `files.atomic_path`.
+    Args:
+        path: File to write. Missing parent folders are created.
+        image: (H, W, 3) uint8 BGR, or (H, W) uint8 gray.
 
     Raises:
-        ImageError: The file name's ending names no image format.
+        ImageError: The suffix names no image format.
         OutputError: The disk is full, or the folder cannot be written.
     """
     path = Path(path)

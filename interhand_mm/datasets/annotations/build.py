@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ...errors import AnnotationError
 from ...structures.joints import LEFT_WRIST, NUM_HAND_JOINTS, NUM_JOINTS, RIGHT_WRIST
 from ...utils.json_stream import FIX_FILE, read_records, record_name
-from .tables import Columns, RowOf, pack_flags, read_cameras, read_steps
+from .tables import Columns, RowLookup, pack_flags, read_cameras, read_steps
 
 HAND_TYPES = {"right": 1, "left": 2, "interacting": 3}  # bit 0 right, bit 1 left
 PROBLEM_DTYPE = np.dtype([("row", "<i8"), ("kind", "u1"), ("detail", "<i4")])
@@ -72,13 +72,13 @@ def build_hand_columns(data: Path, camera: Path, joint_3d: Path) -> Columns:
     """
     cameras, (steps, bad_joints) = read_cameras(camera), read_steps(joint_3d)
     missing: list[str] = []
-    row_of_camera = RowOf(cameras.rows, "camera", missing)
-    row_of_step = RowOf(steps.rows, "frame", missing)
+    camera_rows = RowLookup(cameras.rows, "camera", missing)
+    step_rows = RowLookup(steps.rows, "frame", missing)
     images, annotations = _Blocks(), _Blocks()
     with _progress(data) as bar:
         for section, records in read_records(data, {"images": _Image, "annotations": _Annotation}, bar.update):
             if section == "images":
-                images.add(_image_block(records, row_of_camera, row_of_step, images))
+                images.add(_image_block(records, camera_rows, step_rows, images))
             else:
                 annotations.add(_annotation_block(data, records, annotations.count))
     if not annotations.count:
@@ -143,7 +143,7 @@ def _int_column(values: Iterable[int], count: int, dtype: Any) -> np.ndarray:
     return np.fromiter(values, dtype, count)
 
 
-def _image_block(records: list[_Image], row_of_camera: RowOf, row_of_step: RowOf, images: _Blocks) -> Columns:
+def _image_block(records: list[_Image], camera_rows: RowLookup, step_rows: RowLookup, images: _Blocks) -> Columns:
     count = len(records)
     names = [r.file_name for r in records]
     text = "".join(names).encode()
@@ -157,8 +157,8 @@ def _image_block(records: list[_Image], row_of_camera: RowOf, row_of_step: RowOf
     return {
         "id": _int_column([r.id for r in records], count, np.int64),
         "image_size": size,
-        "camera": _int_column([row_of_camera[r.capture, r.camera] for r in records], count, np.int32),
-        "step": _int_column([row_of_step[r.capture, r.frame_idx] for r in records], count, np.int32),
+        "camera": _int_column(camera_rows.rows([(r.capture, r.camera) for r in records]), count, np.int32),
+        "step": _int_column(step_rows.rows([(r.capture, r.frame_idx) for r in records]), count, np.int32),
         "name_start": starts,
         "name_length": lengths,
     }

@@ -50,21 +50,38 @@ class Table(NamedTuple):
     rows: dict[tuple[str, str], int]
 
 
-class RowOf(dict):
-    """(capture, camera or frame) as written in data.json -> row of its table; -1 - k for the k-th missing one."""
+_Key = tuple[int | str, int | str]  # capture, then camera or frame
+
+
+class RowLookup:
+    """Look up rows of a table by the keys that data.json uses, and collect the missing ones.
+
+    >>> missing = []
+    >>> RowLookup({("3", "401"): 0}, "camera", missing).rows([(3, 401), (3, 402)]), missing
+    ([0, -1], ['capture 3, camera 402'])
+
+    Args:
+        rows: Row of each (capture, camera or frame).
+        label: Name of the second part of the key in messages, "camera" or "frame".
+        missing: List that receives the descriptions of missing keys. Several lookups may share it.
+    """
 
     def __init__(self, rows: dict[tuple[str, str], int], label: str, missing: list[str]) -> None:
-        super().__init__()
         self._rows, self._label, self._missing = rows, label, missing
+        self._known: dict[_Key, int] = {}  # by the key as it is written: its parts may be numbers or text
 
-    def __missing__(self, key: tuple[int | str, int | str]) -> int:
-        capture, name = str(key[0]), str(key[1])
-        row = self._rows.get((capture, name))
-        if row is None:
-            self._missing.append(f"capture {capture}, {self._label} {name}")
-            row = -len(self._missing)
-        self[key] = row
-        return row
+    def rows(self, keys: list[_Key]) -> list[int]:
+        """Return the rows of many keys, ``-1 - k`` for a key that is the k-th missing one."""
+        for key in dict.fromkeys(keys):  # each key once, in the order of the file
+            if key in self._known:
+                continue
+            row = self._rows.get((str(key[0]), str(key[1])))
+            if row is None:
+                self._missing.append(f"capture {key[0]}, {self._label} {key[1]}")
+                row = -len(self._missing)
+            self._known[key] = row
+        known = self._known
+        return [known[key] for key in keys]
 
 
 def pack_flags(flags: np.ndarray) -> np.ndarray:

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import BackgroundError, ImageError
-from ...utils.images import read_image
+from ...utils.images import IMAGE_SUFFIXES, find_images, read_image
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _TRIES = 20
 
 
@@ -35,7 +34,7 @@ class BackgroundPool:
         if not len(self._paths):
             raise BackgroundError(
                 f"no photographs in {self.source}",
-                want=f"files ending in {', '.join(SUFFIXES)}",
+                want=f"files ending in {', '.join(IMAGE_SUFFIXES)}",
                 fix="pass --backgrounds DIR with some hundreds of photographs (COCO's train2017 was used in print)",
             )
 
@@ -79,7 +78,7 @@ def _find(source: str | Path | Sequence[str]) -> list[str]:
         return sorted(str(path) for path in source)
     path = Path(source)
     if path.is_dir():
-        return sorted(str(file) for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        return find_images(path)
     if path.is_file():
         lines = [line.strip() for line in path.read_text().splitlines()]
         return sorted(str(path.parent / line) for line in lines if line and not line.startswith("#"))

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from ...errors import BackgroundError
+from ...utils.images import find_images, packaged_photograph
 from ..hand.skin import to_linear
 from .cameras import VirtualCamera
 from .renderer import project_fine
@@ -19,7 +20,6 @@ from .renderer import project_fine
 LAMP_RADIUS_MM, LAMP_STEP_DEG = 1150.0, 8.5
 SHOULDER_MM = np.array([178.0, -285.0, 60.0])  # half of the width, height above the hands, depth behind the chest
 TURN_MM = 150.0  # length of cloth per radian around the chest
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 PACKAGED_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")  # color photographs that the scikit-image wheel contains
 
 
@@ -168,11 +168,6 @@ def draw_lamps(image: np.ndarray, camera: VirtualCamera, phase: float) -> None:
             image[y0:y1, x0:x1] += star[y0 - cy + half : y1 - cy + half, x0 - cx + half : x1 - cx + half, None]
 
 
-def photo_files(folder: str) -> list[str]:
-    """Return the sorted paths of the photographs in a folder and its subfolders."""
-    return sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
-
-
 def list_photos(source: str, split: str) -> list[str]:
     """Return the background photographs of one split; no photograph is in two splits.
 
@@ -186,7 +181,7 @@ def list_photos(source: str, split: str) -> list[str]:
     if source == "skimage":
         names = list(PACKAGED_PHOTOS)
     elif Path(source).is_dir():
-        names = photo_files(source)
+        names = find_images(source)
     else:
         raise BackgroundError(
             "the folder of background photographs does not exist", got=source, want="a folder with images, or skimage"
@@ -207,11 +202,8 @@ def load_photo(name: str) -> np.ndarray:
     Args:
         name: Path, or one of `PACKAGED_PHOTOS`.
     """
-    if name in PACKAGED_PHOTOS:
-        from skimage import data
-
-        return np.ascontiguousarray(getattr(data, name)()[..., :3])
-    image = cv2.imread(name, cv2.IMREAD_COLOR)
+    path = packaged_photograph(name) if name in PACKAGED_PHOTOS else name
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise BackgroundError("a background photograph cannot be read", got=name, fix="remove the file")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

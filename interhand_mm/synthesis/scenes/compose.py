@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from ...errors import BackgroundError, ConfigError
+from ...utils.images import find_images
 from .. import writer
 from ..chunks import chunk_file, claim_folder, make_chunks, parse_shard
 from ..render import appearance
@@ -84,7 +85,7 @@ class SceneOptions:
     def photos(self, split: str) -> list[str]:
         """Return the paths of a split's photographs."""
         folder = self.photographs[split != "train"]
-        files = appearance.photo_files(folder)
+        files = find_images(folder)
         if not files:
             raise BackgroundError(f"there are no photographs for {split}", got=folder, want="a folder with images")
         return files
