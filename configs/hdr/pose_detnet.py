@@ -19,7 +19,6 @@ train_dataloader = dict(
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type="InfiniteSampler", shuffle=True),
-    collate_fn=dict(type="default_collate"),
     dataset=dict(
         type="OneHandDataset",
         data_root=data_root,
@@ -47,7 +46,6 @@ test_dataloader = dict(
     batch_size=48,
     num_workers=4,
     sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
-    collate_fn=dict(type="default_collate"),
     dataset=dict(
         type="OneHandDataset",
         data_root=data_root,

@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 from ..datasets.coco import check_coco
 from ..errors import ConfigError
 from ..registry import DATASETS
-from ..structures.camera import apply_affine, compose_affine, invert_affine
+from ..structures.joints import FLIP_INDICES
 from ..utils.config import is_detector, map_pipelines
 from ..utils.images import read_mask
 from ..visualization.masks import amodal_tile
@@ -99,17 +99,16 @@ def _amodal(sample: dict[str, Any]) -> np.ndarray:
 def _before(sample: dict[str, Any]) -> np.ndarray:
     """The frame as read, with all annotated joints and the crop's outline."""
     frame, size = sample["img_full"], sample["img"].shape[1::-1]
-    to_read = invert_affine(sample["warp_read"])
-    as_read = compose_affine(to_read, sample["affine"])  # undoes a mirror
-    corners = apply_affine(np.array([[0, 0], [size[0], 0], size, [0, size[1]]], float), to_read)
+    warp = sample["warp"]
+    corners = warp.to_read(np.array([[0, 0], [size[0], 0], size, [0, size[1]]]))
     scale = _TILE_PX / max(frame.shape[:2])
     reduced = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     cv2.polylines(reduced, [np.rint(corners * scale).astype(int)], True, _CROP, 1, cv2.LINE_AA)
-    points = apply_affine(sample["keypoints"][0, :, :2].astype(np.float64), as_read) * scale
+    points = warp.to_read(warp.to_crop(sample["keypoints"][0, :, :2])) * scale
     # The mirrored sample's right hand is the left one of the frame.
     visible, hands = sample["keypoints_visible"][0], sample["hand_type"][0]
-    if sample.get("flipped"):
-        points, visible, hands = np.roll(points, 21, axis=0), np.roll(visible, 21), hands[::-1]
+    if warp.flipped:
+        points, visible, hands = points[FLIP_INDICES], visible[FLIP_INDICES], hands[::-1]
     tile = np.zeros((_TILE_PX, _TILE_PX, 3), np.uint8)
     tile[: reduced.shape[0], : reduced.shape[1]] = draw_hands(reduced, points, visible)
     return draw_label(tile, f"{_hands(hands)} · {sample['ann_id']}")
@@ -119,7 +118,7 @@ def _with_joints(sample: dict[str, Any]) -> np.ndarray:
     """The crop with the joints that count, and what the network is to learn beside them."""
     visible = sample["keypoints_visible"][0]
     counted = sample.get("bin_weights", visible)
-    points = apply_affine(sample["keypoints"][0, :, :2].astype(np.float64), sample["affine"])
+    points = sample["warp"].to_crop(sample["keypoints"][0, :, :2])
     told = [_hands(sample["hand_type"][0]), f"{int((counted > 0).sum())} of {int(visible.sum())} joints"]
     if sample.get("root_weight", sample["rel_root_valid"]) > 0:
         told.append(f"root {float(sample['rel_root_depth']):+.0f} mm")
@@ -130,8 +129,9 @@ def _with_joints(sample: dict[str, Any]) -> np.ndarray:
 
 def _as_fed(sample: dict[str, Any]) -> np.ndarray:
     """The crop as the network sees it, its foreground outlined where a mask is known."""
-    turn_deg = np.rad2deg(np.arctan2(sample["affine"][0, 1], sample["affine"][0, 0]))
-    told = ["mirrored"] if sample.get("flipped") else []
+    warp = sample["warp"]
+    turn_deg = warp.rotation_deg
+    told = ["mirrored"] if warp.flipped else []
     told += [f"turned {turn_deg:.0f}°"] if abs(turn_deg) > 0.5 else []
     crop, mask = _enlarged(sample["img"]), None
     if "background_alpha" in sample:
@@ -139,7 +139,7 @@ def _as_fed(sample: dict[str, Any]) -> np.ndarray:
         told.append(Path(sample["background_path"]).name)
     elif "mask_path" in sample:
         stored = read_mask(sample["mask_path"])
-        mask = cv2.warpAffine(stored.astype(np.uint8), sample["warp"], sample["img"].shape[1::-1]) > 0
+        mask = warp.crop_stored(stored.astype(np.uint8)) > 0
     if mask is not None:
         size = (_TILE_PX, _TILE_PX)
         outline, _ = cv2.findContours(

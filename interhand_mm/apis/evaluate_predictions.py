@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from ..checkpoints.io import read_checkpoint, write_checkpoint
 from ..errors import EvaluationError
-from ..evaluation.metrics.base import SCALARS, TRUTH
 from ..evaluation.predictions_file import load_predictions
 from ..evaluation.report import metrics_report
 from ..inference.handedness import calibrate, cross_entropy
 from ..registry import DATASETS, METRICS
+from ..structures.sample import with_roles
 from ..utils.config import map_pipelines
 from ..utils.provenance import provenance
 from .test import ORIGINAL, collect
@@ -96,5 +96,6 @@ def _sample(dataset: Any, arrays: dict[str, np.ndarray], i: int) -> dict[str, An
             f"row {i} of the predictions", got=f"annotation {arrays['ann_id'][i]}", want=f"annotation {truth['ann_id']}"
         )
     predicted = {name: arrays[name][i : i + 1] for name in ("keypoints", "rel_root_depth", "hand_prob")}
-    sample = {name: truth[name] for name in (*SCALARS, "dataset_name", "sample_idx", "bone_mm") if name in truth}
-    return {**sample, "gt_instances": {name: truth[name] for name in TRUTH}, "pred_instances": predicted}
+    sample = {name: truth[name] for name in with_roles("metainfo") if name in truth}
+    instances = {name: truth[name] for name in with_roles("truth", "metric")}
+    return {**sample, "gt_instances": instances, "pred_instances": predicted}

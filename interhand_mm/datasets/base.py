@@ -13,7 +13,7 @@ from mmengine.dataset import BaseDataset
 from ..errors import ConfigError, ImageError
 from ..registry import TRANSFORMS
 from ..structures.joints import pose_metainfo
-from ..structures.sample import check_sample, checks_enabled
+from ..structures.sample import DEFAULTS, check_sample, checks_enabled
 
 STRICT = ("error", "skip")
 
@@ -78,9 +78,9 @@ class HandDataset(BaseDataset):
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Return sample `idx` with its random generator, before any transform."""
         idx = range(len(self))[idx]
-        sample = self.load_item(idx)
+        sample = {**DEFAULTS, **self.load_item(idx)}
         seed, epoch = self._seed_epoch.tolist()
-        sample.update(sample_idx=self.first_idx + idx, skipped="", rng=np.random.default_rng([seed, epoch, idx]))
+        sample.update(sample_idx=self.first_idx + idx, rng=np.random.default_rng([seed, epoch, idx]))
         if checks_enabled():
             self.check(sample)
         return sample

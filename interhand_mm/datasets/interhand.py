@@ -230,7 +230,7 @@ class InterHandDataset(HandDataset):
         if self.mask_root is not None:
             sample["mask_path"] = str((self.mask_root / self.split / name).with_suffix(".png"))
         if self.crops is not None:
-            sample["img"], sample["img_affine"] = self.crops.read(sample["ann_id"])
+            sample["img"], sample["read_to_stored"] = self.crops.read(sample["ann_id"])
         return sample
 
     def _camera_joints(self, row: int, camera: int) -> np.ndarray:

@@ -130,7 +130,7 @@ def _restored(model: Any, dataset: Dataset) -> Iterator[tuple[Any, int, np.ndarr
         for number, (crop, side) in enumerate(found.hands.tolist()):
             sample = data["data_samples"][crop]
             frame = read_image(sample.img_path)
-            yield sample, side, *paste_back(frame, found, number, np.asarray(sample.affine, np.float64))
+            yield sample, side, *paste_back(frame, found, number, sample.warp.full_to_crop)
 
 
 def paste_back(frame: np.ndarray, found: CleanHands, number: int, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -127,7 +127,7 @@ def draw_samples(model: Any, dataset: Dataset, indices: list[int], tile_px: int 
         rows.append(
             draw_stages(
                 **stages_of(*seen[0]),
-                points=apply_affine(keypoints[0, :, :2].astype(np.float64), sample.affine),
+                points=sample.warp.to_crop(keypoints[0, :, :2]),
                 keypoints_mm=wrist_relative_mm(keypoints, *scalars)[0] + rel_root,
                 truth_mm=truth - truth[OWN_WRIST] + rel_root,
                 label=f"hidden: {sample.occlusion[0]:.0%}, {sample.occlusion[1]:.0%}" if "occlusion" in sample else "",

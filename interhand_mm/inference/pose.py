@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.config import Config
 
-from ..datasets.transforms.geometry import Augment, crop_sample
 from ..structures.boxes import square_bbox
-from ..structures.camera import apply_affine, invert_affine
+from ..structures.warp import Warp
 from ..utils.config import load_config
 from .handedness import at_temperature
 from .network.open import open_network
@@ -35,7 +34,7 @@ class Crop(NamedTuple):
     """A crop and where it came from."""
 
     image: np.ndarray  # (3, h, w) uint8 BGR
-    affine: np.ndarray  # (2, 3) from full-image to crop pixels
+    warp: Warp
     bbox: np.ndarray  # (4,) px, the square that was cut
 
 
@@ -95,7 +94,7 @@ class PoseModel:
         poses = []
         for i, crop in enumerate(crops):
             points = found["keypoints"][i].astype(np.float64)
-            points[:, :2] = apply_affine(points[:, :2], invert_affine(crop.affine))
+            points[:, :2] = crop.warp.to_full(points[:, :2])
             poses.append(
                 Pose(
                     crop.bbox.astype(np.float64),
@@ -118,10 +117,6 @@ def cut(image: np.ndarray, box: np.ndarray, padding: float, size: tuple[int, int
         padding: See `square_bbox`.
         size: (width, height) px of the crop.
     """
-    sample = {
-        "img": image,
-        "image_size": (image.shape[1], image.shape[0]),
-        "bbox": square_bbox(box, padding).astype(np.float32),
-    }
-    crop_sample(sample, Augment(), size)
-    return Crop(sample["img"].transpose(2, 0, 1), sample["affine"], sample["bbox"])
+    bbox = square_bbox(box, padding).astype(np.float32)
+    warp = Warp.from_box(bbox, size, (image.shape[1], image.shape[0]))
+    return Crop(warp.crop_read(image).transpose(2, 0, 1), warp, bbox)

@@ -13,7 +13,6 @@ from torch import Tensor
 from ..codecs.heatmap import mirror_inputs
 from ..errors import DataContractError
 from ..registry import MODELS
-from ..structures.camera import apply_affine, invert_affine
 from ..structures.joints import NUM_HAND_JOINTS
 from .plugin import RestoredHands, merge_hands
 from .preprocessing import to_bgr
@@ -140,10 +139,10 @@ class InterHandEstimator(TopdownPoseEstimator):
     def add_pred_to_datasample(
         self, batch_pred_instances: list[InstanceData], batch_pred_fields: list | None, batch_data_samples: list
     ) -> list:
-        """Move keypoints from crop to full image with the exact inverse of the crop affine."""
+        """Move keypoints from crop to full image with the exact inverse of the crop."""
         for instances, sample in zip(batch_pred_instances, batch_data_samples, strict=True):
             points = instances.keypoints.astype(np.float64)
-            points[..., :2] = apply_affine(points[..., :2], invert_affine(sample.metainfo["affine"]))
+            points[..., :2] = sample.metainfo["warp"].to_full(points[..., :2])
             instances.keypoints = points.astype(np.float32)
             instances.bboxes = sample.gt_instances.bboxes
             sample.pred_instances = instances

@@ -15,7 +15,6 @@ from mmengine.registry import init_default_scope
 from ..apis.test import with_variant
 from ..evaluation.functional.pose_3d import joint_errors_mm, wrist_relative_mm
 from ..evaluation.predictions_file import load_predictions
-from ..structures.camera import apply_affine
 from ..structures.joints import NOT_WRIST
 from ..visualization.overlay import contact_sheet, draw_hands, draw_label
 from .settings import BGAUG, Settings
@@ -117,7 +116,7 @@ def _tile(sample: dict[str, Any], keypoints: np.ndarray, label: str) -> np.ndarr
     visible = sample["keypoints_visible"][0]
 
     def drawn(points: np.ndarray, text: str) -> np.ndarray:
-        moved = apply_affine(points[:, :2].astype(np.float64), sample["affine"]) * (_TILE / size)
+        moved = sample["warp"].to_crop(points[:, :2]) * (_TILE / size)
         return draw_label(draw_hands(crop, moved, visible), text)
 
     return np.hstack([drawn(sample["keypoints"][0], "truth"), drawn(keypoints, label)])

@@ -17,6 +17,8 @@ NUM_HAND_JOINTS = 21
 NUM_JOINTS = 42
 RIGHT_WRIST, LEFT_WRIST = 20, 41
 WRISTS = (RIGHT_WRIST, LEFT_WRIST)
+RIGHT_HAND, LEFT_HAND = slice(0, NUM_HAND_JOINTS), slice(NUM_HAND_JOINTS, NUM_JOINTS)
+HANDS = (RIGHT_HAND, LEFT_HAND)
 
 HAND_JOINT_NAMES = (*(f"{finger}{digit}" for finger in FINGERS for digit in (4, 3, 2, 1)), "wrist")
 JOINT_NAMES = tuple(f"{side}_{name}" for side in SIDES for name in HAND_JOINT_NAMES)

@@ -12,7 +12,7 @@ from mmengine.visualization import Visualizer
 
 from ..evaluation.functional.pose_3d import joint_errors_mm, wrist_relative_mm
 from ..registry import VISUALIZERS
-from ..structures.camera import apply_affine, pixel_to_camera
+from ..structures.camera import pixel_to_camera
 from ..structures.joints import LEFT_WRIST, NUM_HAND_JOINTS, RIGHT_WRIST
 from .overlay import contact_sheet, draw_hands, draw_label
 from .plot3d import plot_hands
@@ -128,6 +128,6 @@ def _mean_error_mm(sample: Any, visible: np.ndarray) -> float:
 def _on_crop(crop: np.ndarray, sample: Any, points: np.ndarray, visible: np.ndarray, label: str) -> np.ndarray:
     height, width = crop.shape[:2]
     scale = np.array([_TILE_PX / width, _TILE_PX / height])
-    uv = (apply_affine(points[:, :2].astype(np.float64), sample.affine) + 0.5) * scale - 0.5
+    uv = (sample.warp.to_crop(points[:, :2]) + 0.5) * scale - 0.5
     enlarged = cv2.resize(crop, (_TILE_PX, _TILE_PX), interpolation=cv2.INTER_LINEAR)
     return draw_label(draw_hands(enlarged, uv, visible), label)

@@ -20,6 +20,7 @@ from interhand_mm.inference.network.torch_network import CropNetwork, TorchNetwo
 from interhand_mm.inference.pose import PoseModel
 from interhand_mm.inference.timing import Stopwatch
 from interhand_mm.structures.joints import JOINT_NAMES
+from interhand_mm.structures.warp import Warp
 from interhand_mm.utils.config import load_config
 from tests.fixtures.tiny_pose import CODEC, MODEL
 
@@ -68,7 +69,9 @@ def test_the_module_gives_what_predict_gives(volume_pose):
     from mmengine.structures import InstanceData
     from mmpose.structures import PoseDataSample
 
-    samples = [PoseDataSample(metainfo=dict(affine=np.eye(2, 3))) for _ in crops]
+    samples = [
+        PoseDataSample(metainfo=dict(warp=Warp.from_box(np.array([0.0, 0, 64, 64]), (64, 64), (64, 64)))) for _ in crops
+    ]
     for sample in samples:
         sample.gt_instances = InstanceData(bboxes=np.zeros((1, 4)))
     with torch.no_grad():

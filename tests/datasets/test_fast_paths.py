@@ -119,7 +119,9 @@ def test_crops_of_shrunk_frames_lie_where_the_plain_ones_do(tmp_path, shrink, fl
     # Means and straight lines between them flatten these waves by 0.4 levels; a shift of (shrink - 1) / 2 px is 3.
     difference = np.abs(crops[0] - crops[1])[inner]
     assert difference.mean() < 1.2
-    shifted = last["warp_read"] @ np.array([[1, 0, 0.5 - 0.5 / shrink], [0, 1, 0.5 - 0.5 / shrink], [0, 0, 1.0]])
+    shifted = last["warp"].read_to_crop @ np.array(
+        [[1, 0, 0.5 - 0.5 / shrink], [0, 1, 0.5 - 0.5 / shrink], [0, 0, 1.0]]
+    )
     wrong = cv2.warpAffine(last["img_full"], shifted, (32, 32)).astype(int)
     assert np.abs(crops[0] - wrong)[inner].mean() > 2 * difference.mean()
 
@@ -155,7 +157,7 @@ def test_cached_crops_are_the_plain_ones(tmp_path, photographs):
         for i in range(6):
             one, other = plain[i], cached[i]
             assert np.abs(one["img"].astype(int) - other["img"].astype(int)).max() <= 1
-            assert np.array_equal(one["affine"], other["affine"])
+            assert np.array_equal(one["warp"].full_to_crop, other["warp"].full_to_crop)
 
 
 def test_a_cache_opens_no_picture(tmp_path):

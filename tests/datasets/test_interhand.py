@@ -30,7 +30,7 @@ def test_official_preprocessing_of_a_real_frame(sample_root):
     x, y, w, h = expected["bbox"]
     assert np.abs(sample["bbox"] - [x, y, x + w, y + h]).max() < 1e-3
     assert np.abs(sample["bins"] - np.array(expected["joint_coord"])).max() < 1e-3
-    assert np.abs(invert_affine(sample["affine"]) - np.array(expected["inv_trans"])).max() < 1e-3
+    assert np.abs(invert_affine(sample["warp"].full_to_crop) - np.array(expected["inv_trans"])).max() < 1e-3
     assert (sample["bin_weights"] == np.array(expected["joint_valid"])).all()
     assert sample["root_bin"] == pytest.approx(expected["rel_root_depth"][0], abs=1e-3)
     assert sample["root_weight"] == expected["root_valid"][0]
@@ -69,7 +69,7 @@ def test_samples_by_hand(tiny):
 def test_joints_draw_where_the_image_shows_them(tiny):
     dataset = InterHandDataset(data_root=str(tiny), pipeline=LOAD)
     sample = dataset[4]
-    points = apply_affine(sample["keypoints"][0, :, :2].astype(float), sample["affine"])
+    points = apply_affine(sample["keypoints"][0, :, :2].astype(float), sample["warp"].full_to_crop)
     at = np.rint(points).astype(int)
     assert (sample["img"][at[:, 1], at[:, 0]].max(axis=1) > 80).all()
     flipped = crop_sample(
@@ -77,7 +77,7 @@ def test_joints_draw_where_the_image_shows_them(tiny):
         Augment((0.1, 0), 1.1, 20, True),
         (256, 256),
     )
-    at = np.rint(apply_affine(flipped["keypoints"][0, :, :2].astype(float), flipped["affine"])).astype(int)
+    at = np.rint(apply_affine(flipped["keypoints"][0, :, :2].astype(float), flipped["warp"].full_to_crop)).astype(int)
     assert (flipped["img"][at[:, 1], at[:, 0]].max(axis=1) > 80).all()
 
 
@@ -237,7 +237,7 @@ def test_argmax_quantization_floor(sample_root):
     for i in range(4):
         sample = dataset[i]
         points = codec.from_bins(np.rint(sample["bins"].astype(float)))
-        points[:, :2] = apply_affine(points[:, :2], invert_affine(sample["affine"]))
+        points[:, :2] = apply_affine(points[:, :2], invert_affine(sample["warp"].full_to_crop))
         relative = F.wrist_relative_mm(points[None], *(sample[k][None] for k in ("abs_depth", "focal", "principal_pt")))
         visible = sample["keypoints_visible"][0] > 0
         errors.append(F.joint_errors_mm(relative, sample["keypoints_cam"])[0][visible])

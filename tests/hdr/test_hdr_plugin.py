@@ -18,7 +18,7 @@ from interhand_mm.hdr.models.plugin import HDRPlugin, hands_present
 from interhand_mm.models.plugin import load_parts
 from interhand_mm.models.preprocessing import from_bgr, to_bgr
 from interhand_mm.registry import MODELS
-from interhand_mm.structures.camera import crop_affine
+from interhand_mm.structures.warp import Warp
 from tests.fixtures.tiny_aih import hand_mask
 
 init_default_scope("interhand_mm")  # mmpose builds heads by the default scope
@@ -76,7 +76,9 @@ def scene(right=True, left=True) -> tuple[np.ndarray, np.ndarray]:
 def batch(*scenes) -> dict:
     inputs, samples = [], []
     for image, masks in scenes:
-        sample = PoseDataSample(metainfo={"affine": crop_affine(np.array([10.0, 20.0, 74.0, 84.0]), (LARGE, LARGE))})
+        sample = PoseDataSample(
+            metainfo={"warp": Warp.from_box(np.array([10.0, 20.0, 74.0, 84.0]), (LARGE, LARGE), (100, 100))}
+        )
         sample.gt_instances = _boxes()
         sample.set_field(torch.from_numpy(masks), "masks", dtype=torch.Tensor)
         inputs.append(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))))
@@ -165,7 +167,9 @@ def test_without_the_plugin_the_base_answers_the_same_to_the_bit():
     plain = MODELS.build(BASE).eval()
     assert set(plain.state_dict()) == set(model.state_dict())
     plain.load_state_dict(model.state_dict())
-    small = PoseDataSample(metainfo={"affine": crop_affine(np.array([10.0, 20.0, 74.0, 84.0]), (SIZE, SIZE))})
+    small = PoseDataSample(
+        metainfo={"warp": Warp.from_box(np.array([10.0, 20.0, 74.0, 84.0]), (SIZE, SIZE), (100, 100))}
+    )
     small.gt_instances = _boxes()
     inputs = torch.from_numpy(np.ascontiguousarray(image[::2, ::2].transpose(2, 0, 1)))
     with torch.no_grad():

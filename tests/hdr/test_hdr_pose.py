@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from mmengine.structures import BaseDataElement, InstanceData
+from torch import Tensor
 
 from interhand_mm.hdr.models.pose import SingleHandPose, append_coordinates
 from interhand_mm.hdr.models.pose_targets import (
@@ -115,18 +117,21 @@ def test_masked_norm_by_hand():
     assert nothing.grad.abs().max() == 0  # and not NaN
 
 
-def _batch(generator: torch.Generator) -> dict[str, torch.Tensor]:
-    return dict(
-        inputs=torch.randn(2, 3, 64, 64, generator=generator),
+def _batch(generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor], list[BaseDataElement]]:
+    """Inputs, labels (B, ...), and the labels in samples as `PackOneHand` makes them."""
+    inputs = torch.randn(2, 3, 64, 64, generator=generator)
+    labels = dict(
         keypoints_crop=torch.rand(2, 21, 2, generator=generator) * 64,
         keypoints_cam=torch.randn(2, 21, 3, generator=generator) * 50,
         visible=torch.ones(2, 21),
     )
+    rows = [InstanceData(**{name: values[i : i + 1] for name, values in labels.items()}) for i in range(2)]
+    return inputs, labels, [BaseDataElement(gt_instance_labels=row) for row in rows]
 
 
 def test_perfect_maps_have_no_loss_and_decode_to_the_truth():
     model = SingleHandPose(width=4)
-    batch = _batch(torch.Generator().manual_seed(0))
+    inputs, batch, samples = _batch(torch.Generator().manual_seed(0))
     cells = batch["keypoints_crop"].div(4).trunc()
     order = torch.from_numpy(TO_OPENPOSE)
     heat, _ = gaussian_maps(cells[:, order], 16, 2.5)
@@ -134,10 +139,10 @@ def test_perfect_maps_have_no_loss_and_decode_to_the_truth():
     vectors, _ = bone_vectors(joints, batch["visible"])
     dense = [value[..., None, None].expand(-1, -1, -1, 16, 16) for value in (vectors, joints)]
     model.maps = lambda inputs: (heat, *dense)
-    losses = model(**batch, mode="loss")
+    losses = model(inputs, samples, mode="loss")
     assert set(losses) == {"loss_heatmap", "loss_bone", "loss_position"}
     assert max(losses.values()) < 1e-6
-    sample = model(batch["inputs"], mode="predict")[1].pred_instances
+    sample = model(inputs, mode="predict")[1].pred_instances
     torch.testing.assert_close(sample.keypoints_crop[0].float(), cells[1] * 4)
     wrist, middle = batch["keypoints_cam"][1, 20], batch["keypoints_cam"][1, 11]  # this project's order
     expected = (batch["keypoints_cam"][1] - wrist) / (middle - wrist).norm()
@@ -148,11 +153,11 @@ def test_perfect_maps_have_no_loss_and_decode_to_the_truth():
 def test_it_learns():
     torch.manual_seed(0)
     model = SingleHandPose(width=4)
-    batch = _batch(torch.Generator().manual_seed(0))
+    inputs, _, samples = _batch(torch.Generator().manual_seed(0))
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     totals = []
     for _ in range(6):
-        losses = model(**batch, mode="loss")
+        losses = model(inputs, samples, mode="loss")
         total = sum(losses.values())
         optimizer.zero_grad()
         total.backward()

@@ -94,7 +94,7 @@ def test_the_crop_is_the_square_round_the_target(target):
     box = mask_bbox(sample["masks"][2 * target])
     # 40 px of 50: a fifth of the crop is left free in width; 20 px high in the middle.
     np.testing.assert_allclose(box, [5, 15, 45, 35], atol=0.5)
-    corners = apply_affine(np.array([[20.0, 30.0], [60.0, 50.0]]), sample["affine"])
+    corners = apply_affine(np.array([[20.0, 30.0], [60.0, 50.0]]), sample["warp"].full_to_crop)
     np.testing.assert_allclose(corners, [[5, 15], [45, 35]])
     shown = sample["img"][..., 0] > 135
     assert np.mean(shown != sample["masks"][2 * target]) < 0.01
@@ -118,7 +118,7 @@ def test_empty_and_full_masks_have_a_crop(rows, filled):
 
 def test_a_single_pixel_has_a_crop():
     sample = CropTarget((40, 40)).transform(one_hand(slice(50, 51), slice(50, 51)))
-    assert np.isfinite(sample["affine"]).all()
+    assert np.isfinite(sample["warp"].full_to_crop).all()
     assert sample["masks"][0].any()
 
 

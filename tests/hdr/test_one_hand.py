@@ -48,7 +48,7 @@ def test_every_hand_is_a_right_one(root):
         assert hand["hand_type_valid"] == hand["rel_root_valid"] == 0
         assert hand["keypoints_visible"][0, :21].all()
         assert not hand["keypoints_visible"][0, 21:].any()
-    left = next(hands.load_item(i) for i in range(len(hands)) if hands.load_item(i)["hand_side"] == 1)
+    left = next(hands.load_item(i) for i in range(len(hands)) if hands.load_item(i).get("flipped"))
     plain = next(pairs.load_item(i) for i in range(len(pairs)) if pairs.load_item(i)["ann_id"] == left["ann_id"])
     width = left["image_size"][0]
     assert np.allclose(left["keypoints"][0, :21, 0], width - 1 - plain["keypoints"][0, 21:, 0])
@@ -74,10 +74,10 @@ def test_the_crop_is_the_masks_box_inside_the_crop_of_both(root):
 def test_a_left_hand_is_cut_as_its_mirror_image(root):
     """The mirrored sample's crop is the plain crop's picture, hand and all, to interpolation."""
     hands = _make(OneHandDataset, root, LOAD, CROP)
-    i = next(i for i in range(len(hands)) if hands.load_item(i)["hand_side"] == 1)
+    i = next(i for i in range(len(hands)) if hands.load_item(i).get("flipped"))
     sample = hands[i]
     image = cv2.imread(sample["img_path"])[:, ::-1].copy()
-    wanted = cv2.warpAffine(image, sample["affine"], (64, 64))
+    wanted = cv2.warpAffine(image, sample["warp"].full_to_crop, (64, 64))
     shown = np.abs(sample["img"].astype(int) - wanted).max(axis=-1)
     assert shown.max() <= 2  # tiny pictures are black all round, so nothing is cut off
     assert sample["img"].max() > 100
@@ -91,8 +91,12 @@ def test_what_lies_outside_the_crop_of_both_is_black(root):
     sample["bbox"] = sample["bbox"] + np.array([side, side, -side, -side], np.float32)  # cuts into the limb
     box = sample["bbox"].copy()
     cropped = TRANSFORMS.build(CROP)(sample)
-    corners = np.array([[0, 0, 1], [63, 63, 1]]) @ np.linalg.pinv(np.vstack([cropped["affine"], [0, 0, 1]])).T
-    lit = cv2.warpAffine(cropped["img"][..., 0], cropped["affine"], sample["image_size"], flags=cv2.WARP_INVERSE_MAP)
+    corners = (
+        np.array([[0, 0, 1], [63, 63, 1]]) @ np.linalg.pinv(np.vstack([cropped["warp"].full_to_crop, [0, 0, 1]])).T
+    )
+    lit = cv2.warpAffine(
+        cropped["img"][..., 0], cropped["warp"].full_to_crop, sample["image_size"], flags=cv2.WARP_INVERSE_MAP
+    )
     seen = mask_bbox(lit > 190)
     assert corners[0, 0] < box[0] or corners[1, 0] > box[2] or corners[0, 1] < box[1] or corners[1, 1] > box[3]
     assert (seen[:2] >= np.maximum(box[:2], 0) - 2).all()
@@ -114,7 +118,8 @@ def test_packing_for_detnet_turns_joints_with_the_crop(root):
     for i in range(len(hands)):
         packed = hands[i]
         assert packed["inputs"].shape == (3, 64, 64)
-        points, cam = packed["keypoints_crop"].numpy(), packed["keypoints_cam"].numpy()
+        labels = packed["data_samples"].gt_instance_labels
+        points, cam = labels.keypoints_crop[0].numpy(), labels.keypoints_cam[0].numpy()
         flat, solid = points[:20] - points[20], cam[:20, :2] - cam[20, :2]
         # The hands are nearly flat and far away: the picture is the joints seen from the front, in one scale.
         scale = (flat * solid).sum() / (solid * solid).sum()
@@ -134,7 +139,7 @@ def test_cropped_masks_and_occlusion(root):
     full = read_hand_masks(pairs.load_item(i))
     assert packed.occlusion[0] == pytest.approx(occlusion_rate(*full[:2]))
     assert packed.occlusion[1] == 0
-    zoom = np.linalg.det(packed.affine[:, :2])
+    zoom = np.linalg.det(packed.warp.full_to_crop[:, :2])
     assert packed.masks[0].sum() == pytest.approx(full[0].sum() * zoom, rel=0.03)
 
 

@@ -11,8 +11,9 @@ from interhand_mm.codecs import InterHand3DCodec
 from interhand_mm.codecs.heatmap import gaussian_volume, mirror_inputs
 from interhand_mm.models.heads.internet_head import _planar
 from interhand_mm.registry import MODELS
-from interhand_mm.structures.camera import apply_affine, crop_affine
+from interhand_mm.structures.camera import apply_affine
 from interhand_mm.structures.joints import FLIP_INDICES
+from interhand_mm.structures.warp import Warp
 
 CODEC = InterHand3DCodec()
 HEAD = dict(type="InterNetHead", in_channels=16, decoder=dict(type="InterHand3DCodec"), deconv_channels=8)
@@ -38,7 +39,11 @@ def batch(size: int = 2):
     rng = np.random.default_rng(0)
     samples = []
     for _ in range(size):
-        sample = PoseDataSample(metainfo=dict(affine=crop_affine(np.array([50.0, 60, 178, 188]), (256, 256), 1.1, 20)))
+        sample = PoseDataSample(
+            metainfo=dict(
+                warp=Warp.from_box(np.array([50.0, 60, 178, 188]), (256, 256), (300, 300), scale=1.1, rotation_deg=20)
+            )
+        )
         sample.gt_instances = InstanceData(bboxes=np.zeros((1, 4), np.float32))
         sample.gt_instance_labels = InstanceData(
             bins=torch.from_numpy(rng.uniform(5, 58, (1, 42, 3)).astype(np.float32)),
@@ -77,7 +82,7 @@ def test_prediction_comes_back_to_the_full_image():
     with torch.no_grad():
         (sample,) = model(**data, mode="predict")
     predicted = sample.pred_instances
-    crop = apply_affine(predicted.keypoints[0, :, :2].astype(np.float64), sample.metainfo["affine"])
+    crop = apply_affine(predicted.keypoints[0, :, :2].astype(np.float64), sample.metainfo["warp"].full_to_crop)
     assert np.abs(crop - predicted.bins[0, :, :2] * 4).max() < 1e-3
     assert np.allclose(predicted.keypoints[0, :, 2], predicted.bins[0, :, 2] * 6.25 - 200)
 

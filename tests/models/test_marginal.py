@@ -10,8 +10,8 @@ from mmpose.structures import PoseDataSample
 from interhand_mm.codecs.heatmap import mirror_inputs, soft_argmax
 from interhand_mm.models.heads.marginal_head import Pointer, cell_entropy, sine_positions, soft_targets
 from interhand_mm.registry import MODELS
-from interhand_mm.structures.camera import crop_affine
 from interhand_mm.structures.joints import FLIP_INDICES
+from interhand_mm.structures.warp import Warp
 from interhand_mm.utils.config import load_config
 from tests.conftest import ROOT
 
@@ -39,7 +39,11 @@ def batch(size: int = 3):
     rng = np.random.default_rng(0)
     samples = []
     for i in range(size):
-        sample = PoseDataSample(metainfo=dict(affine=crop_affine(np.array([50.0, 60, 178, 188]), (64, 64), 1.1, 20)))
+        sample = PoseDataSample(
+            metainfo=dict(
+                warp=Warp.from_box(np.array([50.0, 60, 178, 188]), (64, 64), (300, 300), scale=1.1, rotation_deg=20)
+            )
+        )
         sample.gt_instances = InstanceData(bboxes=np.zeros((1, 4), np.float32))
         sample.gt_instance_labels = InstanceData(
             bins=torch.from_numpy(rng.uniform(2, [30, 30, 14], (1, 42, 3)).astype(np.float32)),

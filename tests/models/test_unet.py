@@ -122,11 +122,11 @@ def test_labels_are_the_one_hands_joints_in_the_crop(tiny):
         raw, sample = dataset.get_data_info(i), dataset[i]["data_samples"]
         left = bool(raw["hand_type"][0, 1])
         kinds.add(left)
-        assert bool(sample.metainfo["flipped"] if left else not sample.metainfo.get("flipped"))
+        assert bool(sample.metainfo["warp"].flipped == left)
         labels = sample.gt_instance_labels
         assert labels.keypoints.shape == (1, 21, 2)
         assert labels.keypoint_weights.sum() == 21
-        back = apply_affine(labels.keypoints[0].double().numpy(), invert_affine(sample.metainfo["affine"]))
+        back = apply_affine(labels.keypoints[0].double().numpy(), invert_affine(sample.metainfo["warp"].full_to_crop))
         if left:
             back[:, 0] = raw["image_size"][0] - 1 - back[:, 0]
         slots = slice(21, 42) if left else slice(0, 21)
@@ -172,7 +172,7 @@ def test_overfitting_finds_the_joints(tiny):
     with torch.no_grad():
         (sample,) = model(**model.data_preprocessor(batch, training=False), mode="predict")
     found, truth = sample.pred_instances.keypoints[0], sample.gt_instances.keypoints[0, :21, :2]
-    zoom = np.linalg.det(sample.metainfo["affine"][:, :2]) ** 0.5
+    zoom = np.linalg.det(sample.metainfo["warp"].full_to_crop[:, :2]) ** 0.5
     assert np.median(np.linalg.norm(found - truth, axis=-1)) * zoom < 1.5  # px of the crop
 
 

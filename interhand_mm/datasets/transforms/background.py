@@ -13,7 +13,8 @@ from mmcv.transforms import BaseTransform
 
 from ...errors import BackgroundError, ConfigError
 from ...registry import TRANSFORMS
-from ...structures.camera import apply_affine, compose_affine
+from ...structures.camera import compose_affine
+from ...structures.joints import WRISTS
 from ...utils.images import read_mask
 from .background_pool import BackgroundPool
 from .matte import hand_matte, nonzero_pixels, threshold_background
@@ -70,7 +71,7 @@ class RandomBackgroundReplace(BaseTransform):
         photo, retries, path = self.pool.draw(rng)
         crop = results["img"]
         size = (crop.shape[1], crop.shape[0])
-        behind = warp_photo(photo, results["image_size"][::-1], results["warp"], size, rng)
+        behind = warp_photo(photo, results["image_size"][::-1], results["warp"].stored_to_crop, size, rng)
         alpha = self.background_alpha(results)
         results["img"] = blend(crop, behind, alpha)
         results["background_alpha"] = alpha
@@ -81,11 +82,8 @@ class RandomBackgroundReplace(BaseTransform):
     def background_alpha(self, results: dict[str, Any]) -> np.ndarray:
         """How much of the photograph shows at each pixel of the crop, (H, W) uint8; 0 outside the frame."""
         warp, frame_shape = results["warp"], tuple(results["image_size"][::-1])
-        size = (results["img"].shape[1], results["img"].shape[0])
         if self.mask == "threshold":
-            return cv2.warpAffine(
-                threshold_background(results["img_full"], self.low, self.high), results["warp_read"], size
-            )
+            return warp.crop_read(threshold_background(results["img_full"], self.low, self.high))
         if self.mask == "file":
             if "mask_path" not in results:
                 raise BackgroundError(
@@ -97,19 +95,18 @@ class RandomBackgroundReplace(BaseTransform):
                     f"mask {results['mask_path']}: (height, width)", got=stored.shape, want=frame_shape
                 )
             foreground = np.where(stored, 0, 255).astype(np.uint8)
-            return cv2.warpAffine(foreground, warp, size)
+            return warp.crop_stored(foreground)
         foreground = hand_matte(results["img"], *_crop_joints(results))
-        inside = cv2.warpAffine(np.full(frame_shape, 255, np.uint8), warp, size, flags=cv2.INTER_NEAREST)
+        inside = warp.crop_stored(np.full(frame_shape, 255, np.uint8), flags=cv2.INTER_NEAREST)
         return cv2.bitwise_and(cv2.bitwise_not(foreground), inside)
 
 
 def _crop_joints(results: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Joints in the crop (42, 2) px, their visibility (42,), and px a mm of the right and left hand (2,)."""
-    affine = results["affine"]
-    points = apply_affine(results["keypoints"][0, :, :2].astype(np.float64), affine)
-    zoom = float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
-    depth = results["keypoints_cam"][0, [20, 41], 2]
-    return points, results["keypoints_visible"][0], zoom * results["focal"][0] / np.maximum(depth, 1.0)
+    warp = results["warp"]
+    points = warp.to_crop(results["keypoints"][0, :, :2])
+    depth = results["keypoints_cam"][0, list(WRISTS), 2]
+    return points, results["keypoints_visible"][0], warp.zoom * results["focal"][0] / np.maximum(depth, 1.0)
 
 
 def _sample_rng(sample_id: str, seed: int) -> np.random.Generator:

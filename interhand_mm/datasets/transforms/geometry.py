@@ -1,25 +1,31 @@
-"""Geometry and color of a sample: flip, crop with augmentation, color factors (docs/spec/datasets.md, section 2.2)."""
+"""Mirror and crop of a sample, with and without augmentation (docs/spec/datasets.md 2.2)."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from ...codecs import build_codec
 from ...registry import TRANSFORMS
-from ...structures.camera import compose_affine, crop_affine, mirror_affine
 from ...structures.joints import FLIP_INDICES
 from ...structures.sample import check_sample, checks_enabled, present_hand_slice
+from ...structures.warp import Warp
 
 
 class Augment(NamedTuple):
-    """One draw of the geometric augmentation; the default leaves a sample as it is."""
+    """One draw of the geometric augmentation; the default leaves a sample as it is.
 
-    shift: tuple[float, float] = (0.0, 0.0)  # of the box, in parts of its sides, before a mirror
-    scale: float = 1.0  # of the box; above 1 shows more
+    Attributes:
+        shift: Shift of the box in x and y, as a fraction of its sides, before a mirror.
+        scale: Factor on the box; above 1 shows more of the image.
+        rotation_deg: Rotation of the crop; see `crop_affine`.
+        flip: Whether the sample is mirrored.
+    """
+
+    shift: tuple[float, float] = (0.0, 0.0)
+    scale: float = 1.0
     rotation_deg: float = 0.0
     flip: bool = False
 
@@ -27,10 +33,17 @@ class Augment(NamedTuple):
 def draw_augment(
     rng: np.random.Generator, shift: float, scale: float, rotation_deg: float, rotation_prob: float, flip_prob: float
 ) -> Augment:
-    """Draw from the official distributions (docs/spec/datasets.md, section 2.2, step 3).
+    """Draw from the official distributions (docs/spec/datasets.md 2.2, step 3).
 
-    Shift uniform in +-`shift`; scale ``1 + scale * clip(N(0,1), -1, 1)``; rotation with `rotation_prob`
-    ``rotation_deg * clip(N(0,1), -2, 2)``; flip with `flip_prob`. Every call draws the same number of values.
+    Every call draws the same number of values, whatever the ranges are.
+
+    Args:
+        rng: Source of randomness.
+        shift: The shift is uniform in +-`shift`.
+        scale: The factor is ``1 + scale * clip(N(0, 1), -1, 1)``.
+        rotation_deg: The rotation is ``rotation_deg * clip(N(0, 1), -2, 2)``.
+        rotation_prob: Probability of a rotation.
+        flip_prob: Probability of a mirror.
     """
     shift_x, shift_y = rng.uniform(-shift, shift, 2) if shift else (0.0, 0.0)
     size, turn = rng.standard_normal(2)
@@ -44,12 +57,13 @@ def draw_augment(
 
 
 def flip_sample(sample: dict[str, Any]) -> dict[str, Any]:
-    """Mirror everything the contract names, in place, except the pixels; `flipped` says that it was done.
+    """Mirror all fields of a sample in place, except its pixels, and toggle `flipped`.
 
-    Twice is the identity, and the projection of keypoints_cam stays keypoints[..., :2].
+    The crop mirrors the pixels later. Flipping twice is the identity, and the projection of keypoints_cam stays
+    keypoints[..., :2].
 
     Args:
-        sample: Station "dataset"; its `image_size` gives the width.
+        sample: A sample of stage "dataset".
     """
     last = sample["image_size"][0] - 1
     x1, y1, x2, y2 = sample["bbox"]
@@ -67,33 +81,33 @@ def flip_sample(sample: dict[str, Any]) -> dict[str, Any]:
 
 
 def crop_sample(sample: dict[str, Any], augment: Augment, size: tuple[int, int]) -> dict[str, Any]:
-    """Shift the box, mirror, and cut the crop out of the image with one warp.
-
-    This is docs/spec/datasets.md, section 2.2, steps 4 to 9.
+    """Shift the box, mirror, and cut the crop out of the image with one warp (docs/spec/datasets.md 2.2, steps 4 to 9).
 
     Args:
-        sample: Station "dataset" with `img` (H, W, 3).
-        augment: The draw.
+        sample: A sample of stage "dataset" with `img`, the image as read.
+        augment: The shift, scale, rotation and mirror to apply.
         size: (width, height) px of the crop.
 
     Returns:
-        The sample with `img` the crop, `img_full` the image as read, `warp` (2, 3) from the frame's pixels,
-        `warp_read` (2, 3) from pixels as read (the same unless `img_affine` says that only a part or a smaller
-        picture was read) and `affine` (2, 3) from (mirrored) full-image pixels, all to crop pixels.
+        The same sample at stage "crop": `img` is the crop, `img_full` the image as read, and `warp` relates them. The
+        fields `flipped` and `read_to_stored` move into `warp`.
     """
     x1, y1, x2, y2 = sample["bbox"]
     move_x, move_y = augment.shift[0] * (x2 - x1), augment.shift[1] * (y2 - y1)
     sample["bbox"] = (sample["bbox"] + np.array([move_x, move_y, move_x, move_y])).astype(np.float32)
     if augment.flip:
         flip_sample(sample)
-    affine = crop_affine(sample["bbox"], size, augment.scale, augment.rotation_deg)
-    mirrored = sample.get("flipped", False)
-    sample["warp"] = compose_affine(affine, mirror_affine(sample["image_size"][0])) if mirrored else affine
-    sample["affine"] = affine
-    read = sample.get("img_affine")
-    sample["warp_read"] = sample["warp"] if read is None else compose_affine(sample["warp"], read)
+    sample["warp"] = Warp.from_box(
+        sample["bbox"],
+        size,
+        sample["image_size"],
+        scale=augment.scale,
+        rotation_deg=augment.rotation_deg,
+        flipped=sample.pop("flipped", False),
+        read_to_stored=sample.pop("read_to_stored", None),
+    )
     sample["img_full"] = sample["img"]
-    sample["img"] = cv2.warpAffine(sample["img_full"], sample["warp_read"], size, flags=cv2.INTER_LINEAR)
+    sample["img"] = sample["warp"].crop_read(sample["img_full"])
     return sample
 
 
@@ -102,13 +116,13 @@ class HandCropAugment(BaseTransform):
     """Cut the hands out with InterNet's random shift, scale, rotation and mirror.
 
     Args:
-        encoder: The codec's config, for the crop's size; `load_config` writes the one `codec` here.
-        shift: Of the box, in parts of its sides.
-        scale: Of the box.
-        rotation_deg: One standard deviation.
-        rotation_prob: Share of samples that are turned.
-        flip_prob: Share of samples that are mirrored.
-        flip_left_to_right: Mirror a left hand, and it alone, for networks that know right hands only (2D, FreiHAND).
+        encoder: Codec config, which gives the size of the crop; `load_config` writes the one `codec` here.
+        shift: Largest shift of the box, as a fraction of its sides.
+        scale: Largest change of the box's size, as a fraction.
+        rotation_deg: Standard deviation of the rotation.
+        rotation_prob: Fraction of the samples that are rotated.
+        flip_prob: Fraction of the samples that are mirrored.
+        flip_left_to_right: Mirror exactly the left hands, for networks that know right hands only (2D, FreiHAND).
     """
 
     def __init__(
@@ -128,7 +142,7 @@ class HandCropAugment(BaseTransform):
         )
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """See `crop_sample`."""
+        """Bring a sample to stage "crop"; see `crop_sample`."""
         augment = draw_augment(results["rng"], **self.ranges)
         if self.flip_left_to_right:
             left = present_hand_slice(results["hand_type"][0], results["img_path"]).start > 0
@@ -144,9 +158,10 @@ class HandCrop(HandCropAugment):
     """Cut the hands out as annotated, for validation and test.
 
     Args:
-        encoder: See `HandCropAugment`.
-        flip_left_to_right: Likewise.
-        crop_scale: Crop px a px of the network's input; `load_config` writes that of the config's HDR plugin here.
+        encoder: Codec config, which gives the size of the network's input; `load_config` writes the one `codec` here.
+        flip_left_to_right: Mirror the left hands, for networks that know right hands only.
+        crop_scale: Crop pixels per pixel of the network's input. `load_config` writes the value that the config's
+            plugin asks for.
     """
 
     def __init__(self, encoder: dict[str, Any], flip_left_to_right: bool = False, crop_scale: int = 1) -> None:

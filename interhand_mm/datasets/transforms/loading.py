@@ -1,4 +1,4 @@
-"""Loading a sample's image."""
+"""Reads the image of a sample."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from ...errors import ConfigError, ImageError
 from ...registry import TRANSFORMS
 from ...utils.images import CHECK_DOWNLOAD, read_image
 
-# A frame whose brightest value lies below this shows nothing; JPEG noise on pure black stays under it.
+# An image whose brightest value is below this shows nothing; JPEG noise on pure black stays under it.
 BLACK_LEVEL = 8
 
 
 @TRANSFORMS.register_module()
 class LoadHandImage(BaseTransform):
-    """Read `img_path` into `img` (H, W, 3) uint8 BGR; refuse black frames and sizes other than annotated.
+    """Read `img_path` into `img` (H, W, 3) uint8 BGR. Black images and sizes other than annotated are errors.
 
     Args:
-        min_box_px: Decode JPEGs at 1/2, 1/4 or 1/8 of their size as long as the box to crop keeps this many px a side;
-            the crop's own size loses nothing but aliasing. `img_affine` then takes `img`'s pixels to the frame's. None
-            reads every picture whole.
+        min_box_px: Decode JPEGs at 1/2, 1/4 or 1/8 of their size as long as the box to crop keeps at least this many
+            pixels per side; with the size of the crop only aliasing is lost. `read_to_stored` then maps the pixels to
+            those of the stored image. None: read every image at full size.
     """
 
     def __init__(self, min_box_px: int | None = None) -> None:
         if min_box_px is not None and min_box_px < 1:
-            raise ConfigError("LoadHandImage: min_box_px", got=min_box_px, want="1 or more, or None")
+            raise ConfigError("LoadHandImage: min_box_px must be at least 1", got=min_box_px, want="1 or more, or None")
         self.min_box_px = min_box_px
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add `img`; a sample that was blanked already keeps its black image.
+        """Add `img`, unless the sample has one already: a blanked sample, or one from the crop cache.
 
         Raises:
-            ImageError: See `read_image`; also all black, or not `image_size`.
+            ImageError: If the image cannot be read, is all black, or has another size than `image_size`.
         """
         if "img" in results:
             return results
@@ -43,14 +43,14 @@ class LoadHandImage(BaseTransform):
         image = read_image(path, shrink=shrink)
         size, annotated = (image.shape[1], image.shape[0]), tuple(results["image_size"])
         if shrink > 1 and size == tuple(-(-side // shrink) for side in annotated):
-            # A small pixel is the mean of shrink x shrink of the frame's, so it stands in their middle.
+            # A small pixel is the mean of shrink x shrink stored pixels, so its center is theirs.
             offset = (shrink - 1) / 2
-            results["img_affine"] = np.array([[shrink, 0, offset], [0, shrink, offset]], np.float64)
+            results["read_to_stored"] = np.array([[shrink, 0, offset], [0, shrink, offset]], np.float64)
         elif size != annotated:
             raise ImageError(
-                f"image {path} of annotation {results['ann_id']}: (width, height)",
-                got=size,
-                want=annotated,
+                f"image {path} of annotation {results['ann_id']} has another size than annotated",
+                got=f"(width, height) {size}",
+                want=f"(width, height) {annotated}",
                 fix="images and annotations are of different releases; " + CHECK_DOWNLOAD,
             )
         if image.max() < BLACK_LEVEL:
@@ -59,7 +59,7 @@ class LoadHandImage(BaseTransform):
         return results
 
     def _shrink(self, bbox: np.ndarray) -> int:
-        """The largest of 8, 4, 2 and 1 that leaves the box enough pixels."""
+        """Return the largest of 8, 4, 2 and 1 that leaves the box enough pixels."""
         if self.min_box_px is None:
             return 1
         side = min(bbox[2] - bbox[0], bbox[3] - bbox[1])

@@ -9,21 +9,24 @@ from mmcv.transforms import BaseTransform
 
 from ...codecs import InterHand3DCodec
 from ...registry import CODECS, TRANSFORMS
-from ...structures.camera import apply_affine
 from ...structures.sample import check_sample, checks_enabled
 
 
 @TRANSFORMS.register_module()
 class EncodeHand(BaseTransform):
-    """Turn crop coordinates into training targets with the codec (`bins`, `bin_weights`, `root_...`)."""
+    """Encode the keypoints of a cropped sample as the bins that a 42-joint network learns.
+
+    Args:
+        encoder: Codec config; `load_config` writes the one `codec` here.
+    """
 
     def __init__(self, encoder: dict[str, Any]) -> None:
         self.codec: InterHand3DCodec = CODECS.build(encoder)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add the targets; under 1 KB a sample."""
+        """Add `bins`, `bin_weights`, `root_bin` and `root_weight`: less than 1 KB per sample."""
         points = results["keypoints"][0].astype(np.float64)
-        points[:, :2] = apply_affine(points[:, :2], results["affine"])
+        points[:, :2] = results["warp"].to_crop(points[:, :2])
         results.update(
             self.codec.encode(
                 points,
@@ -31,7 +34,7 @@ class EncodeHand(BaseTransform):
                 results["hand_type"][0],
                 float(results["rel_root_depth"]),
                 float(results["rel_root_valid"]),
-                float(results.get("depth_valid", 1)),
+                float(results["depth_valid"]),
             )
         )
         if checks_enabled():

@@ -12,9 +12,9 @@ from mmengine.dist import all_reduce, get_world_size
 from mmengine.evaluator import BaseMetric
 
 from ...errors import EvaluationError
+from ...structures.sample import with_roles
 
-TRUTH = ("keypoints_cam", "keypoints_visible", "hand_type")
-SCALARS = ("hand_type_valid", "rel_root_valid", "abs_depth", "focal", "principal_pt")
+TRUTH, SCALARS = with_roles("truth", "metric"), with_roles("metainfo", "metric")
 _PREDICTED = ("keypoints", "rel_root_depth", "hand_prob")
 
 

@@ -24,7 +24,7 @@ def keep_hand(sample: dict[str, Any], side: int) -> dict[str, Any]:
     visible = sample["keypoints_visible"].copy()
     visible[:, NUM_HAND_JOINTS:] = 0
     one = np.array([[1, 0]], np.float32)
-    sample.update(keypoints_visible=visible, hand_type=one, hand_side=side)
+    sample.update(keypoints_visible=visible, hand_type=one)
     sample.update(hand_type_valid=np.float32(0), rel_root_valid=np.float32(0))
     return sample
 

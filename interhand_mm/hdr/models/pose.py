@@ -150,9 +150,6 @@ class SingleHandPose(BaseModel):
     def forward(
         self,
         inputs: Tensor,
-        keypoints_crop: Tensor | None = None,
-        keypoints_cam: Tensor | None = None,
-        visible: Tensor | None = None,
         data_samples: list[BaseDataElement] | None = None,
         mode: str = "tensor",
     ) -> tuple[Tensor, ...] | dict[str, Tensor] | list[BaseDataElement]:
@@ -160,10 +157,7 @@ class SingleHandPose(BaseModel):
 
         Args:
             inputs: (B, 3, H, W) normalized RGB of a right hand.
-            keypoints_crop: (B, 21, 2) x, y px of the crop; only for "loss", as the next two.
-            keypoints_cam: (B, 21, 3) mm in the frame in which the crop's image stands upright (rotated with it).
-            visible: (B, 21), 1 where the joint is known.
-            data_samples: Predictions are added to them.
+            data_samples: Samples packed by `PackOneHand`. The losses read their labels; predictions are added to them.
             mode: "tensor" gives `maps`; "loss" the losses; "predict" the samples with `pred_instances`:
                 `keypoints_crop` (1, 21, 2) x, y px, `keypoints_norm` (1, 21, 3) bone units relative to the wrist,
                 `keypoints_mm` (1, 21, 3) the same times `bone_mm`, `keypoint_scores` (1, 21).
@@ -172,7 +166,10 @@ class SingleHandPose(BaseModel):
         if mode == "tensor":
             return outputs
         if mode == "loss":
-            return self.losses(outputs, inputs.shape[-1], keypoints_crop, keypoints_cam, visible)
+            labels = [sample.gt_instance_labels for sample in data_samples or []]
+            names = ("keypoints_crop", "keypoints_cam", "visible")
+            targets = (torch.cat([label[name] for label in labels]).to(inputs.device) for name in names)
+            return self.losses(outputs, inputs.shape[-1], *targets)
         points, positions, scores = self._decode(outputs, inputs.shape[-1])
         samples = data_samples or [BaseDataElement() for _ in inputs]
         for sample, *values in zip(samples, points, positions, scores, strict=True):
@@ -201,7 +198,15 @@ class SingleHandPose(BaseModel):
         keypoints_cam: Tensor,
         visible: Tensor,
     ) -> dict[str, Tensor]:
-        """The three losses, weighted; see `forward` for the shapes and `masked_norm` for the formula."""
+        """Return the three weighted losses; see `masked_norm` for the formula.
+
+        Args:
+            outputs: Heatmaps, bone vectors and positions from `maps`.
+            input_size: Side of the crop, px.
+            keypoints_crop: (B, 21, 2) x, y px of the crop.
+            keypoints_cam: (B, 21, 3) mm in the frame in which the crop stands upright.
+            visible: (B, 21), 1 where the joint is known.
+        """
         heat, bones, positions = (output.float() for output in outputs)
         order = self._to_published
         size = heat.shape[-1]

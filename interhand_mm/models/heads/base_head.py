@@ -11,6 +11,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ...registry import MODELS
+from ...structures.sample import FIELDS, with_roles
 
 Outputs = tuple[Any, Tensor, Tensor]  # keypoint outputs, root (B,) bins, handedness (B, 2) logits
 
@@ -45,7 +46,7 @@ class HandHead(BaseModule):
         """Outputs averaged with those of the mirrored crop."""
 
     def loss(self, feats: Any, data_samples: list, train_cfg: dict | None = None) -> dict[str, Tensor]:
-        """All losses of a batch; reads `gt_instance_labels` alone."""
+        """Return all losses of a batch, from the `gt_instance_labels` and the `depth_valid` of its samples."""
         keypoints, root_bin, logits = self.forward(feats)
         labels = stack_labels(data_samples, logits.device)
         known = depth_known(data_samples, logits.device)
@@ -106,7 +107,7 @@ class HandHead(BaseModule):
         )
 
 
-_LABELS = ("bins", "bin_weights", "root_bin", "root_weight", "hand_type", "hand_type_valid")
+_LABELS = with_roles("label")
 
 
 def stack_labels(data_samples: list, device: torch.device) -> dict[str, Tensor]:
@@ -117,5 +118,6 @@ def stack_labels(data_samples: list, device: torch.device) -> dict[str, Tensor]:
 
 def depth_known(data_samples: list, device: torch.device) -> Tensor | None:
     """`depth_valid` (B,) of the samples, or None where every depth is to be learned; asks nothing of a GPU."""
-    valid = [float(sample.metainfo.get("depth_valid", 1)) for sample in data_samples]
+    default = FIELDS["depth_valid"].default
+    valid = [float(sample.metainfo.get("depth_valid", default)) for sample in data_samples]
     return None if min(valid) > 0 else torch.tensor(valid, device=device)

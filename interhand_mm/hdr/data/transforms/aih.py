@@ -16,13 +16,13 @@ from ....datasets.transforms.loading import BLACK_LEVEL
 from ....errors import ConfigError, ImageError
 from ....registry import TRANSFORMS
 from ....structures.boxes import square_bbox
-from ....structures.camera import crop_affine
+from ....structures.warp import Warp
 from ....utils.images import CHECK_DOWNLOAD, read_image
 from ...masks import MASK_NAMES, SWAP_SIDES, mask_bbox, mirror_masks, stack_visible, unpack_limbs
 
 _META = (
     "img_path", "ann_id", "sample_idx", "sample_id", "dataset_name", "skipped", "target", "mirrored",
-    "occlusion_rate", "other_in_front", "affine", "hand_type",
+    "occlusion_rate", "other_in_front", "hand_type",
 )  # fmt: skip
 
 
@@ -131,8 +131,8 @@ class LoadLimbMasks(BaseTransform):
         height, width = results["img"].shape[:2]
         known, full = not results["skipped"], results["img_full"].shape[:2]
         bits = read_label(results["mask_path"], full, 255) if known else np.zeros(full, np.uint8)
-        masks = warp_masks(unpack_limbs(bits), results["warp"], (width, height))
-        if results.get("flipped"):
+        masks = warp_masks(unpack_limbs(bits), results["warp"].stored_to_crop, (width, height))
+        if results["warp"].flipped:
             masks = masks[list(SWAP_SIDES)]
         results.update(masks=masks, masks_valid=np.full(len(MASK_NAMES), known, np.float32))
         return results
@@ -168,7 +168,7 @@ class CropTarget(BaseTransform):
         )
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change `img`, `masks`, `clean` and any `pred_masks`; add `affine` (2, 3), picture to crop, px."""
+        """Change `img`, `masks`, `clean` and any `pred_masks`; add the `warp`, from the image to the crop."""
         draw = draw_augment(results["rng"], **self.ranges)
         height, width = results["img"].shape[:2]
         tight = mask_bbox(results["masks"][2 * results["target"]])
@@ -177,18 +177,16 @@ class CropTarget(BaseTransform):
             tight[2:] = np.maximum(tight[2:], tight[:2] + 1)  # of a single pixel too there is a crop
         bbox = whole if tight is None else square_bbox(tight, self.padding)
         side = np.array([bbox[2] - bbox[0], bbox[3] - bbox[1]]) * draw.shift
-        affine = crop_affine(bbox + np.tile(side, 2), self.size, draw.scale, draw.rotation_deg)
-
-        def warp(image: np.ndarray) -> np.ndarray:
-            return cv2.warpAffine(image, affine, self.size, flags=cv2.INTER_LINEAR)
-
+        warp = Warp.from_box(
+            bbox + np.tile(side, 2), self.size, (width, height), scale=draw.scale, rotation_deg=draw.rotation_deg
+        )
         for key in ("masks", "pred_masks"):
             if key in results:
-                results[key] = warp_masks(results[key], affine, self.size)
+                results[key] = warp_masks(results[key], warp.full_to_crop, self.size)
         results.update(
-            img=warp(results["img"]),
-            clean=np.stack([warp(picture) for picture in results["clean"]]),
-            affine=affine,
+            img=warp.crop_read(results["img"]),
+            clean=np.stack([warp.crop_read(picture) for picture in results["clean"]]),
+            warp=warp,
         )
         return results
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from mmcv.transforms import BaseTransform
 
 from ....errors import ConfigError, ImageError
 from ....registry import TRANSFORMS
+from ....structures.sample import is_flipped
 from ....utils.images import CHECK_DOWNLOAD, read_image
 from ...masks import mirror_masks, occlusion_rate
 
@@ -41,7 +41,7 @@ def read_hand_masks(sample: dict[str, Any], part: str = "hand") -> np.ndarray:
             fix=CHECK_DOWNLOAD,
         )
     masks = np.stack([(bits & bit) > 0 for bit in PARTS[part]]).astype(np.uint8)
-    return mirror_masks(masks) if sample.get("flipped", False) else masks
+    return mirror_masks(masks) if is_flipped(sample) else masks
 
 
 @TRANSFORMS.register_module()
@@ -63,9 +63,10 @@ class CropHandMasks(BaseTransform):
         """See the class; errors are `read_hand_masks`'s."""
         height, width = results["img"].shape[:2]
         masks = read_hand_masks(results, self.part)
-        # `affine`, not `warp`: the masks are mirrored already.
-        soft = (cv2.warpAffine(255 * mask, results["affine"], (width, height)) for mask in masks)
+        # The masks are mirrored already.
+        affine = results["warp"].full_to_crop
+        soft = (cv2.warpAffine(255 * mask, affine, (width, height)) for mask in masks)
         hands = read_hand_masks(results, "hand")
-        results["masks"] = torch.from_numpy(np.stack([(each > 127).astype(np.uint8) for each in soft]))
+        results["masks"] = np.stack([(each > 127).astype(np.uint8) for each in soft])
         results["occlusion"] = np.array([occlusion_rate(*hands[:2]), occlusion_rate(*hands[2:])], np.float32)
         return results

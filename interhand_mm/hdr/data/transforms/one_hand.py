@@ -6,16 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
-from mmengine.structures import InstanceData
-from mmpose.structures import PoseDataSample
 
-from ....datasets.transforms.formatting import META
+from ....datasets.transforms.formatting import PackHandInputs
 from ....datasets.transforms.geometry import HandCropAugment, crop_sample, draw_augment
 from ....registry import TRANSFORMS
-from ....structures.camera import apply_affine
-from ....structures.joints import NUM_HAND_JOINTS
-from ....structures.sample import check_sample, checks_enabled
+from ....structures.joints import RIGHT_HAND
+from ....structures.sample import check_sample, checks_enabled, is_flipped
 from ...hand_crop import hand_bbox
 from .hand_masks import read_hand_masks
 
@@ -73,7 +69,7 @@ class OneHandCrop(HandCropAugment):
         if box is None:  # annotated outside its own picture
             return
         results["bbox"] = box.astype(np.float32)
-        if results.get("flipped", False):  # pixels are mirrored only by the warp
+        if is_flipped(results):  # pixels are mirrored only by the warp
             columns = slice(width - columns.stop, width - columns.start)
         image = np.zeros_like(results["img"])
         image[rows, columns] = results["img"][rows, columns]
@@ -81,28 +77,27 @@ class OneHandCrop(HandCropAugment):
 
 
 @TRANSFORMS.register_module()
-class PackOneHand(BaseTransform):
-    """Pack for `SingleHandPose`; the loader needs ``collate_fn=dict(type="default_collate")``.
+class PackOneHand(PackHandInputs):
+    """Pack a sample of one right hand for `SingleHandPose`.
 
-    Gives `inputs` (3, H, W) uint8 BGR, `keypoints_crop` (21, 2) px, `keypoints_cam` (21, 3) mm in the frame in which
-    the crop stands upright, `visible` (21,), and `data_samples` with `gt_instances` of the 21 joints.
+    `gt_instances` holds the 21 joints alone. `gt_instance_labels` holds `keypoints_crop` (1, 21, 2) px of the crop,
+    `keypoints_cam` (1, 21, 3) mm in the frame in which the crop stands upright, and `visible` (1, 21).
     """
 
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Return the dict."""
-        own = slice(0, NUM_HAND_JOINTS)
-        affine = results["affine"]
-        cam, visible = results["keypoints_cam"][:, own], results["keypoints_visible"][:, own]
-        points = apply_affine(results["keypoints"][0, own, :2].astype(np.float64), affine)
-        upright = cam[0].astype(np.float64)
-        # The crop is turned and scaled alike in x and y: its linear part over its scale is the turn.
-        upright[:, :2] = upright[:, :2] @ (affine[:, :2] / np.sqrt(np.linalg.det(affine[:, :2]))).T
-        sample = PoseDataSample(metainfo={key: results[key] for key in META if key in results})
-        sample.gt_instances = InstanceData(keypoints_cam=cam, keypoints_visible=visible, hand_type=results["hand_type"])
+    def truth(self, results: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Return the hand's own joints and `hand_type`."""
+        joints = {name: results[name][:, RIGHT_HAND] for name in ("keypoints_cam", "keypoints_visible")}
+        return {**joints, "hand_type": results["hand_type"]}
+
+    def labels(self, results: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """Return the joints in the crop, in the rotated camera frame, and their visibility."""
+        warp = results["warp"]
+        points = warp.to_crop(results["keypoints"][:, RIGHT_HAND, :2])
+        upright = results["keypoints_cam"][:, RIGHT_HAND].astype(np.float64)
+        # The crop is rotated and scaled alike in x and y, so its linear part divided by its scale is the rotation.
+        upright[..., :2] = upright[..., :2] @ (warp.full_to_crop[:, :2] / warp.zoom).T
         return {
-            "inputs": torch.from_numpy(np.ascontiguousarray(results["img"].transpose(2, 0, 1))),
             "keypoints_crop": torch.from_numpy(points.astype(np.float32)),
             "keypoints_cam": torch.from_numpy(upright.astype(np.float32)),
-            "visible": torch.from_numpy(visible[0].copy()),
-            "data_samples": sample,
+            "visible": torch.from_numpy(results["keypoints_visible"][:, RIGHT_HAND].copy()),
         }
