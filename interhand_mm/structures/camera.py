@@ -42,11 +42,6 @@ def world_to_camera(points_world: Array, rotation: Array, position: Array) -> Ar
     return (points_world - position) @ rotation.T
 
 
-def camera_to_world(points_cam: Array, rotation: Array, position: Array) -> Array:
-    """Inverse of `world_to_camera`; shapes and units as there."""
-    return points_cam @ rotation + position
-
-
 def camera_to_pixel(points_cam: Array, focal: Array, principal_pt: Array) -> Array:
     """Project camera-frame points: ``u = fx X/Z + cx``, ``v = fy Y/Z + cy``.
 
