@@ -1,4 +1,5 @@
-# InterNet by the official recipe: ResNet-50, 256 px, 64^3 bins, Adam 1e-4, batch 16 a GPU, 20 epochs, /10 at 15 and 17.
+# InterNet by the official recipe: ResNet-50, 256 px, 64^3 bins, Adam 1e-4, batch 16 per GPU, 20 epochs; the learning
+# rate is divided by 10 at epochs 15 and 17.
 _base_ = ["_base_/runtime.py", "_base_/interhand26m.py"]
 
 model = dict(
@@ -9,7 +10,7 @@ model = dict(
     backbone=dict(
         type="mmpose.ResNet",
         depth=50,
-        # ImageNet weights, where you have the file: dict(type="Pretrained", checkpoint="resnet50.pth")
+        # For ImageNet weights, if you have the file: dict(type="Pretrained", checkpoint="resnet50.pth")
         init_cfg=None,
     ),
     head=dict(type="InterNetHead", in_channels=2048, deconv_channels=256, refine=False, decoder={{_base_.codec}}),
@@ -17,12 +18,15 @@ model = dict(
     channels_last=False,
 )
 
-# Fused: the same update in one pass over the weights.
+# The fused form computes the same update in one pass over the weights.
 optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-4, fused=True), accumulative_counts=1)
 param_scheduler = [dict(type="MultiStepLR", milestones=[15, 17], gamma=0.1, by_epoch=True)]
-auto_scale_lr = dict(base_batch_size=64, enable=False)  # four GPUs in print; the official code does not scale
+auto_scale_lr = dict(
+    base_batch_size=64, enable=False
+)  # published for four GPUs; the official code does not scale the rate
 train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
-# A few predictions beside the truth after each validation: vis_data/vis_image/val_predictions_ITERATION.png.
+# After each validation, draw four predictions next to the ground truth:
+# vis_data/vis_image/val_predictions_ITERATION.png.
 default_hooks = dict(visualization=dict(type="HandVisualizationHook", num=4))

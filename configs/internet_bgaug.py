@@ -1,6 +1,8 @@
-# Continue InterNet with photographs behind half of the samples, and test it with and without them.
-# Start from the published InterNet or your own: --load-from CHECKPOINT; photographs: --backgrounds TRAIN_DIR [TEST_DIR].
-# As published: epochs 21 to 40 of one run, Adam 1e-4, /10 at 15, 25 and 35, batch 32; epoch 29 (9 here) was reported.
+# Continue the training of InterNet with photographs behind half of the samples, and test with and without them.
+# Start from the published InterNet or your own with --load-from CHECKPOINT, and name the folders of photographs with
+# --backgrounds TRAIN_DIR [TEST_DIR].
+# As published: epochs 21 to 40 of one run, Adam 1e-4, divided by 10 at epochs 15, 25 and 35, batch 32. The published
+# results are those of epoch 29, which is epoch 9 here.
 _base_ = ["internet.py"]
 
 train_pipeline = [
@@ -13,10 +15,11 @@ train_pipeline = [
 ]
 train_dataloader = dict(batch_size=32, dataset=dict(pipeline=train_pipeline))
 
-# A hash of the sample's name draws the photograph, so every run sees the same ones and none are stored.
+# The photograph is chosen by a hash of the sample's name, so every run tests the same images and none are stored.
 test_variants = dict(augmented=[dict(type="RandomBackgroundReplace", prob=1.0, mask="threshold", fixed_seed=0)])
 
-# The published run kept counting from epoch 20, so it was past its first step: 1e-5, then /10 at its epochs 25 and 35.
+# The published run continued to count at epoch 20, after the first step of its schedule. So the rate starts at 1e-5 and
+# is divided by 10 at its epochs 25 and 35, which are 5 and 15 here.
 optim_wrapper = dict(optimizer=dict(lr=1e-5))
 param_scheduler = [dict(type="MultiStepLR", milestones=[5, 15], gamma=0.1, by_epoch=True)]
 train_cfg = dict(max_epochs=20)

@@ -1,8 +1,8 @@
-# InterNet's recipe on FreiHAND, tested by FreiHAND's own protocol. The test also writes pred.json for its server.
+# InterNet on FreiHAND, tested by FreiHAND's own protocol. The test also writes pred.json for the evaluation server.
 _base_ = ["internet.py"]
 
 data_root = "data/FreiHAND"
-# box="image" crops whole images, in training too, because the evaluation set comes without boxes.
+# The evaluation set comes without boxes. Therefore box="image" crops the whole image, also in training.
 freihand = dict(type="FreiHANDDataset", data_root=data_root, box="image")
 train_dataloader = dict(dataset=freihand)
 val_dataloader = dict(
@@ -16,7 +16,7 @@ val_dataloader = dict(
     )
 )
 test_dataloader = dict(dataset=freihand)
-# Absolute positions take the wrist's depth from the published bone length, which the evaluation set gives too.
+# The depth of the wrist is computed from the length of a bone, which is published for the evaluation set as well.
 val_evaluator = [dict(type="EPE"), dict(type="HandAUC"), dict(type="FreiHANDScore", depth="scale")]
 test_evaluator = [
     *val_evaluator,

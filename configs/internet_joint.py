@@ -1,5 +1,6 @@
-# InterNet on InterHand2.6M, RHD and FreiHAND together: half of each epoch is InterHand2.6M, a quarter each of the others.
-# Images of one hand teach neither the other hand's joints nor the relative root depth; see docs/datasets/joint.md.
+# InterNet on InterHand2.6M, RHD and FreiHAND together. An epoch is half InterHand2.6M, a quarter RHD and a quarter
+# FreiHAND. Images of one hand add no loss for the other hand's joints and the relative root depth; see
+# docs/datasets/joint.md. The folders are set with
 # --data-root InterHandDataset=DIR --data-root RHDDataset=DIR --data-root FreiHANDDataset=DIR
 _base_ = ["internet.py"]
 
@@ -10,7 +11,7 @@ data_root = dict(
     FreiHANDDataset="data/FreiHAND",
 )
 interhand = dict(type="InterHandDataset", data_root=data_root["InterHandDataset"])
-# depth=False makes either of the two teach u and v alone.
+# With depth=False, either of these two sets trains u and v only.
 rhd = dict(type="RHDDataset", data_root=data_root["RHDDataset"])
 freihand = dict(type="FreiHANDDataset", data_root=data_root["FreiHANDDataset"], box="joints")
 train = dict(split="train", pipeline={{_base_.train_pipeline}})
@@ -39,7 +40,7 @@ test_dataloader = dict(
         datasets=[dict(**interhand, **test), dict(**rhd, **test), dict(**freihand, **test)],
     )
 )
-# One block of metrics for each data set, chosen by `dataset`.
+# Each data set has its own metrics, selected by `dataset`.
 on_interhand = [dict(type=name, dataset="interhand3d") for name in ("MPJPE", "MRRPE", "HandednessAccuracy")]
 on_rhd = [dict(type=name, dataset="rhd") for name in ("EPE", "HandAUC", "HandednessAccuracy")]
 on_freihand = [dict(type="EPE", dataset="freihand"), dict(type="FreiHANDScore", dataset="freihand", depth="scale")]

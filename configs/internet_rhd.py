@@ -1,4 +1,5 @@
-# InterNet on RHD by the official recipe: 50 epochs, /10 at 45 and 47. Reads the parsed and the original release.
+# InterNet on RHD by the official recipe: 50 epochs, learning rate divided by 10 at epochs 45 and 47. The data set class
+# reads the parsed and the original release.
 _base_ = ["internet.py"]
 
 data_root = "data/RHD"
@@ -6,7 +7,7 @@ train_dataloader = dict(dataset=dict(type="RHDDataset", data_root=data_root))
 test_dataloader = dict(dataset=dict(type="RHDDataset", data_root=data_root))
 test_evaluator = [dict(type="EPE"), dict(type="HandAUC"), dict(type="HandednessAccuracy")]
 
-# The data set has no validation split to choose an epoch by, so the last epoch is the result.
+# The data set has no validation split for choosing an epoch, so the last epoch is the result.
 val_dataloader = None
 val_evaluator = None
 val_cfg = None

@@ -1,4 +1,4 @@
-# InterNet's recipe with three 1-D marginals a joint in place of the volume: a light head, decoded by expectation.
+# InterNet with three 1D marginals per joint in place of the 3D heatmap: a light head, decoded by expectation.
 _base_ = ["internet.py"]
 
 model = dict(
@@ -6,10 +6,12 @@ model = dict(
     head=dict(
         _delete_=True,
         type="InterHandMarginalHead",
-        in_channels=(1024, 2048),  # of stages 3 and 4; joints look at a 16 x 16 map
+        in_channels=(1024, 2048),  # stages 3 and 4 of the ResNet; the joints attend to a map of 16 x 16 cells
         channels=256,
         num_heads=8,
-        loss_root_depth=dict(type="RootDepthLoss", loss_weight=0.1),  # in bins, where the others are in nats
+        loss_root_depth=dict(
+            type="RootDepthLoss", loss_weight=0.1
+        ),  # this loss is in bins, the other losses are in nats
         decoder={{_base_.codec}},
     ),
 )

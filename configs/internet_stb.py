@@ -1,5 +1,7 @@
-# InterNet on STB by the official recipe: 50 epochs, /10 at 45 and 47. Reads the parsed and the original release.
-# Views and root joint of the original release are options of STBDataset: by default the stereo pair and the palm.
+# InterNet on STB by the official recipe: 50 epochs, learning rate divided by 10 at epochs 45 and 47. The data set class
+# reads the parsed and the original release.
+# For the original release, the views and the root joint are options of STBDataset; the defaults are the stereo pair and
+# the palm.
 _base_ = ["internet.py"]
 
 data_root = "data/STB"
@@ -7,7 +9,7 @@ train_dataloader = dict(dataset=dict(type="STBDataset", data_root=data_root))
 test_dataloader = dict(dataset=dict(type="STBDataset", data_root=data_root))
 test_evaluator = [dict(type="EPE"), dict(type="HandAUC"), dict(type="HandednessAccuracy")]
 
-# The data set has no validation split to choose an epoch by, so the last epoch is the result.
+# The data set has no validation split for choosing an epoch, so the last epoch is the result.
 val_dataloader = None
 val_evaluator = None
 val_cfg = None

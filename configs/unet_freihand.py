@@ -1,6 +1,6 @@
-# U-Net on FreiHAND, stage 1 in print: 150 epochs on the green-screen version alone. It fails on other backgrounds;
-# unet_freihand_all.py goes on from it. Published: three steps down and up, 3x3 last layer, sigma 3, 1 - Dice, epochs.
-# Not published, so chosen here: widths, crop, optimizer, rate, batch.
+# U-Net on FreiHAND, published stage 1: 150 epochs on the green-screen version alone. It fails on other backgrounds;
+# unet_freihand_all.py continues its training. Published are: three steps down and up, a 3x3 last layer, sigma 3, the
+# loss 1 - Dice and the number of epochs. Chosen here: widths, crop, optimizer, learning rate and batch size.
 _base_ = ["_base_/runtime.py", "_base_/freihand.py"]
 
 model = dict(
@@ -15,7 +15,7 @@ model = dict(
         out_channels=21,
         deconv_out_channels=None,
         final_layer=dict(kernel_size=3, padding=1),
-        # Heatmaps begin near 0.02, which is what a Gaussian covers, in place of 0.5
+        # Initial heatmap values are near 0.02, about the share of the map that a Gaussian covers, in place of 0.5.
         init_cfg=dict(type="Normal", layer="Conv2d", std=0.001, bias=-4.0),
         loss=dict(type="interhand_mm.DiceHeatmapLoss"),
         decoder={{_base_.codec}},

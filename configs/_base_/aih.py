@@ -1,5 +1,6 @@
-# AIH (docs/spec/hdr.md, section 5): AIH_Syn by its recipes and AIH_Render for training, AIH_Syn for the rest. Images
-# written by tools/make_synthetic.py --aih are read the same way. online=True draws new partners and geometry each epoch.
+# AIH (docs/spec/hdr.md, section 5). Training uses AIH_Syn, composed by its recipes, and AIH_Render; validation and test
+# use AIH_Syn. Images from tools/make_synthetic.py --aih are read in the same way. With online=True, every epoch samples
+# new pairs of hands and new geometry.
 data_root = "data"
 
 color = [dict(type="JointColorJitter", gain=0.2, shift=20.0, contrast=0.2), dict(type="PackAmodalInputs")]

@@ -1,10 +1,11 @@
-# Everything about hand detectors that is not the network. The data is what tools/make_scenes.py writes.
-# Boxes are the annotation's: the tight box of a hand's joints x 1.2. They may reach beyond the image and are not
-# clipped there, so that the crop made of them is the one that the pose network was trained with.
+# Settings that hand detectors share; the data comes from tools/make_scenes.py.
+# Boxes have the definition of InterHand2.6M: the tight box of a hand's joints, enlarged by 1.2. They may extend beyond
+# the image and are not clipped, so that the crop computed from them is the one that the pose network was trained with.
 default_scope = "mmdet"
 data_root = "data/scenes"
 metainfo = dict(classes=("hand",))
-# Width, height. Small, so that a network learns on a CPU in minutes; hands down to a tenth of the picture are found.
+# Width and height. They are small, so that a network learns on a CPU in minutes; hands down to a tenth of the image
+# are found.
 input_size = (192, 192)
 
 train_pipeline = [
@@ -23,7 +24,7 @@ test_pipeline = [
     dict(type="LoadAnnotations", with_bbox=True),
     dict(
         type="PackDetInputs",
-        # "instances" are the boxes in the image's own pixels: what CocoMetric compares with.
+        # "instances" holds the boxes in pixels of the original image, which CocoMetric compares with.
         meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "instances"),
     ),
 ]
@@ -38,7 +39,7 @@ train_dataloader = dict(
         metainfo=metainfo,
         ann_file="annotations/coco/hand_train.json",
         data_prefix=dict(img="images/train/"),
-        filter_cfg=dict(filter_empty_gt=False),  # scenes without hands teach what is none
+        filter_cfg=dict(filter_empty_gt=False),  # scenes without hands are useful as negatives
         pipeline=train_pipeline,
     ),
 )
@@ -58,7 +59,7 @@ test_dataloader = dict(
 )
 test_evaluator = dict(type="CocoMetric", metric="bbox")
 test_cfg = dict()
-# No validation: the last, averaged weights are the ones wanted.
+# No validation: the weights of the last epoch are the result.
 val_dataloader = None
 val_evaluator = None
 val_cfg = None

@@ -1,5 +1,5 @@
-# FreiHAND in 2D: one right hand, 21 heatmaps. --data-root sets the folder; network and data share the one codec.
-# Sigma 3 is published; the sizes of crop and heatmap are not. FreiHAND's images are 224 px wide.
+# FreiHAND in 2D: one right hand, 21 heatmaps. --data-root sets the folder. Network and data share one codec.
+# Sigma 3 is published; the sizes of the crop and the heatmap are not. FreiHAND's images have 224 x 224 px.
 codec = dict(type="mmpose.MSRAHeatmap", input_size=(224, 224), heatmap_size=(224, 224), sigma=3.0)
 data_root = "data/FreiHAND"
 
@@ -10,7 +10,7 @@ train_crop = dict(
     scale=0.1,
     rotation_deg=20.0,
     rotation_prob=0.5,
-    flip_left_to_right=True,  # mirrors left hands, in data sets that have them, and nothing else
+    flip_left_to_right=True,  # mirrors left hands, if the data set has any
 )
 train_pipeline = [
     dict(type="LoadHandImage"),
@@ -23,7 +23,7 @@ test_pipeline = [
     dict(type="HandCrop", encoder=codec, flip_left_to_right=True),
     dict(type="PackHandInputs"),
 ]
-# box="image" crops the whole image, as in the evaluation set, whose joints are not published with it.
+# box="image" crops the whole image, as in the evaluation set, whose images come without joints and boxes.
 freihand = dict(type="FreiHANDDataset", data_root=data_root, box="image")
 train_dataloader = dict(
     batch_size=32,

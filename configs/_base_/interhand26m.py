@@ -1,8 +1,8 @@
-# InterHand2.6M and its metrics. --data-root sets the folder; the one codec is shared by the network and the data.
+# InterHand2.6M and its metrics. --data-root sets the folder. Network and data share one codec.
 codec = dict(type="InterHand3DCodec", input_size=(256, 256), heatmap_size=(64, 64, 64), sigma=2.5, depth_range_mm=400.0)
 data_root = "data/InterHand2.6M"
 
-# The official ranges. Shift and scale are fractions of the box; rotation_deg is one standard deviation, cut off at two.
+# The official ranges. Shift and scale are fractions of the box; rotation_deg is one standard deviation, clipped at two.
 train_crop = dict(
     type="HandCropAugment",
     encoder=codec,
@@ -36,7 +36,7 @@ val_dataloader = dict(
     batch_size=32,
     num_workers=4,
     persistent_workers=True,
-    # round_up pads the last batch; with several processes that would count some samples twice.
+    # With round_up, the last batch would be padded, and several processes would count some samples twice.
     sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
     dataset=dict(
         type="InterHandDataset",

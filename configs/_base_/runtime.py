@@ -1,6 +1,6 @@
-# What every run shares.
+# Settings that all configs share.
 default_scope = "interhand_mm"
-custom_imports = dict(imports=["interhand_mm.registry"])  # mmengine's own tools work with these configs too
+custom_imports = dict(imports=["interhand_mm.registry"])  # lets mmengine's own tools use these configs
 randomness = dict(seed=0)
 default_hooks = dict(
     timer=dict(type="IterTimerHook"),
@@ -20,7 +20,9 @@ log_processor = dict(window_size=50)
 load_from = None
 resume = False
 work_dir = None
-# vis_data/ in the work directory. For TensorBoard as well (pip install tensorboard), a second backend:
+# Scalars and images are written to vis_data/ in the work directory. To write them for TensorBoard as well, run
+# pip install tensorboard and add a second backend:
 # --cfg-options visualizer.vis_backends="[{'type':'LocalVisBackend'},{'type':'TensorboardVisBackend'}]"
 visualizer = dict(type="InterHandVisualizer", vis_backends=[dict(type="LocalVisBackend")])
-test_variants = dict()  # name -> transforms put after the crop: the test set again, changed
+# name -> transforms: the test set is evaluated once more for each name, with these transforms after the crop
+test_variants = dict()

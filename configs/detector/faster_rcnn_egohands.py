@@ -1,7 +1,7 @@
-# Faster R-CNN, ResNet-50 FPN, for EgoHands: 10 epochs of SGD from a COCO checkpoint (--load-from), one class "hand".
-# Data: tools/prepare_egohands.py. EgoHands' own four classes: --cfg-options model.roi_head.bbox_head.num_classes=4 and
-# in each data set metainfo.classes="('myleft','myright','yourleft','yourright')" and
-# ann_file=annotations/coco/sides_{train,test}.json.
+# Faster R-CNN with ResNet-50 and FPN for EgoHands: one class "hand", 10 epochs of SGD from a COCO checkpoint
+# (--load-from). tools/prepare_egohands.py prepares the data. For the four classes of EgoHands, set with --cfg-options
+# model.roi_head.bbox_head.num_classes=4, and in each data set metainfo.classes="('myleft','myright','yourleft',
+# 'yourright')" and ann_file=annotations/coco/sides_{train,test}.json.
 _base_ = ["../_base_/detection.py"]
 
 data_root = "data/EgoHands"
@@ -84,7 +84,8 @@ train_dataloader = dict(batch_size=2, num_workers=2, dataset=dict(data_prefix=di
 test_dataloader = dict(batch_size=1, num_workers=2, dataset=dict(data_prefix=dict(img=""), pipeline=test_pipeline))
 
 train_cfg = dict(by_epoch=True, max_epochs=10)
-# 0.02 is for 8 GPUs of 2 images; this is for one. With more: --cfg-options auto_scale_lr.enable=True
+# The usual rate of 0.02 is for 8 GPUs with 2 images each; this one is for a single GPU. For more GPUs, add
+# --cfg-options auto_scale_lr.enable=True
 optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.0025, momentum=0.9, weight_decay=1e-4))
 auto_scale_lr = dict(base_batch_size=2, enable=False)
 param_scheduler = [

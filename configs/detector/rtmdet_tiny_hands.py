@@ -1,5 +1,5 @@
-# RTMDet-tiny, one class "hand", 192 px, random initial weights.
-# Better from a COCO checkpoint of the same network, where you have the file:
+# RTMDet-tiny with one class "hand", 192 px and random initial weights.
+# It is better to start from a COCO checkpoint of the same network, if you have the file:
 #   --load-from rtmdet_tiny_coco.pth --cfg-options model.bbox_head.exp_on_reg=False
 _base_ = ["../_base_/detection.py"]
 
@@ -7,7 +7,7 @@ norm_cfg = dict(type="BN")
 act_cfg = dict(type="SiLU", inplace=True)
 model = dict(
     type="RTMDet",
-    use_syncbn=False,  # CPUs have none, and batches are large enough
+    use_syncbn=False,  # not available on CPUs, and the batches are large enough without it
     data_preprocessor=dict(
         type="DetDataPreprocessor",
         mean=[103.53, 116.28, 123.675],
@@ -42,7 +42,7 @@ model = dict(
         stacked_convs=2,
         share_conv=True,
         pred_kernel_size=1,
-        exp_on_reg=True,  # no negative sides from random weights; COCO's checkpoint was trained without
+        exp_on_reg=True,  # avoids negative box sides at random weights; the COCO checkpoint was trained without it
         with_objectness=False,
         anchor_generator=dict(type="MlvlPointGenerator", offset=0, strides=[8, 16, 32]),
         bbox_coder=dict(type="DistancePointBBoxCoder", clip_border=False),
@@ -71,5 +71,5 @@ param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=200),
     dict(type="CosineAnnealingLR", eta_min_ratio=0.01, by_epoch=True, begin=0, convert_to_iter_based=True),
 ]
-# No average of the weights: the rate falls to a hundredth, and keeping one costs a tenth of a step.
+# No weight averaging: it takes a tenth of the step time, and the learning rate falls to a hundredth anyway.
 custom_hooks = [dict(type="interhand_mm.ChannelsLastHook")]
