@@ -21,9 +21,8 @@ model = dict(
 # The fused form computes the same update in one pass over the weights.
 optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-4, fused=True), accumulative_counts=1)
 param_scheduler = [dict(type="MultiStepLR", milestones=[15, 17], gamma=0.1, by_epoch=True)]
-auto_scale_lr = dict(
-    base_batch_size=64, enable=False
-)  # published for four GPUs; the official code does not scale the rate
+# Published for four GPUs; the official code does not scale the learning rate.
+auto_scale_lr = dict(base_batch_size=64, enable=False)
 train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()

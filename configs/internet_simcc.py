@@ -9,9 +9,8 @@ model = dict(
         in_channels=(1024, 2048),  # stages 3 and 4 of the ResNet; the joints attend to a map of 16 x 16 cells
         channels=256,
         num_heads=8,
-        loss_root_depth=dict(
-            type="RootDepthLoss", loss_weight=0.1
-        ),  # this loss is in bins, the other losses are in nats
+        # The weight is small, because this loss is in bins and the others are in nats.
+        loss_root_depth=dict(type="RootDepthLoss", loss_weight=0.1),
         decoder={{_base_.codec}},
     ),
 )
