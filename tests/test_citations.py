@@ -153,15 +153,16 @@ def _expand(pattern: str) -> list[str]:
 def path_faults(root: Path, file: Path, text: str) -> Iterator[str]:
     """Yield one line for every path of a script, module or config that the text names and that does not exist.
 
-    A path may begin at the root, in the package or in the folder of the file.
+    A path may begin at the root, in the package or in a folder above the file.
     """
+    above = [folder for folder in file.parents if folder.is_relative_to(root)]
     for number, line in enumerate(text.splitlines(), start=1):
         for match in _PATH.finditer(line):
             foreign = match[1].startswith(_ELSEWHERE) or "://" in line[: match.start()].rsplit(" ", 1)[-1]
             if foreign or _PLACEHOLDER.search(match[1]):
                 continue
             for path in _expand(match[1]):
-                if not any(list(base.glob(path)) for base in (root, root / "interhand_mm", file.parent)):
+                if not any(list(base.glob(path)) for base in (root, root / "interhand_mm", *above)):
                     yield f"{file.relative_to(root)}:{number}: {path} does not exist"
 
 
