@@ -153,11 +153,11 @@ def generate(
 
     if not make_chunks(out, chunks, partial(make_chunk, options=options, out=out), size, workers, shard, progress):
         return False
-    write_annotations(out, options, chunks)
+    merge_annotations(out, options, chunks)
     return True
 
 
-def write_annotations(out: Path, options: SynthesisOptions, chunks: list[Chunk]) -> None:
+def merge_annotations(out: Path, options: SynthesisOptions, chunks: list[Chunk]) -> None:
     """Merge the files of the chunks into the annotation files of every split, and write `report.json`."""
     report = {}
     for split in SPLITS:
