@@ -1,4 +1,4 @@
-"""Parent of the sets that annotate one hand a sample: RHD, STB, FreiHAND. Their joints come in the camera's frame."""
+"""Base class of the data sets with one hand per sample: RHD, STB, FreiHAND, and your own (docs/how-to/dataset.md)."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from ..structures.joints import NUM_HAND_JOINTS, NUM_JOINTS, RIGHT_WRIST, pose_m
 from .base import HandDataset
 
 RIGHT, LEFT = 0, 1
-# Where annotated pixels and the projected joints are further apart, one of them belongs to another image.
+# If the annotated pixels and the projected joints are further apart, one of the two belongs to another image.
 _PROJECTION_TOLERANCE_PX = 3.0
 
 
 class SingleHands(NamedTuple):
-    """One annotated hand a row, in this project's joint order and units.
+    """Table with one annotated hand per row, in this project's joint order and units.
 
     Attributes:
-        ann_id: (N,) int64.
-        image: (N,) str, paths below the folder of images.
-        image_size: (N, 2) int, width and height px.
+        ann_id: (N,) int64, unique ids of the annotations.
+        image: (N,) str, paths of the images, relative to the folder of images.
+        image_size: (N, 2) int, width and height in px.
         side: (N,) `RIGHT` or `LEFT`.
         joints_cam: (N, 21, 3) mm, camera frame, order of `HAND_JOINT_NAMES`.
-        visible: (N, 21) bool.
-        focal: (N, 2) px.
-        principal_pt: (N, 2) px.
-        bbox: (N, 4) px, x1 y1 x2 y2: the tight box, enlarged by `BBOX_ENLARGE`.
+        visible: (N, 21) bool, True where the joint is annotated.
+        focal: (N, 2) focal lengths in px.
+        principal_pt: (N, 2) principal points in px.
+        bbox: (N, 4) xyxy px, the tight box enlarged by `BBOX_ENLARGE`.
     """
 
     ann_id: np.ndarray
@@ -46,29 +46,29 @@ class SingleHands(NamedTuple):
     bbox: np.ndarray
 
     def take(self, rows: np.ndarray) -> SingleHands:
-        """Return these rows (indices, or a mask)."""
+        """Return the table of these rows, given as indices or as a boolean mask."""
         return SingleHands(*(column[rows] for column in self))
 
     @property
     def pixels(self) -> np.ndarray:
-        """(N, 21, 2) float64 px, the joints projected."""
+        """Projection of the joints, (N, 21, 2) float64 px."""
         return camera_to_pixel(self.joints_cam.astype(np.float64), self.focal[:, None], self.principal_pt[:, None])
 
 
 def join(tables: list[SingleHands]) -> SingleHands:
-    """Put tables one after another."""
+    """Concatenate tables."""
     return SingleHands(*(np.concatenate(columns) for columns in zip(*tables, strict=True)))
 
 
 def tight_boxes(pixels: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Box of the visible joints, enlarged as InterHand2.6M's are.
+    """Return the boxes of the visible joints, enlarged by `BBOX_ENLARGE` as in InterHand2.6M.
 
     Args:
-        pixels: (N, 21, 2) px.
-        visible: (N, 21) bool.
+        pixels: (N, 21, 2) px, the joints in the image.
+        visible: (N, 21) bool. Joints that are not visible do not count.
 
     Returns:
-        (N, 4) float64 x1 y1 x2 y2; without area where fewer than two joints are visible.
+        (N, 4) float64 xyxy px. A box has no area where fewer than two joints are visible.
     """
     shown = visible[..., None] & np.isfinite(pixels)
     low = np.where(shown, pixels, np.inf).min(axis=1)
@@ -79,11 +79,15 @@ def tight_boxes(pixels: np.ndarray, visible: np.ndarray) -> np.ndarray:
 
 
 def find_faults(hands: SingleHands, pixels: np.ndarray | None = None) -> dict[int, str]:
-    """What is wrong with rows of a table: row -> text.
+    """Find the rows that cannot be used as annotated.
 
     Args:
-        hands: The table.
-        pixels: (N, 21, 2) px as annotated, where a set gives them beside the joints in space.
+        hands: Table to check.
+        pixels: (N, 21, 2) px, the annotated joints in the image, for data sets that give them in addition to the 3D
+            joints. They must agree with the projection of the 3D joints.
+
+    Returns:
+        Description of the fault by row.
     """
     shown = hands.visible
     joints = hands.joints_cam
@@ -109,14 +113,14 @@ def find_faults(hands: SingleHands, pixels: np.ndarray | None = None) -> dict[in
 
 
 class SingleHandDataset(HandDataset):
-    """A set read into a `SingleHands` table; a child fills it and calls `open`.
+    """Data set over a `SingleHands` table. A child class reads its files into such a table and calls `open`.
 
-    Absolute and relative root depth of the other hand are not supervised, its joints are not visible.
+    A sample shows one hand. The other hand is not visible, and the relative root depth is not supervised.
 
     Args:
-        depth: False withholds the joints' depths from the losses: only u and v are learned. For sets whose joints
-            are another anatomy than the one that depths are learned from.
-        **kwargs: See `HandDataset`; `strict` also governs faults of the annotations.
+        depth: If False, the losses ignore the joints' depths and learn u and v alone. Use it for data sets without 3D
+            joints, or with another definition of the joints than the data set that depths are learned from.
+        **kwargs: See `HandDataset`. `strict` also applies to faulty annotations.
     """
 
     hands: SingleHands
@@ -128,52 +132,55 @@ class SingleHandDataset(HandDataset):
         self.rootnet: Any = None
 
     def open(
-        self, hands: SingleHands, image_root: Path, source: Path, published: int, pixels: np.ndarray | None = None
+        self,
+        hands: SingleHands,
+        image_root: Path,
+        source: Path,
+        published: int | None = None,
+        pixels: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Take a table, leave out (or raise at) what is wrong with it, and say how much there is.
+        """Set the table of this data set, drop (or raise at) faulty rows, and log the number of samples.
 
         Args:
-            hands: The table.
-            image_root: What its paths are below.
+            hands: Table of all samples.
+            image_root: Folder that the table's image paths are relative to.
             source: File that the table was read from, for messages.
-            published: Samples of the split as published.
-            pixels: See `find_faults`.
+            published: Number of samples that the authors of the data set publish for this split, for the log.
+            pixels: (N, 21, 2) px, annotated joints in the image; see `find_faults`.
 
         Returns:
-            (M,) rows of `hands` that were kept, for columns beside it.
+            (M,) rows of `hands` that were kept. Use them to select from other columns of the same file.
 
         Raises:
-            AnnotationError: Nothing is there, or with ``strict='error'`` a row is faulty.
+            AnnotationError: The table is empty, or with ``strict='error'`` a row is faulty.
         """
         if not len(hands.ann_id):
-            raise AnnotationError(f"{source}: no samples")
+            raise AnnotationError(f"file contains no samples: {source}")
         faults = find_faults(hands, pixels)
         rows = np.setdiff1d(np.arange(len(hands.ann_id)), list(faults))
         if faults:
             first = next(iter(sorted(faults)))
-            told = f"annotation {hands.ann_id[first]} ({hands.image[first]}): {faults[first]}"
+            example = f"the first is annotation {hands.ann_id[first]} ({hands.image[first]}): {faults[first]}"
             if self.strict == "error":
                 raise AnnotationError(
-                    f"{source}: {len(faults)} of {len(hands.ann_id)} annotations are faulty; the first: {told}",
+                    f"{len(faults)} of {len(hands.ann_id)} annotations in {source} are faulty; {example}",
                     fix="fix the file, or set strict='skip' to leave those samples out (they are counted)",
                 )
-            print_log(f"{source}: {len(faults)} samples left out; the first: {told}", "current", logging.WARNING)
+            print_log(f"{source}: {len(faults)} faulty samples left out; {example}", "current", logging.WARNING)
         self.hands, self.image_root = hands.take(rows), image_root
         right = int((self.hands.side == RIGHT).sum())
-        print_log(
-            f"{source}: {len(rows)} samples ({published} published), {right} right and {len(rows) - right} left hands",
-            "current",
-        )
+        known = "" if published is None else f" ({published} published)"
+        print_log(f"{source}: {len(rows)} samples{known}, {right} right and {len(rows) - right} left hands", "current")
         return rows
 
     @property
     def protocol(self) -> dict[str, str]:
-        """Where boxes and absolute depths come from, for the head of every table."""
+        """Source of the boxes and of the absolute depths, printed above every table of results."""
         source = "gt" if self.rootnet is None else "rootnet"
         return {"box": source, "depth": source}
 
     def __len__(self) -> int:
-        """Number of samples."""
+        """Return the number of samples."""
         return len(self.hands.ann_id)
 
     def load_item(self, idx: int) -> dict[str, Any]:
@@ -182,7 +189,7 @@ class SingleHandDataset(HandDataset):
         side, name = int(hands.side[idx]), str(hands.image[idx])
         own = slice(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS)
         joints = hands.joints_cam[idx].astype(np.float64)
-        # The absent hand's joints, and unknown ones, are at the wrist: finite, and never visible.
+        # Unknown joints and those of the absent hand are put at the wrist: finite values, never visible.
         wrist = joints[RIGHT_WRIST]
         cam = np.tile(wrist, (NUM_JOINTS, 1))
         cam[own] = np.where(np.isfinite(joints), joints, wrist)
@@ -213,7 +220,15 @@ class SingleHandDataset(HandDataset):
         }
 
     def box_and_depth(self, idx: int, wrist_mm: float) -> tuple[np.ndarray, np.ndarray]:
-        """The square to crop (4,) xyxy px and the wrists' absolute depths (2,) mm, the absent hand's as the other's."""
+        """Return the square to crop and the absolute depths of the wrists.
+
+        Args:
+            idx: Number of the sample.
+            wrist_mm: Annotated absolute depth of the wrist in mm.
+
+        Returns:
+            The square (4,) xyxy px, and the depths (2,) mm; the absent hand gets the depth of the other one.
+        """
         if self.rootnet is None:
             return square_bbox(self.hands.bbox[idx]), np.full(2, wrist_mm)
         row = int(self._rootnet_rows[idx])
@@ -221,7 +236,12 @@ class SingleHandDataset(HandDataset):
         return np.array([x, y, x + w, y + h]), np.asarray(self.rootnet.abs_depth[row])
 
     def use_rootnet(self, path: Path, cache_dir: str | None = None) -> None:
-        """Take boxes, as they are, and wrist depths from RootNet's output."""
+        """Use the boxes and wrist depths of RootNet's output instead of the annotated ones.
+
+        Args:
+            path: RootNet's output file. Its boxes are already square and enlarged.
+            cache_dir: Folder for the index of this file. Default: beside the file.
+        """
         from .annotations.index import open_rootnet
 
         self.rootnet = open_rootnet(path, cache_dir)
@@ -229,10 +249,10 @@ class SingleHandDataset(HandDataset):
 
 
 def named_metainfo(dataset_name: str) -> dict[str, Any]:
-    """Metainfo of the one joint convention under a set's own name."""
+    """Return the metainfo of this project's joint convention with the name of a data set."""
     return {**pose_metainfo(), "dataset_name": dataset_name}
 
 
 def first_existing(candidates: list[Path]) -> Path | None:
-    """The first path that is there."""
+    """Return the first path that exists, or None."""
     return next((path for path in candidates if path.exists()), None)
