@@ -1,4 +1,4 @@
-"""Mirror and crop of a sample, with and without augmentation (docs/spec/datasets.md 2.2)."""
+"""Mirror and crop of a sample, with and without augmentation (docs/spec/datasets.md, section 2.2)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Augment(NamedTuple):
 def draw_augment(
     rng: np.random.Generator, shift: float, scale: float, rotation_deg: float, rotation_prob: float, flip_prob: float
 ) -> Augment:
-    """Draw from the official distributions (docs/spec/datasets.md 2.2, step 3).
+    """Draw from the official distributions (docs/spec/datasets.md, section 2.2, step 3).
 
     Every call draws the same number of values, whatever the ranges are.
 
@@ -81,7 +81,9 @@ def flip_sample(sample: dict[str, Any]) -> dict[str, Any]:
 
 
 def crop_sample(sample: dict[str, Any], augment: Augment, size: tuple[int, int]) -> dict[str, Any]:
-    """Shift the box, mirror, and cut the crop out of the image with one warp (docs/spec/datasets.md 2.2, steps 4 to 9).
+    """Shift the box, mirror, and cut the crop out of the image with one warp.
+
+    This is docs/spec/datasets.md, section 2.2, steps 4 to 9.
 
     Args:
         sample: A sample of stage "dataset" with `img`, the image as read.
