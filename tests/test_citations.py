@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 
 CODE_FOLDERS = ("interhand_mm", "configs", "tools", "demo", "tests")
 # Files that a reader creates, or patterns; paths inside other projects; paths relative to a config.
-_PLACEHOLDER = re.compile(r"(^|/)my_|[<>$]|\.\.\.|[A-Z]{4,}")
+_PLACEHOLDER = re.compile(r"(^|[/_])my_|[<>$]|\.\.\.|[A-Z]{4,}")
 _ELSEWHERE = ("hand_3d_keypoint/", "../")
 
 _NUMBER = r"\d+(?:\.\d+)*"
