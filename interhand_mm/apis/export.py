@@ -29,6 +29,7 @@ from ..inference.network.interface import OUTPUTS, Network
 from ..inference.network.torch_network import CropNetwork, load_pose_model
 from ..models.preprocessing import normalize
 from ..structures.joints import JOINT_NAMES
+from ..utils.config import plugin_config
 from ..utils.files import atomic_path
 from ..utils.provenance import provenance
 
@@ -69,8 +70,8 @@ def export_onnx(
         raise ConfigError("the exported model's name", got=out.name, want="ending in .onnx")
     if batch_size is not None and batch_size < 1:
         raise ConfigError("batch size", got=batch_size, want="1 or more, or none for any number")
-    if cfg.model.get("hdr"):
-        raise ConfigError("the HDR plugin", got="asked to export it", want="a config without model.hdr")
+    if plugin_config(cfg) is not None:
+        raise ConfigError("a model with a plugin cannot be exported", want="a config without model.hdr")
     for package in ("onnx", "onnxscript", "onnxruntime"):
         need(package, "exporting")
     model, temperature = load_pose_model(cfg, checkpoint)

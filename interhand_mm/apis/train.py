@@ -50,10 +50,11 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
     start = resume or cfg.load_from
     if start is not None:
         checkpoint = read_checkpoint(start)
-        # Their heads find something else than the networks that know hands already.
-        borrows = is_detector(cfg) or cfg.model.type == "HandSegmentor"
+        model = bare_model(runner.model)
+        # A detector, or a model that declares it, may start from another network's backbone, with a head of its own.
+        borrows = is_detector(cfg) or getattr(model, "starts_from_backbone", False)
         check = check_start if borrows and resume is None else check_fits
-        check(checkpoint, bare_model(runner.model), start)
+        check(checkpoint, model, start)
         if resume is not None and "optimizer" not in checkpoint:
             raise CheckpointError(
                 f"{start} cannot be resumed: it holds no optimizer", fix=f"start from it: --load-from {start}"

@@ -44,9 +44,9 @@ def pose_config(args: argparse.Namespace) -> str | Config:
     """The pose network's config, with the plugin that `--hdr` asks for."""
     if not args.hdr:
         return args.pose_config
-    from ..hdr.attach import with_hdr
+    from ..models.plugin import with_plugin  # late: it brings torch
 
-    return with_hdr(args.pose_config, args.hdr[0], args.hdr[1:])
+    return with_plugin(args.pose_config, args.hdr[0], args.hdr[1:])
 
 
 def _one_or_two(numbers: list[float] | None) -> float | tuple[float, ...] | None:

@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from ..checkpoints.io import allow_safe_types
-from ..models.plugin import load_parts
+from ..models.plugin import load_plugin
 from ..registry import MODELS
 
 LAUNCHERS = ("none", "pytorch", "slurm")
@@ -34,7 +34,7 @@ def build_runner(cfg: Config, launcher: str = "none") -> Runner:
         wrapper = cfg.get("model_wrapper_cfg") or dict(type="MMDistributedDataParallel")
         cfg.model_wrapper_cfg = dict(wrapper, broadcast_buffers=False, device_ids=None)
     runner = Runner.from_cfg(cfg)
-    load_parts(bare_model(runner.model))
+    load_plugin(bare_model(runner.model))
     return runner
 
 
@@ -61,10 +61,10 @@ def _slurm_environment() -> None:
 
 
 def build_model(cfg: Config) -> torch.nn.Module:
-    """Build the config's model alone, on the CPU, weights as initialized but those of an HDR plugin's parts."""
+    """Build the config's model on the CPU with initial weights; a plugin's parts get the weights of their checkpoints."""
     init_default_scope(cfg.get("default_scope", "interhand_mm"))
     model: torch.nn.Module = MODELS.build(cfg.model)
-    load_parts(model)
+    load_plugin(model)
     return model
 
 

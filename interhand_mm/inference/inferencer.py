@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.config import Config
 
 from ..errors import ConfigError, InputError
+from ..models.plugin import HandPlugin
 from ..structures.anthropometry import HAND_LENGTH_MM, SEGMENT_FRACTIONS
 from ..structures.joints import NUM_HAND_JOINTS
 from ..structures.results import Detections, FrameResult, HandsResult, Intrinsics
@@ -40,7 +41,7 @@ class InterHandInferencer:
     result. With neither detector nor `bbox` the whole picture is the crop.
 
     Args:
-        pose_config: A file of configs/, or one that is loaded (`hdr.ablation.with_hdr`).
+        pose_config: A file of configs/, or one that is loaded (`models.plugin.with_plugin`).
         pose_checkpoint: Its checkpoint, or for other backends the file of `tools/export_onnx.py`.
         detector: Gives the `Detections` of a list of (H, W, 3) uint8 BGR images, as `HandDetector` does.
         device: Of the pose network, as torch names it.
@@ -95,9 +96,9 @@ class InterHandInferencer:
         self.watch = Stopwatch()
 
     @property
-    def hdr(self) -> Any:
-        """The pose network's HDR plugin; None without one."""
-        return self.pose.network.hdr
+    def plugin(self) -> HandPlugin | None:
+        """The pose network's plugin, or None."""
+        return self.pose.network.plugin
 
     def infer(self, source: Any) -> Iterator[FrameResult]:
         """Yield one result a frame, in order.

@@ -90,7 +90,7 @@ class PoseModel:
 
     def _forward(self, crops: list[Crop]) -> list[Pose]:
         found = self.network(np.stack([crop.image for crop in crops]))
-        restored = found.get("pred_hdr", np.zeros((len(crops), 2)))
+        restored = found.get("replaced", np.zeros((len(crops), 2)))
         poses = []
         for i, crop in enumerate(crops):
             points = found["keypoints"][i].astype(np.float64)

@@ -63,7 +63,7 @@ class HandsResult:
         keypoints_mm: (42, 3) camera frame; metric only where `depth_source` is "given".
         depth_source: Where the depth in `keypoints_mm` comes from.
         track_id: The same number for the same hands over the frames of a video; None for pictures.
-        restored: Whether the keypoints of the right and the left hand come from the HDR plugin; where not, and
+        restored: Whether the keypoints of the right and the left hand come from a plugin; where not, and
             always the relative root depth and the handedness, they are the base network's.
     """
 

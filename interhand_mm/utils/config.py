@@ -28,6 +28,7 @@ _DATASET_OPTIONS = {
     "annot_subset": _DATA,
     "strict": _DATA,
 }
+PLUGIN_KEY = "hdr"  # of `model`: the slot for a plugin (see models/plugin.py), named after the first one
 _SHARED = ("codec", "data_root")  # set once at the top level, then copied to every place that uses them
 _DATASET_PATH = re.compile(r"\w+_dataloader\.dataset(\.dataset|\.datasets\.\d+)*")
 
@@ -68,7 +69,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), data: DataOptio
        transform declares exist even where the config does not list them. "+key=value" adds any other key on purpose.
     2. The data options are written into every data set and background transform that takes them.
     3. The one top-level `codec` (and `data_root`) is copied into every `encoder` and `decoder`, after all overrides,
-       and the `crop_scale` of an HDR plugin into every `HandCrop`.
+       and the crop scale of the model's plugin, where there is one, into every `HandCrop`.
     4. Top-level names that nothing reads any more are removed, for example a `train_pipeline` that was copied into its
        dataloader. Overriding one of them is then an error instead of having no effect.
     5. `work_dir` defaults to ``work_dirs/<file name>``.
@@ -218,20 +219,26 @@ def _share_codec(cfg: Config) -> None:
     if "codec" not in cfg:
         return
     for path, node in walk_dicts(cfg._cfg_dict):
-        if path.startswith("model.hdr."):
-            continue  # another network, with a codec of its own
+        if path.startswith(f"model.{PLUGIN_KEY}."):
+            continue  # a plugin's networks have codecs of their own
         for key in _CODEC_KEYS:
             if isinstance(node.get(key), dict):
                 node[key] = copy.deepcopy(cfg.codec)
 
 
+def plugin_config(cfg: Config) -> ConfigDict | None:
+    """Return the config of the model's plugin, or None."""
+    found: ConfigDict | None = (cfg.get("model") or {}).get(PLUGIN_KEY)
+    return found
+
+
 def share_crop(cfg: Config) -> None:
-    """Write the `crop_scale` of the model's HDR plugin, where there is one, into every `HandCrop`."""
-    hdr = (cfg.get("model") or {}).get("hdr")
-    if hdr:
+    """Write the `crop_scale` of the model's plugin, where there is one, into every `HandCrop`."""
+    plugin = plugin_config(cfg)
+    if plugin is not None:
         for _, node in walk_dicts(cfg._cfg_dict):
             if node.get("type") == "HandCrop":
-                node["crop_scale"] = hdr.get("crop_scale", 1)
+                node["crop_scale"] = plugin.get("crop_scale", 1)
 
 
 def _takes(node: Any, key: str) -> bool:

@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config
 
 from ...errors import CheckpointError, ConfigError, InterHandError
+from ...models.plugin import HandPlugin
 from ...structures.joints import JOINT_NAMES
 from .interface import OUTPUTS
 
@@ -107,6 +108,7 @@ class _Runtime:
     """What both runtimes share: the checks, and batches of a fixed length."""
 
     package = ""
+    plugin: HandPlugin | None = None
 
     def __init__(self, cfg: Config, path: str | Path, device: str = "cpu", amp: str | None = None) -> None:
         runtime = need(self.package, f"backend {self.package}")

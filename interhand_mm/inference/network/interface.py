@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+
+from ...models.plugin import HandPlugin
 
 OUTPUTS = ("keypoints", "keypoint_scores", "bins", "rel_root_depth", "hand_prob")
 
@@ -18,12 +20,12 @@ class Network(Protocol):
     Attributes:
         input_size: (width, height) px of a crop.
         temperature: Calibrates `hand_prob`; see `at_temperature`.
-        hdr: The model's HDR plugin; None without one.
+        plugin: The model's plugin, or None.
     """
 
     input_size: tuple[int, int]
     temperature: float
-    hdr: Any
+    plugin: HandPlugin | None
 
     def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
         """Crops (B, 3, h, w) uint8 BGR to the arrays that `HandHead.infer` names, float32, crop coordinates."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ...errors import ConfigError
+from ...utils.config import plugin_config
 from .interface import BACKENDS, Network
 from .torch_network import AMP, TorchNetwork
 
@@ -30,8 +31,10 @@ def open_network(cfg: Config, weights: str | Path, device: str, amp: str | None,
         return TorchNetwork(cfg, weights, device, amp)
     if backend not in BACKENDS:
         raise ConfigError("backend", got=backend, want=", ".join(BACKENDS))
-    if cfg.model.get("hdr"):
-        raise ConfigError("the HDR plugin", got=f"backend {backend}", want="torch, the only one that runs it")
+    if plugin_config(cfg) is not None:
+        raise ConfigError(
+            f"backend {backend} cannot run a model with a plugin", want="--backend torch, or a config without model.hdr"
+        )
     from .exported import OnnxRuntimeNetwork, OpenVinoNetwork
 
     kind = OnnxRuntimeNetwork if backend == "onnxruntime" else OpenVinoNetwork

@@ -32,7 +32,7 @@ class CropNetwork(nn.Module):
         return tuple(found[name] for name in OUTPUTS)
 
     def infer(self, crops: Tensor) -> dict[str, Tensor]:
-        """As `forward`, by name, with what the model has to say besides (`pred_hdr` of an HDR plugin)."""
+        """As `forward`, by name, with what the model has to say besides (`replaced`, with a plugin)."""
         return self.model.infer(normalize(crops, self.model.data_preprocessor))
 
 
@@ -90,7 +90,7 @@ class TorchNetwork:
     def __init__(self, cfg: Config, checkpoint: str | Path, device: str = "cpu", amp: str | None = None) -> None:
         self.device, self.amp = pick_device(device), AMP[amp]
         model, self.temperature = load_pose_model(cfg, checkpoint)
-        self.input_size, self.hdr = model.crop_size, model.hdr
+        self.input_size, self.plugin = model.crop_size, model.plugin
         self.module = CropNetwork(model).to(self.device)
         if self.amp:
             cast_weights(self.module, self.amp)
