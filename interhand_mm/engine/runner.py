@@ -61,7 +61,7 @@ def _slurm_environment() -> None:
 
 
 def build_model(cfg: Config) -> torch.nn.Module:
-    """Build the config's model on the CPU with initial weights; a plugin's parts get the weights of their checkpoints."""
+    """Build the config's model on the CPU with initial weights, and a plugin with those of its checkpoints."""
     init_default_scope(cfg.get("default_scope", "interhand_mm"))
     model: torch.nn.Module = MODELS.build(cfg.model)
     load_plugin(model)

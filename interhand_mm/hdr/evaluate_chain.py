@@ -1,4 +1,4 @@
-"""HDR's segmentor and inpaintor one after the other: scores with predicted masks, and pictures."""
+"""HDR's segmentor and inpaintor one after the other on AIH: scores with predicted masks, and images."""
 
 from __future__ import annotations
 
@@ -8,42 +8,28 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 
-from ..checkpoints.io import check_fits, read_checkpoint
-from ..engine.runner import build_model
+from ..models.preprocessing import denormalize
 from ..visualization.masks import amodal_tile
 from ..visualization.overlay import contact_sheet, draw_label
 from .data import AIHDataset
 from .data.transforms import CropTarget, PackAmodalInputs
 from .evaluation import AmodalIoU, RestorationScore
 from .masks import MASK_NAMES, mirror_masks, occlusion_rate
+from .models.segmentor import segment
 
 _TILE_PX = 192
 
 
-def load_network(cfg: Config, checkpoint: str | Path) -> Any:
-    """The config's model with a checkpoint's weights, on the CPU, for prediction.
-
-    Raises:
-        CheckpointError: The file is not this network's.
-    """
-    model = build_model(cfg)
-    weights = read_checkpoint(checkpoint)
-    check_fits(weights, model, checkpoint)
-    model.load_state_dict(weights["state_dict"])
-    return model.eval()
-
-
 class HandRestorer:
-    """Both networks on pictures of AIH.
+    """Segmentor and inpaintor on images of AIH.
 
     Args:
         segmentor: A `HandSegmentor`.
         inpaintor: A `HandInpaintor`.
-        segmentor_px: Side that the segmentor was trained on.
-        hand_px: Side of one hand's crop, likewise the inpaintor.
+        segmentor_px: Side in px of the images that the segmentor was trained on.
+        hand_px: Side in px of one hand's crop, as the inpaintor was trained.
     """
 
     def __init__(self, segmentor: Any, inpaintor: Any, segmentor_px: int, hand_px: int) -> None:
@@ -52,26 +38,18 @@ class HandRestorer:
 
     @torch.no_grad()
     def masks(self, image: np.ndarray) -> np.ndarray:
-        """Predicted masks (4, H, W) uint8 of a square crop of two hands (H, W, 3) uint8 BGR."""
-        height, width = image.shape[:2]
-        # Pixels as the crop's affine has them, without half-pixel offsets.
-        scale = np.array([[self.segmentor_px / width, 0.0, 0.0], [0.0, self.segmentor_px / height, 0.0]])
-        small = cv2.warpAffine(image, scale, (self.segmentor_px, self.segmentor_px), flags=cv2.INTER_LINEAR)
-        inputs = [torch.from_numpy(small.transpose(2, 0, 1).copy())]
-        batch = self.segmentor.data_preprocessor({"inputs": inputs})
-        scores = self.segmentor.probabilities(batch["inputs"])[0].float().numpy().transpose(1, 2, 0)
-        back = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        large = cv2.warpAffine(scores, scale, (width, height), flags=back, borderMode=cv2.BORDER_REPLICATE)
-        return (large.transpose(2, 0, 1) > 0.5).astype(np.uint8)
+        """Predict the masks (4, S, S) uint8 of a square crop of two hands (S, S, 3) uint8 BGR."""
+        images = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32))[None]
+        return (segment(self.segmentor, images, self.segmentor_px)[0] > 0.5).numpy().astype(np.uint8)
 
     @torch.no_grad()
     def restore(self, sample: dict[str, Any], masks: np.ndarray | None = None) -> Any:
-        """Restore the target of a sample, which plays the right hand, in its crop.
+        """Restore the target of a sample, which must be the right hand, in its own crop.
 
         Args:
-            sample: As `LoadAIH` and `MirrorHands` give it; the crop is that of its true mask, so that pixels can be
+            sample: As `LoadAIH` and `MirrorHands` give it. The crop is the one of its true mask, so that pixels can be
                 compared.
-            masks: (4, H, W) predicted; None takes the true ones.
+            masks: Predicted masks (4, H, W); None for the true ones.
 
         Returns:
             The packed sample with the inpaintor's predictions.
@@ -82,7 +60,7 @@ class HandRestorer:
         return self.inpaintor.val_step(batch)[0]
 
     def evaluate(self, dataset: AIHDataset) -> dict[str, float]:
-        """IoU of the predicted masks, and scores of the pictures that were restored by them.
+        """Measure the IoU of the predicted masks, and the images that were restored with them.
 
         Args:
             dataset: Renders, through `LoadAIH` and `MirrorHands`.
@@ -97,13 +75,14 @@ class HandRestorer:
             masks = self.masks(sample["img"])
             whole.process(None, [{**sample, "pred_masks": masks}])
             alone.process(None, [self.restore(sample, masks).to_dict()])
-        return evaluator.evaluate(len(dataset))
+        numbers: dict[str, float] = evaluator.evaluate(len(dataset))
+        return numbers
 
-    def picture(self, right: dict[str, Any], left: dict[str, Any]) -> np.ndarray:
-        """Input, the four predicted masks, either hand restored, and the truth of both, side by side.
+    def draw(self, right: dict[str, Any], left: dict[str, Any]) -> np.ndarray:
+        """Draw a view: input, four predicted masks, each hand restored, and the truth of both, side by side.
 
         Args:
-            right: Sample of a view with the right hand as target.
+            right: Sample of the view whose target is the right hand.
             left: Sample of the same view, mirrored, so that the left hand is the target.
 
         Returns:
@@ -122,18 +101,19 @@ class HandRestorer:
         return np.hstack([row, *(draw_label(one, name) for one, name in zip(squares, names, strict=True))])
 
     def _image(self, restored: torch.Tensor) -> np.ndarray:
-        pixels = self.inpaintor.data_preprocessor.denormalize(restored[None])[0]
-        return np.rint(pixels.numpy().transpose(1, 2, 0)).astype(np.uint8)
+        pixels = denormalize(restored[None], self.inpaintor.data_preprocessor)[0].clip(0, 255)
+        image: np.ndarray = np.rint(pixels.numpy().transpose(1, 2, 0)).astype(np.uint8)
+        return image
 
     def sheet(self, dataset: AIHDataset, num: int, seed: int) -> np.ndarray:
-        """`picture` of `num` views drawn at random, (H, W, 3) uint8 BGR."""
+        """Draw `num` random views below each other, (H, W, 3) uint8 BGR; see `draw`."""
         views = view_pairs(dataset)
         chosen = np.random.default_rng(seed).permutation(len(views))[:num]
-        return contact_sheet([self.picture(*(dataset[i] for i in views[c])) for c in sorted(chosen)], columns=1)
+        return contact_sheet([self.draw(*(dataset[i] for i in views[c])) for c in sorted(chosen)], columns=1)
 
 
 def view_pairs(dataset: AIHDataset) -> list[tuple[int, int]]:
-    """Numbers of the samples with the right and the left hand as target that show the same view."""
+    """Return the sample pairs that show the same view, once with the right and once with the left hand as target."""
     sides: tuple[dict[str, int], dict[str, int]] = ({}, {})
     for i in range(len(dataset)):
         item = dataset.load_item(i)

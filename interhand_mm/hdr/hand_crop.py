@@ -13,20 +13,12 @@ import numpy as np
 
 from ..structures.boxes import square_bbox
 from ..structures.camera import compose_affine, crop_affine, invert_affine, mirror_affine
+from .masks import mask_bbox
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 PUBLISHED_ENLARGE = 2.0
-_WHOLE = 1 - 1e-4  # what interpolated ones add up to, rounding aside
-
-
-def mask_bbox(mask: np.ndarray) -> np.ndarray | None:
-    """Tight box (4,) px, x1 y1 x2 y2, from the outermost pixels' centers of (H, W); None for an empty mask."""
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    if not len(columns):
-        return None
-    return np.array([columns[0], rows[0], columns[-1], rows[-1]], np.float64)
 
 
 def largest_part(mask: np.ndarray) -> np.ndarray:
@@ -110,17 +102,3 @@ def warp_images(images: Tensor, affines: np.ndarray, size_px: int, padding: str 
             padding_mode=padding,
             align_corners=True,
         )
-
-
-def warp_masks(masks: Tensor, affines: np.ndarray, size_px: int, shrink: bool = False) -> Tensor:
-    """Resample masks (N, C, H, W), 0 or 1, to (N, C, size_px, size_px) floats, 0 or 1.
-
-    Args:
-        masks: Of any dtype.
-        affines: See `warp_images`.
-        size_px: Side of the crops.
-        shrink: Keep only what is interpolated from ones alone, as published, which takes off up to a pixel all
-            round; otherwise an outline stays where it is.
-    """
-    warped = warp_images(masks.float(), affines, size_px)
-    return (warped >= (_WHOLE if shrink else 0.5)).float()

@@ -9,7 +9,7 @@ A picture's four masks stand in one array (4, H, W), right before left, in the o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -22,17 +22,22 @@ if TYPE_CHECKING:
 
 MASK_NAMES = ("right_amodal", "right_visible", "left_amodal", "left_visible")
 SWAP_SIDES = (2, 3, 0, 1)  # MASK_NAMES of the mirrored picture
-# Bits of the masks of whole limbs in a mask file, in the order of MASK_NAMES.
-LIMB_BITS = (
-    mask_bits.RIGHT_LIMB_AMODAL,
-    mask_bits.RIGHT_LIMB_VISIBLE,
-    mask_bits.LEFT_LIMB_AMODAL,
-    mask_bits.LEFT_LIMB_VISIBLE,
-)
+# Bits of a mask file, in the order of MASK_NAMES: of the hand alone, and of the limb, that is the hand with its arm.
+MASK_BITS = {
+    "hand": (mask_bits.RIGHT_AMODAL, mask_bits.RIGHT_VISIBLE, mask_bits.LEFT_AMODAL, mask_bits.LEFT_VISIBLE),
+    "limb": (
+        mask_bits.RIGHT_LIMB_AMODAL,
+        mask_bits.RIGHT_LIMB_VISIBLE,
+        mask_bits.LEFT_LIMB_AMODAL,
+        mask_bits.LEFT_LIMB_VISIBLE,
+    ),
+}
 BACKGROUND, RIGHT_VISIBLE, LEFT_VISIBLE = 0, 1, 2  # values of AIH's rl_visible
 DILATION_PX = 9  # of the edited region when composing a result; training never dilates (docs/spec/hdr.md, section 1.3)
 
 Mask = TypeVar("Mask", np.ndarray, "torch.Tensor")
+MaskPart = Literal["hand", "limb"]
+WarpRule = Literal["half", "floor"]
 
 
 class EditMasks(NamedTuple, Generic[Mask]):
@@ -90,18 +95,25 @@ def stack_visible(rl_visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (rl_visible == RIGHT_VISIBLE).astype(np.uint8), (rl_visible == LEFT_VISIBLE).astype(np.uint8)
 
 
-def unpack_limbs(bits: np.ndarray) -> np.ndarray:
-    """Masks (4, H, W) uint8 of a mask file (H, W) of our renderer: each limb, as far as the picture shows it.
+def unpack_masks(bits: np.ndarray, part: MaskPart = "hand") -> np.ndarray:
+    """Return the four masks (4, H, W) uint8, 0 or 1, of one of our renderer's mask files.
 
-    With the other hand its arm vanishes from a clean picture, and so both are one mask.
+    A clean image loses the other hand together with its arm, so restoration uses the masks of the whole limb.
+
+    Args:
+        bits: (H, W) uint8, the file's content.
+        part: "hand" for the hand alone, "limb" for the hand with its arm.
     """
-    return ((bits[None] & np.array(LIMB_BITS, np.uint8)[:, None, None]) > 0).astype(np.uint8)
+    return ((bits[None] & np.array(MASK_BITS[part], np.uint8)[:, None, None]) > 0).astype(np.uint8)
 
 
 def mask_bbox(mask: np.ndarray) -> np.ndarray | None:
     """Return the tight box (4,) xyxy px of a mask (H, W), or None for an empty mask.
 
-    The size is max - min, as in docs/spec/hdr.md, section 1.1, step 8.
+    The box ends at the centers of the outermost pixels (docs/spec/hdr.md, section 1.1).
+
+    >>> mask_bbox(np.array([[0, 0, 0], [0, 1, 1]]))
+    array([1., 1., 2., 1.])
     """
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
@@ -109,35 +121,38 @@ def mask_bbox(mask: np.ndarray) -> np.ndarray | None:
     return np.array([columns[0], rows[0], columns[-1], rows[-1]], float)
 
 
-def mirror_masks(masks: np.ndarray) -> np.ndarray:
-    """Masks (4, H, W) of the mirrored picture: ``x -> W - 1 - x``, right and left exchanged. Twice is the identity."""
-    return np.ascontiguousarray(masks[list(SWAP_SIDES), :, ::-1])
-
-
-def mirror_joints(xyz: Array) -> Array:
-    """Joints (..., 3) of one mirrored hand relative to its wrist, any unit: x is negated. Twice is the identity."""
-    sign: Any = np.array([-1, 1, 1], xyz.dtype) if isinstance(xyz, np.ndarray) else xyz.new_tensor([-1, 1, 1])
-    return xyz * sign
-
-
-def inpaint_inputs(image: Array, masks: EditMasks) -> tuple[Array, Array]:
-    """Input channels of the inpainting network and their masks (docs/spec/hdr.md, section 1.2).
+def warp_mask(mask: np.ndarray, affine: np.ndarray, size: tuple[int, int], rule: WarpRule = "half") -> np.ndarray:
+    """Warp a mask bilinearly and make it binary again. Training and inference both use this function.
 
     Args:
-        image: (..., 3, H, W), already normalized, so that an erased pixel is 0, the mean color.
-        masks: Of the target, which plays the right hand.
+        mask: (H, W), or several masks (N, H, W); 0 or 1.
+        affine: (2, 3), from the mask's pixels to those of the result.
+        size: (width, height) px of the result.
+        rule: "half" sets pixels whose interpolated value is above one half, which keeps outlines where they are.
+            "floor" sets pixels that are interpolated from ones alone, as published for pasted hands
+            (docs/spec/hdr.md, section 5.2); a mask then loses up to one pixel all around.
 
     Returns:
-        (..., 8, H, W) ``[I_D (3), r_modal, I_R (3), l_modal]`` and (..., 8, H, W) ``[r_vis x 4, l_vis x 4]``.
+        (height, width) or (N, height, width) uint8, 0 or 1.
     """
-    target_valid, background_valid = _channel(masks.target_valid), _channel(masks.background_valid)
-    parts = [image * target_valid, _channel(masks.target), image * background_valid, _channel(masks.background)]
-    valid = [target_valid] * 4 + [background_valid] * 4
-    if isinstance(image, np.ndarray):
-        return np.concatenate(parts, axis=-3).astype(image.dtype), np.concatenate(valid, axis=-3).astype(image.dtype)
-    import torch
+    if mask.ndim == 3:
+        return np.stack([warp_mask(each, affine, size, rule) for each in mask])
+    if rule == "floor":
+        return cv2.warpAffine(mask.astype(np.float32), affine, size, flags=cv2.INTER_LINEAR).astype(np.uint8)
+    soft = cv2.warpAffine(255 * mask.astype(np.uint8), affine, size, flags=cv2.INTER_LINEAR)
+    return (soft > 127).astype(np.uint8)
 
-    return torch.cat([p.to(image) for p in parts], -3), torch.cat([v.to(image) for v in valid], -3)
+
+def mirror_masks(masks: Mask, axis: int = -3) -> Mask:
+    """Return the masks of the mirrored image: ``x -> W - 1 - x``, right and left exchanged. Twice is the identity.
+
+    Args:
+        masks: (..., 4, ..., W), masks or logits.
+        axis: Axis that holds the four masks.
+    """
+    if isinstance(masks, np.ndarray):
+        return np.ascontiguousarray(np.flip(np.roll(masks, 2, axis), -1))
+    return masks.flip(-1).roll(2, dims=axis)
 
 
 def _channel(mask: Any) -> Any:

@@ -1,7 +1,8 @@
-"""A data set of clean hands made by HDR: what its single-hand network meets at test, to learn from.
+"""Make a data set of clean hands with HDR, for its single-hand network to learn from.
 
-Two-hand frames of a split, each once for either hand with the other one removed and what it hid painted in, as a split
-of their own in InterHand2.6M's format. A network trained on single hands alone has never seen painted skin.
+Every two-hand frame of a split is written once per hand, with the other hand removed and the hidden part painted in,
+as a new split in InterHand2.6M's format. A network that was trained on single hands alone has never seen painted skin,
+but receives it at test.
 """
 
 from __future__ import annotations
@@ -17,116 +18,124 @@ import cv2
 import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from ..datasets.annotations.index import AnnotationFiles, find_annotations
 from ..engine.runner import build_model
 from ..errors import ConfigError, EvaluationError
-from ..models.plugin import CleanHands
-from ..models.preprocessing import to_bgr
-from ..registry import DATASETS
-from ..structures.camera import compose_affine
+from ..models.plugin import with_plugin
+from ..models.preprocessing import denormalize
+from ..structures.camera import compose_affine, invert_affine
 from ..structures.joints import NUM_HAND_JOINTS, SIDES
 from ..utils.config import DataOptions, load_config
 from ..utils.files import atomic_folder, write_json, write_text
 from ..utils.images import read_image, write_image
 from ..utils.provenance import provenance
-from .attach import with_hdr
-from .data.transforms.hand_masks import PARTS
+from .data.two_hands import two_hand_samples
+from .masks import MASK_BITS, warp_mask
+from .results import CleanHands
 
 _BATCH = 16
 
 
 def restore_split(
     config: str | Path | Config,
-    hdr: str | Path,
+    plugin: str | Path,
     checkpoints: Sequence[str | Path],
     data_root: str | None = None,
     split: str = "train",
     out_split: str | None = None,
     limit: int | None = None,
 ) -> int:
-    """Write the hands of a split's two-hand frames, one a picture, as split `out_split` of the same root.
+    """Write each hand of a split's two-hand frames as an image of its own, as a new split of the same data root.
 
-    `annotations/<out_split>` comes last, so that a split that was stopped is none. A picture keeps its frame's size,
-    camera and two-hand box; `masks/<out_split>` hold the predicted amodal mask as the limb's, amodal and visible.
+    `annotations/<out_split>` is written last, so an interrupted run leaves no split behind. An image keeps the size,
+    the camera and the two-hand box of its frame. The files in `masks/<out_split>` contain the predicted amodal mask as
+    the amodal and the visible mask of the limb.
 
     Args:
-        config: Of a pose network; its test pipeline crops the frames.
-        hdr: See `hdr.ablation.with_hdr`.
-        checkpoints: Of segmentor and inpaintor.
-        data_root: In place of the config's.
-        split: Read.
-        out_split: Written; None is `restored_<split>`.
-        limit: At most so many frames, evenly spread.
+        config: Pose config. Its test pipeline defines the crop.
+        plugin: Config with the HDR plugin; see `with_plugin`.
+        checkpoints: Checkpoints of the segmentor and the inpaintor, in this order.
+        data_root: Overrides the config's `data_root` where `config` is a file.
+        split: Split to read.
+        out_split: Split to create. Default: `restored_<split>`.
+        limit: Maximum number of frames, taken evenly.
 
     Returns:
-        The number of pictures; hands that the plugin's gates refused have none.
+        The number of images. Hands that the plugin's gates rejected have none.
 
     Raises:
-        ConfigError: Not two checkpoints, or the split exists; else see `with_hdr`.
+        ConfigError: There are not two checkpoints, or the split exists already. See also `with_plugin`.
         EvaluationError: The split has no two-hand frames, or none of their hands passed the gates.
-        ImageError, OutputError: Of files.
+        ImageError, OutputError: An image cannot be read, or a file cannot be written.
     """
     if len(checkpoints) != 2:
-        raise ConfigError("checkpoints to restore with", got=len(checkpoints), want="two: of segmentor and inpaintor")
+        raise ConfigError(
+            "restoring takes two checkpoints, of the segmentor and of the inpaintor", got=len(checkpoints), want=2
+        )
     base = config if isinstance(config, Config) else load_config(config, (), DataOptions(data_root=data_root))
-    cfg = with_hdr(base, hdr, checkpoints)
-    cfg.model.hdr.pose.checkpoint = None  # not used here
+    cfg = with_plugin(base, plugin, checkpoints)
+    cfg.model.hdr.pose.checkpoint = None  # the pose network is not used here
     root, out_split = Path(cfg.test_dataloader.dataset.data_root), out_split or f"restored_{split}"
     if (root / "annotations" / out_split).exists():
-        raise ConfigError(f"split '{out_split}' is there: {root / 'annotations' / out_split}", fix="delete it first")
-    dataset = _two_hands(cfg, split, limit)
+        raise ConfigError(f"split '{out_split}' exists already: {root / 'annotations' / out_split}", fix="delete it")
+    source = copy.deepcopy(cfg.test_dataloader.dataset)
+    source.split, source.hand_types, source.boxes = split, ("interacting",), None
+    samples = two_hand_samples(source, limit)
     files = find_annotations(root, split)
-    frames = json.loads(files.data.read_text())
-    of_id = {row["id"]: row for row in frames["annotations"]}
-    pictures = {row["id"]: row for row in frames["images"]}
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for sample, side, picture, mask in _restored(build_model(cfg).eval(), dataset):
-        source = of_id[int(sample.ann_id)]
-        number, frame = len(images), pictures[source["image_id"]]
-        path = Path(frame["file_name"])
-        name = path.with_name(f"{path.stem}_{SIDES[side]}.jpg").as_posix()
-        write_image(root / "images" / out_split / name, picture)
-        bits = PARTS["limb"][2 * side] | PARTS["limb"][2 * side + 1]
-        write_image(root / "masks" / out_split / Path(name).with_suffix(".png"), mask * np.uint8(bits))
-        images.append({**frame, "id": number, "file_name": name})
-        annotations.append({**one_hand(source, side), "id": number, "image_id": number})
-    if not images:
+    content = _write_images(
+        _restored(build_model(cfg).eval(), samples), json.loads(files.data.read_text()), root, out_split
+    )
+    if not content["images"]:
         raise EvaluationError(
-            f"split '{split}' of {root}: no hand of {len(dataset)} frames passed the plugin's gates",
+            f"split '{split}' of {root}: none of the hands of {len(samples)} frames passed the plugin's gates",
             fix="train the segmentor longer, or lower model.hdr's min_area, min_confidence and min_visible",
         )
-    _write_annotations(root, files, out_split, {"images": images, "annotations": annotations})
-    return len(images)
+    _write_annotations(root, files, out_split, content)
+    return len(content["images"])
+
+
+def _write_images(
+    restored: Iterator[tuple[Any, int, np.ndarray, np.ndarray]], frames: dict[str, Any], root: Path, out_split: str
+) -> dict[str, list[dict[str, Any]]]:
+    """Write an image and a mask file for every restored hand. Return the entries of the new annotation file."""
+    of_id = {row["id"]: row for row in frames["annotations"]}
+    of_image = {row["id"]: row for row in frames["images"]}
+    content: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": []}
+    for sample, side, image, mask in restored:
+        annotation = of_id[int(sample.ann_id)]
+        number, frame = len(content["images"]), of_image[annotation["image_id"]]
+        path = Path(frame["file_name"])
+        name = path.with_name(f"{path.stem}_{SIDES[side]}.jpg").as_posix()
+        write_image(root / "images" / out_split / name, image)
+        amodal, visible = MASK_BITS["limb"][2 * side : 2 * side + 2]
+        write_image(root / "masks" / out_split / Path(name).with_suffix(".png"), mask * np.uint8(amodal | visible))
+        content["images"].append({**frame, "id": number, "file_name": name})
+        content["annotations"].append({**one_hand(annotation, side), "id": number, "image_id": number})
+    return content
 
 
 def one_hand(annotation: dict[str, Any], side: int) -> dict[str, Any]:
-    """A two-hand annotation with the joints of hand `side` (0 right, 1 left) alone valid; its box stays."""
+    """Return a two-hand annotation in which only the joints of hand `side` (0 right, 1 left) are valid.
+
+    The box stays that of both hands.
+    """
     valid = np.asarray(annotation["joint_valid"]).copy()
     valid[slice(NUM_HAND_JOINTS, None) if side == 0 else slice(0, NUM_HAND_JOINTS)] = 0
     return {**annotation, "joint_valid": valid.tolist(), "hand_type": SIDES[side], "hand_type_valid": 1}
 
 
-def _two_hands(cfg: Config, split: str, limit: int | None) -> Dataset:
-    source = copy.deepcopy(cfg.test_dataloader.dataset)
-    source.split, source.hand_types, source.boxes = split, ("interacting",), None
-    dataset = DATASETS.build(source)
-    if not len(dataset):
-        raise EvaluationError(f"{source.data_root}: no two-hand frames in split '{split}'")
-    if limit is not None and limit < len(dataset):
-        dataset._rows = dataset._rows[np.linspace(0, len(dataset) - 1, limit).astype(int)]
-    return dataset
+def _restored(model: Any, samples: Subset[Any]) -> Iterator[tuple[Any, int, np.ndarray, np.ndarray]]:
+    """Yield `(sample, side, frame, mask)` for every restored hand.
 
-
-def _restored(model: Any, dataset: Dataset) -> Iterator[tuple[Any, int, np.ndarray, np.ndarray]]:
-    """Sample, side, its frame with that hand alone (H, W, 3), and the hand's amodal mask (H, W) 0 or 1."""
-    loader = DataLoader(dataset, batch_size=_BATCH, collate_fn=pseudo_collate)
+    `frame` is the full image (H, W, 3) with the other hand removed, `mask` the hand's binary amodal mask (H, W).
+    """
+    loader = DataLoader(samples, batch_size=_BATCH, collate_fn=pseudo_collate)
     for data in tqdm(loader, desc="restore", unit="batch"):
         data = model.data_preprocessor(data, False)
-        found = model.hdr.clean_hands(to_bgr(data["inputs"], model.data_preprocessor))
+        found = model.plugin.clean_hands(denormalize(data["inputs"], model.data_preprocessor))
         for number, (crop, side) in enumerate(found.hands.tolist()):
             sample = data["data_samples"][crop]
             frame = read_image(sample.img_path)
@@ -134,28 +143,28 @@ def _restored(model: Any, dataset: Dataset) -> Iterator[tuple[Any, int, np.ndarr
 
 
 def paste_back(frame: np.ndarray, found: CleanHands, number: int, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A clean hand in the frame that it was cut out of.
+    """Put a clean hand back into the frame that it was cut out of.
 
     Args:
         frame: (H, W, 3) uint8 BGR.
-        found: What the plugin made of the crop.
-        number: Of the hand in `found`.
-        affine: (2, 3) from the frame to the crop that the plugin was given.
+        found: The plugin's result for the crop.
+        number: Index of the hand in `found`.
+        affine: (2, 3), from the frame to the crop that the plugin received.
 
     Returns:
-        (H, W, 3) uint8, the frame itself where the plugin edited nothing, and the hand's amodal mask (H, W) uint8.
+        The image (H, W, 3) uint8, equal to the frame where the plugin edited nothing, and the hand's amodal mask
+        (H, W) uint8, 0 or 1.
     """
     crop, side = found.hands[number]
-    size = frame.shape[1::-1]
+    size = (frame.shape[1], frame.shape[0])
     seen, clean = found.seen[number].float().cpu().numpy(), found.clean[number].float().cpu().numpy()
     edited = (seen != clean).any(axis=0).astype(np.float32)
-    to_hand = compose_affine(found.affines[number], affine)
-    back = dict(dsize=size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    weight = cv2.warpAffine(edited, to_hand, **back)[..., None]
-    painted = cv2.warpAffine(np.ascontiguousarray(clean.transpose(1, 2, 0)), to_hand, **back)
-    mask = cv2.warpAffine(found.masks[crop, 2 * side].cpu().numpy(), affine, **back)
-    picture = frame * (1 - weight) + painted * weight
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8), (mask > 0.5).astype(np.uint8)
+    from_hand = invert_affine(compose_affine(found.affines[number], affine))
+    weight = cv2.warpAffine(edited, from_hand, size, flags=cv2.INTER_LINEAR)[..., None]
+    painted = cv2.warpAffine(np.ascontiguousarray(clean.transpose(1, 2, 0)), from_hand, size, flags=cv2.INTER_LINEAR)
+    mask = warp_mask(found.masks[crop, 2 * side].cpu().numpy(), invert_affine(affine), size)
+    image = frame * (1 - weight) + painted * weight
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8), mask
 
 
 def _write_annotations(root: Path, files: AnnotationFiles, out_split: str, content: dict[str, Any]) -> None:
@@ -164,4 +173,4 @@ def _write_annotations(root: Path, files: AnnotationFiles, out_split: str, conte
         write_text(folder / f"InterHand2.6M_{out_split}_data.json", json.dumps(content))
         for part in ("camera", "joint_3d"):
             shutil.copyfile(getattr(files, part), folder / f"InterHand2.6M_{out_split}_{part}.json")
-        write_json(folder / "restored.json", provenance(pictures=len(content["images"])))
+        write_json(folder / "restored.json", provenance(images=len(content["images"])))

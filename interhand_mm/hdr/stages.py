@@ -1,40 +1,55 @@
-"""Pictures of what the HDR plugin does, stage by stage: of anybody's pictures, and of held-out samples."""
+"""Images of what the HDR plugin does, stage by stage, for any images and for samples of a data set."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Subset
 
 from ..errors import ConfigError, InputError
 from ..evaluation.functional.pose_3d import wrist_relative_mm
 from ..inference.inferencer import InterHandInferencer
 from ..inference.io.sources import open_source
 from ..inference.io.writers import prepare_folder, unique_stems
-from ..structures.camera import apply_affine, crop_affine
-from ..structures.joints import OWN_WRIST, SIDES
+from ..inference.pose import WHOLE, cut
+from ..models.preprocessing import denormalize
+from ..structures.camera import apply_affine
+from ..structures.joints import LEFT_WRIST, NUM_HAND_JOINTS, NUM_JOINTS, OWN_WRIST, RIGHT_WRIST, SIDES
+from ..structures.results import FrameResult
 from ..utils.images import write_image
+from .draw_stages import draw_stages
+from .models.plugin import HDRPlugin
+from .results import RestoredHands
 
 
-def stages_of(images: Tensor, found: Any, index: int = 0) -> dict[str, np.ndarray]:
-    """Arguments of `hdr.draw_stages.draw_stages` from a plugin's result: crop, masks, clean pictures, present.
+class Stages(TypedDict):
+    """The stages of one crop, as `draw_stages` takes them."""
+
+    image: np.ndarray
+    masks: np.ndarray
+    clean: np.ndarray
+    present: np.ndarray
+
+
+def stages_of(images: Tensor, found: RestoredHands, index: int = 0) -> Stages:
+    """Return the stages of one crop: the crop, its masks, the clean images, and which hands passed the gates.
 
     Args:
-        images: (B, 3, S, S) BGR, 0 to 255, that the plugin was given.
-        found: Its `RestoredHands`.
-        index: Of the crop.
+        images: (B, 3, S, S) BGR, 0 to 255, that the plugin received.
+        found: The plugin's result.
+        index: Index of the crop in the batch.
     """
     size = found.clean.shape[-1]
     clean = np.zeros((len(SIDES), size, size, 3), np.uint8)
     for number, (crop, side) in enumerate(found.hands):
         if crop == index:
-            picture = _uint8(found.clean[number])
-            clean[side] = picture[:, ::-1] if side == 1 else picture
+            image = _uint8(found.clean[number])
+            clean[side] = image[:, ::-1] if side == 1 else image
     return {
         "image": _uint8(images[index]),
         "masks": found.masks[index].cpu().numpy().astype(np.uint8),
@@ -44,89 +59,91 @@ def stages_of(images: Tensor, found: Any, index: int = 0) -> dict[str, np.ndarra
 
 
 def _uint8(image: Tensor) -> np.ndarray:
-    """(3, H, W), 0 to 255, to (H, W, 3) uint8."""
+    """Convert (3, H, W), 0 to 255, to (H, W, 3) uint8."""
     return np.ascontiguousarray(image.float().clamp(0, 255).round().byte().permute(1, 2, 0).cpu().numpy())
 
 
 def show_stages(inferencer: InterHandInferencer, source: str, out_dir: str | Path, tile_px: int = 256) -> list[Path]:
-    """Write a strip of stages for every picture of a source, one crop a picture (its bbox, or all of it).
+    """Write a strip of stages for every image of a source. Each image is one crop: its box, or all of it.
 
     Args:
-        inferencer: Of a config with an HDR plugin, without detector, `batch_size` 1.
-        source: A picture or a folder of pictures.
-        out_dir: Folder; `<name>.jpg`.
-        tile_px: Side of a stage.
+        inferencer: Inferencer of a config with an HDR plugin and without a detector.
+        source: Image file, or folder of images.
+        out_dir: Folder that receives `<name>.jpg`.
+        tile_px: Side of a stage in px.
 
     Returns:
-        The files.
+        The written files.
 
     Raises:
-        ConfigError: There is no plugin.
-        InputError: Not pictures, or some could not be read (after all others were written).
+        ConfigError: The config has no plugin.
+        InputError: The source is not an image, or some images could not be read (after all others were written).
         OutputError: The folder cannot be written.
     """
-    from .draw_stages import draw_stages
-
-    if inferencer.hdr is None:
-        raise ConfigError("stages of HDR: the config has no plugin", fix="--hdr configs/hdr/small.py CKPT CKPT CKPT")
+    if not isinstance(inferencer.plugin, HDRPlugin):
+        raise ConfigError(
+            "the config has no HDR plugin, so it has no stages", fix="--hdr configs/hdr/small.py CKPT CKPT CKPT"
+        )
     opened = open_source(source)
     if opened.kind != "pictures":
-        raise InputError(f"stages are drawn of pictures: {source}", got=opened.kind, fix="topdown_demo.py --hdr ...")
+        raise InputError(
+            f"stages are drawn for images only: {source}", got=opened.kind, fix="topdown_demo.py --hdr ..."
+        )
     paths = [Path(each) for each in getattr(opened, "pictures", [opened.name])]
     folder, stems = prepare_folder(Path(out_dir), paths), dict(zip(map(str, paths), unique_stems(paths), strict=True))
-    seen: list[tuple[Tensor, Any]] = []
-    hook = inferencer.hdr.register_forward_hook(lambda _, inputs, found: seen.append((inputs[0], found)))
     written = []
-    try:
-        for frame in inferencer.infer(opened):
-            stages = stages_of(*seen.pop())
-            hands = frame.hands[0] if frame.hands else None
-            keypoints_mm = hands.keypoints_mm if hands else np.full((42, 3), np.nan)
-            points = np.full((42, 2), np.nan)
-            if hands:
-                affine = crop_affine(hands.bbox, stages["image"].shape[1::-1])
-                points = apply_affine(hands.keypoints[:, :2], affine)
-            strip = draw_stages(**stages, points=points, keypoints_mm=keypoints_mm, tile_px=tile_px)
-            written.append(folder / f"{stems.get(frame.source, 'picture')}.jpg")
-            write_image(written[-1], strip)
-    finally:
-        hook.remove()
+    for frame in inferencer.infer(opened):
+        written.append(folder / f"{stems.get(frame.source, 'image')}.jpg")
+        write_image(written[-1], _frame_strip(inferencer, frame, tile_px))
     if opened.skipped:
-        raise InputError(f"{opened.skipped} of {opened.length} pictures could not be read; the first: {opened.problem}")
+        raise InputError(f"{opened.skipped} of {opened.length} images could not be read; the first: {opened.problem}")
     return written
 
 
+def _frame_strip(inferencer: InterHandInferencer, frame: FrameResult, tile_px: int) -> np.ndarray:
+    """Draw the stages of a frame. The plugin runs once more, on the crop of which the frame's hands were predicted."""
+    plugin, network = inferencer.plugin, inferencer.pose.network
+    assert isinstance(plugin, HDRPlugin)
+    hands = frame.hands[0] if frame.hands else None
+    height, width = frame.image.shape[:2]
+    whole = np.array([0.0, 0.0, width, height]) if inferencer.bbox is None else inferencer.bbox
+    crop = cut(frame.image, whole if hands is None else hands.bbox, WHOLE, network.input_size)
+    images = torch.from_numpy(crop.image.astype(np.float32))[None]
+    images = images.to(next(plugin.parameters()).device)
+    found = plugin(images)
+    points, keypoints_mm = np.full((NUM_JOINTS, 2), np.nan), np.full((NUM_JOINTS, 3), np.nan)
+    if hands is not None:
+        points, keypoints_mm = apply_affine(hands.keypoints[:, :2], crop.affine), hands.keypoints_mm
+    return draw_stages(**stages_of(images, found), points=points, keypoints_mm=keypoints_mm, tile_px=tile_px)
+
+
 @torch.no_grad()
-def draw_samples(model: Any, dataset: Dataset, indices: list[int], tile_px: int = 192) -> np.ndarray:
-    """Strips of stages of data set samples, one below the other, the true joints in gray.
+def draw_samples(model: Any, samples: Subset[Any], indices: list[int], tile_px: int = 192) -> np.ndarray:
+    """Draw strips of stages of data set samples below each other, with the true joints in gray.
 
     Args:
-        model: An `InterHandEstimator` with plugin, from `hdr.ablation.open_hdr`.
-        dataset: Its samples.
-        indices: Which.
-        tile_px: Side of a stage.
+        model: An `InterHandEstimator` with the plugin, from `HDRRun.open`.
+        samples: Samples of a data set, from `HDRRun.open`.
+        indices: Which of the samples are drawn.
+        tile_px: Side of a stage in px.
 
     Returns:
         (N * tile_px, 9 * tile_px, 3) uint8 BGR.
     """
-    from .draw_stages import draw_stages
-
     rows = []
     for index in indices:
-        seen: list[tuple[Tensor, Any]] = []
-        hook = model.hdr.register_forward_hook(lambda _, inputs, found, seen=seen: seen.append((inputs[0], found)))
-        try:
-            data = model.data_preprocessor(pseudo_collate([dataset[index]]), False)
-            sample = model(**data, mode="predict")[0]
-        finally:
-            hook.remove()
+        data = model.data_preprocessor(pseudo_collate([samples[index]]), False)
+        found = model.replace_hands(**data)
+        sample = model.predict_with(**data, replaced=found)[0]
         keypoints, truth = sample.pred_instances.keypoints, sample.gt_instances.keypoints_cam[0].astype(np.float64)
         scalars = [np.asarray(sample.get(key))[None] for key in ("abs_depth", "focal", "principal_pt")]
-        rel_root = np.zeros((42, 3))
-        rel_root[21:] = truth[41] - truth[20]  # both are drawn with the true distance between the wrists
+        rel_root = np.zeros((NUM_JOINTS, 3))
+        # Predicted and true hands are drawn with the true distance between the wrists.
+        rel_root[NUM_HAND_JOINTS:] = truth[LEFT_WRIST] - truth[RIGHT_WRIST]
+        images = denormalize(data["inputs"], model.data_preprocessor)
         rows.append(
             draw_stages(
-                **stages_of(*seen[0]),
+                **stages_of(images, found),
                 points=sample.warp.to_crop(keypoints[0, :, :2]),
                 keypoints_mm=wrist_relative_mm(keypoints, *scalars)[0] + rel_root,
                 truth_mm=truth - truth[OWN_WRIST] + rel_root,

@@ -167,8 +167,10 @@ def evaluate_together(settings: Settings, say: Callable[[str], None]) -> None:
     """Restore the test set's hands by predicted masks: `together.json`, and pictures of ten random views."""
     import cv2
 
+    from ..checkpoints.io import load_checked
+    from ..engine.runner import build_model
     from ..hdr.data import AIHDataset
-    from ..hdr.evaluate_chain import HandRestorer, load_network
+    from ..hdr.evaluate_chain import HandRestorer
     from ..utils.config import DataOptions, load_config
 
     models, begun = [], time.monotonic()
@@ -177,7 +179,9 @@ def evaluate_together(settings: Settings, say: Callable[[str], None]) -> None:
         checkpoint = newest(settings.hdr / training.name)
         if checkpoint is None:
             raise QuickstartError(f"{training.name} is not trained", fix="python tools/quickstart.py hdr")
-        models.append((load_network(cfg, checkpoint), cfg))
+        model = build_model(cfg)
+        load_checked(model, checkpoint)
+        models.append((model.eval(), cfg))
     (segmentor, seg_cfg), (inpaintor, inpaint_cfg) = models
     crop = next(step for step in inpaint_cfg.test_dataloader.dataset.pipeline if step.type == "CropTarget")
     restorer = HandRestorer(segmentor, inpaintor, seg_cfg.codec.input_size[0], crop.size[0])
@@ -193,14 +197,14 @@ def evaluate_together(settings: Settings, say: Callable[[str], None]) -> None:
 
 def evaluate_poses(settings: Settings, say: Callable[[str], None]) -> None:
     """Errors of two-hand views by hidden share: `poses.json`, and `stages.jpg` of ten random views."""
-    from ..hdr.ablation import hdr_pictures, hdr_table
+    from ..hdr.ablation import HDRRun
     from ..utils.config import DataOptions, load_config
 
     begun = time.monotonic()
     parts = [str(newest(settings.hdr / training.name)) for training in TRAININGS]
     cfg = load_config(_BASE, settings.overrides, DataOptions(data_root=str(settings.hdr_data)))
-    options = (cfg, str(newest(settings.folder(PLAIN))), _PLUGIN, parts)
-    rows = hdr_table(*options, say=lambda name: None)
+    run = HDRRun(cfg, str(newest(settings.folder(PLAIN))), _PLUGIN, parts)
+    rows = run.table()
     write_json(settings.hdr / "poses.json", {"rows": rows, "provenance": provenance(seed=settings.seed)})
-    hdr_pictures(*options, out=settings.hdr / "stages.jpg", num=_PICTURES, seed=settings.seed)
+    run.draw(settings.hdr / "stages.jpg", num=_PICTURES, seed=settings.seed)
     say(f"hdr: poses of two-hand views in {time.monotonic() - begun:.0f} s; {settings.hdr / 'stages.jpg'} shows stages")

@@ -83,7 +83,7 @@ def picture_rows(true_masks: dict[str, float], predicted_masks: dict[str, float]
 
 
 def pose_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of `hdr.ablation.hdr_table` without their counts: errors by hidden share, root aligned."""
+    """Rows of `hdr.ablation.HDRRun.table` without their counts: errors by hidden share, root aligned."""
     groups = [*rows[0]["hands"], "all"]
     return [{"MPJPE": row["variant"], **{group: _number(row[f"EPE_root/{group}"]) for group in groups}} for row in rows]
 

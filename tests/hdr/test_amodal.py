@@ -7,21 +7,19 @@ import pytest
 import torch
 
 from interhand_mm.hdr.masks import (
-    LIMB_BITS,
+    MASK_BITS,
     MASK_NAMES,
     SWAP_SIDES,
     composite,
     dilate,
     edit_masks,
-    inpaint_inputs,
     mask_bbox,
-    mirror_joints,
     mirror_masks,
     occlusion_rate,
     of_target,
     overlay_hand,
     stack_visible,
-    unpack_limbs,
+    unpack_masks,
 )
 
 # One row of six pixels: target on 0..3, other hand on 2..4, in front at 2 and 3; pixel 5 is background.
@@ -74,23 +72,6 @@ def test_empty_and_full_masks(fill):
     assert occlusion_rate(m, m) == 0
 
 
-def test_network_inputs_are_erased_and_ordered():
-    image = np.arange(3 * 6, dtype=np.float32).reshape(3, 1, 6) + 1
-    stacked, valid = inpaint_inputs(image, edit_masks(A, V, OTHER))
-    assert stacked.shape == valid.shape == (8, 1, 6)
-    assert stacked[0].tolist() == [[1, 2, 0, 0, 5, 6]]
-    assert stacked[3].tolist() == V.tolist()
-    assert stacked[4].tolist() == [[1, 2, 3, 4, 0, 6]]
-    assert stacked[7].tolist() == [[0, 0, 0, 0, 0, 1]]
-    assert (valid[:4] == [1, 1, 0, 0, 1, 1]).all()
-    assert (valid[4:] == [1, 1, 1, 1, 0, 1]).all()
-    batch = edit_masks(*(torch.from_numpy(m)[None] for m in (A, V, OTHER)))
-    tensors = inpaint_inputs(torch.from_numpy(image)[None], batch)
-    assert tensors[0].dtype == torch.float32
-    np.testing.assert_array_equal(tensors[0][0], stacked)
-    np.testing.assert_array_equal(tensors[1][0], valid)
-
-
 def test_compositing_changes_the_edited_region_alone():
     image, out = np.full((3, 1, 6), 10.0), np.full((3, 1, 6), 99.0)
     edited = edit_masks(A, V, OTHER).edited
@@ -127,9 +108,10 @@ def test_mask_files_are_read_as_the_renderer_writes_them():
     from interhand_mm.structures import mask_bits
 
     names = [name.upper().replace("_", "_LIMB_") for name in MASK_NAMES]
-    assert tuple(getattr(mask_bits, name) for name in names) == LIMB_BITS
-    masks = unpack_limbs(np.array([[0, 16 | 64, 16 | 1, 32 | 16 | 128 | 2]], np.uint8))
-    assert masks[:, 0].tolist() == [[0, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]]
+    assert tuple(getattr(mask_bits, name) for name in names) == MASK_BITS["limb"]
+    bits = np.array([[0, 16 | 64, 16 | 1, 32 | 16 | 128 | 2]], np.uint8)
+    assert unpack_masks(bits, "limb")[:, 0].tolist() == [[0, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]]
+    assert unpack_masks(bits, "hand")[:, 0].tolist() == [[0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
 
 
 def test_mirror_exchanges_sides_and_undoes_itself():
@@ -138,8 +120,9 @@ def test_mirror_exchanges_sides_and_undoes_itself():
     assert mirrored[0].tolist() == [[0, 1, 1, 1, 0, 0]]  # the left hand became the right one
     assert mirrored[2].tolist() == [[0, 0, 1, 1, 1, 1]]
     assert np.array_equal(mirror_masks(mirrored), masks)
-    xyz = np.array([[1.0, 2.0, 3.0]])
-    assert mirror_joints(xyz).tolist() == mirror_joints(torch.from_numpy(xyz)).tolist() == [[-1, 2, 3]]
+    assert torch.equal(mirror_masks(torch.from_numpy(masks)[None])[0], torch.from_numpy(mirrored))
+    logits = torch.arange(4 * 2 * 3.0).reshape(1, 4, 2, 1, 3)
+    assert torch.equal(mirror_masks(logits, axis=1)[0, 0, 0, 0], logits[0, 2, 0, 0].flip(-1))
     assert SWAP_SIDES == (2, 3, 0, 1)
 
 

@@ -9,11 +9,10 @@ from interhand_mm.hdr.hand_crop import (
     hand_affine,
     hand_bbox,
     largest_part,
-    mask_bbox,
     scale_affine,
     warp_images,
-    warp_masks,
 )
+from interhand_mm.hdr.masks import mask_bbox, warp_mask
 from interhand_mm.structures.camera import apply_affine, compose_affine, invert_affine
 
 
@@ -86,13 +85,16 @@ def test_warps_agree_with_opencv(mirrored):
 
 
 def test_mask_outlines_stay_unless_asked():
-    mask = torch.from_numpy(_mask())[None, None]
-    identity = np.array([[[1.0, 0, 0], [0, 1.0, 0]]])
-    assert torch.equal(warp_masks(mask, identity, 128), mask.float())
-    assert torch.equal(warp_masks(mask, identity, 128, shrink=True), mask.float())
-    half = np.array([[[1.0, 0, 0.25], [0, 1.0, 0]]])
-    assert warp_masks(mask, half, 128).sum() == mask.sum()
-    assert warp_masks(mask, half, 128, shrink=True).sum() == mask.sum() - 30  # one column
+    mask, size = _mask(), (128, 128)
+    identity = np.array([[1.0, 0, 0], [0, 1.0, 0]])
+    assert np.array_equal(warp_mask(mask, identity, size), mask)
+    assert np.array_equal(warp_mask(mask, identity, size, "floor"), mask)
+    quarter = np.array([[1.0, 0, 0.25], [0, 1.0, 0]])
+    assert warp_mask(mask, quarter, size).sum() == mask.sum()
+    assert warp_mask(mask, quarter, size, "floor").sum() == mask.sum() - 30  # one column
+    several = warp_mask(np.stack([mask, 1 - mask]), quarter, size)
+    assert several.dtype == np.uint8
+    assert np.array_equal(several[0], warp_mask(mask, quarter, size))
 
 
 def test_a_finer_crop_holds_the_coarse_one():

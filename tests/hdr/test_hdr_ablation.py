@@ -13,13 +13,13 @@ import torch
 from mmengine.registry import init_default_scope
 
 from interhand_mm.errors import CheckpointError, ConfigError, EvaluationError, ImageError
-from interhand_mm.hdr.ablation import VARIANTS, hdr_pictures, hdr_table, hdr_table_text
-from interhand_mm.hdr.attach import with_hdr
+from interhand_mm.hdr.ablation import VARIANTS, HDRRun, format_table
 from interhand_mm.hdr.data import OneHandDataset
 from interhand_mm.hdr.data.transforms.hand_masks import read_hand_masks
 from interhand_mm.hdr.restore_dataset import restore_split
 from interhand_mm.hdr.stages import show_stages
 from interhand_mm.inference.inferencer import InterHandInferencer
+from interhand_mm.models.plugin import with_plugin
 from interhand_mm.registry import MODELS
 from interhand_mm.utils.config import load_config
 from tests.conftest import ROOT
@@ -60,38 +60,37 @@ def test_one_key_switches_it_on(made):
     assert "crop_scale" not in next(
         s for s in load_config(made["folder"] / "plain.py").test_dataloader.dataset.pipeline if s.type == "HandCrop"
     )
-    merged = with_hdr(made["folder"] / "plain.py", *made["parts"])
+    merged = with_plugin(made["folder"] / "plain.py", *made["parts"])
     assert merged.model.hdr.pose.checkpoint == str(made["folder"] / "pose.pth")
     model = MODELS.build(merged.model)
     assert model.head.codec.depth_range_mm == 400.0
-    assert model.hdr.pose.head.codec.depth_range_mm == 300.0  # its own
+    assert model.plugin.pose.head.codec.depth_range_mm == 300.0  # its own
 
 
 def test_wrong_plugins(made):
     with pytest.raises(ConfigError, match=r"no model\.hdr"):
-        with_hdr(made["folder"] / "plain.py", made["folder"] / "plain.py")
+        with_plugin(made["folder"] / "plain.py", made["folder"] / "plain.py")
     with pytest.raises(ConfigError, match="at most 3"):
-        with_hdr(made["folder"] / "plain.py", made["parts"][0], ["a"] * 4)
+        with_plugin(made["folder"] / "plain.py", made["parts"][0], ["a"] * 4)
     wrong = (made["parts"][0], made["parts"][1][::-1])
     with pytest.raises(CheckpointError, match="does not belong"):
-        InterHandInferencer(with_hdr(made["folder"] / "plain.py", *wrong), made["folder"] / "base.pth")
+        InterHandInferencer(with_plugin(made["folder"] / "plain.py", *wrong), made["folder"] / "base.pth")
 
 
 def test_the_table(made):
-    rows = hdr_table(
-        made["folder"] / "plain.py", made["folder"] / "base.pth", *made["parts"], str(made["root"]), say=lambda _: None
-    )
+    run = HDRRun(made["folder"] / "plain.py", made["folder"] / "base.pth", *made["parts"], str(made["root"]))
+    rows = run.table()
     assert [row["variant"] for row in rows] == list(VARIANTS)
     by_name = {row["variant"]: row for row in rows}
     assert sum(rows[0]["hands"].values()) == 4
     assert sum(by_name["full, true masks"]["restored"].values()) == 4
     assert sum(by_name["base network"]["restored"].values()) == 0
     assert all(np.isfinite(row["EPE_root/all"]) for row in rows)
-    text = hdr_table_text(rows)
+    text = format_table(rows)
     assert "| base network |" in text
     assert "| *hands* |" in text
     with pytest.raises(EvaluationError, match="variants"):
-        hdr_table(made["folder"] / "plain.py", made["folder"] / "base.pth", *made["parts"], variants=["magic"])
+        run.table(["magic"])
 
 
 def test_restored_hands_are_a_split_of_single_hands(made):
@@ -116,13 +115,13 @@ def test_restored_hands_are_a_split_of_single_hands(made):
 def test_pictures_of_samples(made, tmp_path):
     out = tmp_path / "stages.png"
     plain, base = made["folder"] / "plain.py", made["folder"] / "base.pth"
-    hdr_pictures(plain, base, *made["parts"], str(made["root"]), out=out, num=2)
+    HDRRun(plain, base, *made["parts"], str(made["root"])).draw(out, num=2)
     assert cv2.imread(str(out)).shape == (2 * 192, 9 * 192, 3)
 
 
 def test_the_demos(made, tmp_path):
     picture = next((made["root"] / "images" / "test").rglob("*.jpg"))
-    cfg = with_hdr(made["folder"] / "plain.py", *made["parts"])
+    cfg = with_plugin(made["folder"] / "plain.py", *made["parts"])
     cfg.model.hdr.update(min_area=0.0, min_confidence=0.0, min_visible=0.0)
     inferencer = InterHandInferencer(cfg, made["folder"] / "base.pth", batch_size=1)
     written = show_stages(inferencer, str(picture), tmp_path / "stages", tile_px=96)

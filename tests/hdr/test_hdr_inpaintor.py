@@ -16,10 +16,10 @@ from torch.nn import functional as F
 from interhand_mm.checkpoints.io import allow_safe_types
 from interhand_mm.engine.optim import SubmoduleOptimWrapperConstructor
 from interhand_mm.errors import CheckpointError, ConfigError, DataContractError
+from interhand_mm.hdr.inpaint_fill import hole_masks, mean_colors
 from interhand_mm.hdr.masks import dilate
 from interhand_mm.hdr.models import inpaint_losses as L
 from interhand_mm.hdr.models.generator import PartialConv2d, PartialConvUNet
-from interhand_mm.hdr.models.holes import hole_masks, mean_colors
 from interhand_mm.hdr.models.inpaintor import HandInpaintor, InpaintPreprocessor
 from interhand_mm.registry import MODELS
 from tests.fixtures.hdr_names import fill, fixture_image, summary

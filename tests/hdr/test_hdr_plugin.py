@@ -14,9 +14,9 @@ from mmengine.structures import BaseDataElement, InstanceData
 from mmpose.structures import PoseDataSample
 
 from interhand_mm.errors import CheckpointError, ConfigError, DataContractError
-from interhand_mm.hdr.models.plugin import HDRPlugin, hands_present
-from interhand_mm.models.plugin import load_parts
-from interhand_mm.models.preprocessing import from_bgr, to_bgr
+from interhand_mm.hdr.models.plugin import HDROptions, HDRPlugin, hands_present
+from interhand_mm.models.plugin import load_plugin
+from interhand_mm.models.preprocessing import denormalize, normalize
 from interhand_mm.registry import MODELS
 from interhand_mm.structures.warp import Warp
 from tests.fixtures.tiny_aih import hand_mask
@@ -119,18 +119,18 @@ class Corners(torch.nn.Module):
 def test_normalization_goes_both_ways():
     image = torch.rand(2, 3, 4, 4) * 255
     preprocessor = ImgDataPreprocessor(**IMAGENET)
-    assert torch.allclose(to_bgr(from_bgr(image, preprocessor), preprocessor), image, atol=1e-3)
-    assert torch.allclose(preprocessor({"inputs": list(image)})["inputs"], from_bgr(image, preprocessor))
+    assert torch.allclose(denormalize(normalize(image, preprocessor), preprocessor), image, atol=1e-3)
+    assert torch.allclose(preprocessor({"inputs": list(image)})["inputs"], normalize(image, preprocessor))
     plain = ImgDataPreprocessor()
-    assert torch.equal(to_bgr(from_bgr(image, plain), plain), image)
+    assert torch.equal(denormalize(normalize(image, plain), plain), image)
 
 
 def test_points_come_back_to_the_full_image():
     """The crop is the image times 2 from (10, 20): known corners of either hand's crop, within 1e-3 px."""
     model = estimator()
-    model.hdr.pose = Corners()
+    model.plugin.pose = Corners()
     found = predict(model, scene())[0]
-    assert found.pred_hdr.tolist() == [[1, 1]]
+    assert found.replaced.tolist() == [[1, 1]]
     for side, masks in ((0, scene()[1][0]), (1, scene()[1][2])):
         rows, columns = np.nonzero(masks)
         middle = np.array([columns.min() + columns.max(), rows.min() + rows.max()]) / 2
@@ -148,21 +148,21 @@ def test_points_come_back_to_the_full_image():
 
 def test_the_left_hand_is_seen_as_a_right_one():
     model = estimator(removal=False, deocclusion=False)
-    model.hdr.pose = Corners()
+    model.plugin.pose = Corners()
     image, masks = scene()
     predict(model, (image, masks))
-    right_way = model.hdr.pose.seen[1]
+    right_way = model.plugin.pose.seen[1]
     mirrored = np.ascontiguousarray(image[:, ::-1])
     swapped = np.ascontiguousarray(masks[[2, 3, 0, 1], :, ::-1])
     predict(model, (mirrored, swapped))
-    assert torch.allclose(model.hdr.pose.seen[0], right_way, atol=1e-3)
+    assert torch.allclose(model.plugin.pose.seen[0], right_way, atol=1e-3)
 
 
 def test_without_the_plugin_the_base_answers_the_same_to_the_bit():
     model, image = estimator(), scene()[0]
     data = model.data_preprocessor(batch((image, scene()[1])), False)
     with torch.no_grad():
-        through = model.predict_base(**data)[0].pred_instances
+        through = model.predict_with(**data, replaced=None)[0].pred_instances
     torch.manual_seed(0)
     plain = MODELS.build(BASE).eval()
     assert set(plain.state_dict()) == set(model.state_dict())
@@ -176,7 +176,7 @@ def test_without_the_plugin_the_base_answers_the_same_to_the_bit():
         data = plain.data_preprocessor({"inputs": [inputs], "data_samples": [small]}, False)
         alone = plain(**data, mode="predict")[0].pred_instances
     assert np.allclose(alone.keypoints, through.keypoints, atol=1e-4)
-    assert "pred_hdr" not in alone
+    assert "replaced" not in alone
 
 
 def test_the_margin_grows_what_is_removed_but_never_over_the_hand():
@@ -186,9 +186,9 @@ def test_the_margin_grows_what_is_removed_but_never_over_the_hand():
     masks[:, 2:, 20:60, 60:100] = 1  # side by side
     changed = {}
     for margin, source in ((1, "pred"), (5, "pred"), (5, "gt")):
-        hdr = MODELS.build(plugin(margin=margin, masks=source))
+        hdr = MODELS.build(plugin(margin=margin))
         hdr.inpaintor.paint = lambda inputs, **holes: torch.zeros_like(inputs)
-        clean = hdr.restore(seen, masks, torch.ones(1, dtype=torch.bool))
+        clean = hdr.restore(seen, masks, torch.ones(1, dtype=torch.bool), HDROptions(masks=source))
         changed[margin, source] = (clean != seen).any(dim=1)[0]
     exact = masks[0, 2] > 0
     assert torch.equal(changed[1, "pred"], exact)
@@ -202,13 +202,13 @@ def test_the_margin_grows_what_is_removed_but_never_over_the_hand():
 
 def test_what_the_plugin_leaves_alone():
     model = estimator()
-    model.hdr.pose = Corners()
+    model.plugin.pose = Corners()
     data = model.data_preprocessor(batch(scene(), scene(left=False)), False)
     with torch.no_grad():
-        base = [s.pred_instances.clone() for s in model.predict_base(**data)]
+        base = [s.pred_instances.clone() for s in model.predict_with(**data, replaced=None)]
         both, single = (s.pred_instances for s in model(**data, mode="predict"))
-    assert both.pred_hdr.tolist() == [[1, 1]]
-    assert single.pred_hdr.tolist() == [[1, 0]]
+    assert both.replaced.tolist() == [[1, 1]]
+    assert single.replaced.tolist() == [[1, 0]]
     assert np.array_equal(single.keypoints[0, 21:], base[1].keypoints[0, 21:])
     assert not np.allclose(single.keypoints[0, :3], base[1].keypoints[0, :3])
     for found, before in zip((both, single), base, strict=True):
@@ -219,9 +219,11 @@ def test_what_the_plugin_leaves_alone():
 def test_one_call_of_each_network_a_batch(monkeypatch):
     model = estimator()
     calls = []
-    paint, single_hand = model.hdr.inpaintor.paint, model.hdr.pose.single_hand
-    monkeypatch.setattr(model.hdr.inpaintor, "paint", lambda x, **m: calls.append(("paint", len(x))) or paint(x, **m))
-    monkeypatch.setattr(model.hdr.pose, "single_hand", lambda x: calls.append(("pose", len(x))) or single_hand(x))
+    paint, single_hand = model.plugin.inpaintor.paint, model.plugin.pose.single_hand
+    monkeypatch.setattr(
+        model.plugin.inpaintor, "paint", lambda x, **m: calls.append(("paint", len(x))) or paint(x, **m)
+    )
+    monkeypatch.setattr(model.plugin.pose, "single_hand", lambda x: calls.append(("pose", len(x))) or single_hand(x))
     together = predict(model, scene(), scene(left=False), scene(right=False), scene())
     assert calls == [("paint", 4), ("pose", 6)]  # a hand alone has nothing to be painted
     alone = predict(model, scene(right=False))[0]
@@ -233,9 +235,9 @@ def test_switches_choose_what_is_painted(removal, deocclusion):
     model = estimator(removal=removal, deocclusion=deocclusion)
     image, masks = scene()
     images = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32))[None]
-    found = model.hdr(images, torch.from_numpy(masks)[None])
+    found = model.plugin(images, batch((image, masks))["data_samples"])
     changed = (found.clean[0] - found.seen[0]).abs().amax(0) > 1e-2
-    crop = model.hdr.cut(images, torch.from_numpy(masks)[None].float(), found.hands, found.affines)[1][0]
+    crop = model.plugin.cut(images, torch.from_numpy(masks)[None].float(), found.hands, found.affines)[1][0]
     amodal, visible, other = (crop[i] > 0 for i in range(3))
     hole, beside = amodal & ~visible, other & ~amodal
     assert hole.sum() > 20
@@ -249,7 +251,7 @@ def test_switches_choose_what_is_painted(removal, deocclusion):
 def test_both_pose_networks(pose):
     found = predict(estimator(pose=pose), scene())[0]
     assert np.isfinite(found.keypoints).all()
-    assert found.pred_hdr.tolist() == [[1, 1]]
+    assert found.replaced.tolist() == [[1, 1]]
 
 
 def test_detnet_depth_is_relative_to_the_wrist():
@@ -286,7 +288,7 @@ def _border():
 )
 def test_odd_masks(image, masks, present):
     found = predict(estimator(), (image, masks))[0]
-    assert found.pred_hdr.tolist() == [present]
+    assert found.replaced.tolist() == [present]
     assert np.isfinite(found.keypoints).all()
 
 
@@ -311,12 +313,12 @@ def test_gates():
 def test_a_phantom_is_not_painted_out():
     """A few pixels of a hand that is not there change nothing of the one that is."""
     model = estimator()
-    model.hdr.pose = Corners()
+    model.plugin.pose = Corners()
     image, masks = scene(left=False)
     ghost = masks.copy()
     ghost[2:, 60:66, 60:66] = 1  # 0.2 % of the crop, on the hand; its visible mask has a hole there
     ghost[1, 60:66, 60:66] = 0
-    haunted, clear = (predict(model, (image, each)) and model.hdr.pose.seen.clone() for each in (ghost, masks))
+    haunted, clear = (predict(model, (image, each)) and model.plugin.pose.seen.clone() for each in (ghost, masks))
     assert torch.equal(haunted, clear)
 
 
@@ -332,10 +334,10 @@ def test_a_segmentor_finds_its_masks_at_the_crops_size():
             return [BaseDataElement(pred_scores=each) for each in bright]
 
     model = estimator(masks="pred", segmentor_size=64)
-    model.hdr.segmentor = Bright()
+    model.plugin.segmentor = Bright()
     image = np.zeros((LARGE, LARGE, 3), np.uint8)
     image[40:80, 30:90] = 200
-    scores = model.hdr.segment(torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32))[None])
+    scores = model.plugin.segment(torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32))[None])
     found = scores[0, 0].numpy() > 0.5
     inner, outer = (cv2.dilate(v, np.ones((3, 3), np.uint8)) for v in (255 - image[..., 0], image[..., 0]))
     assert not found[outer == 0].any()
@@ -347,7 +349,7 @@ def test_a_specks_hand_keeps_its_box():
     image, masks = scene(left=False)
     specked = masks.copy()
     specked[:2, 1:3, 120:123] = 1
-    model.hdr.pose = Corners()
+    model.plugin.pose = Corners()
     with_speck, without = predict(model, (image, specked), (image, masks))
     assert np.allclose(with_speck.keypoints[0, :3], without.keypoints[0, :3])
 
@@ -368,7 +370,7 @@ def test_wrong_settings_and_crops_say_so():
     with pytest.raises(DataContractError, match="crop_scale=2"):
         predict(model, (image[::2, ::2], masks[:, ::2, ::2]))
     with pytest.raises(DataContractError, match="CropHandMasks"):
-        model.hdr(torch.zeros(1, 3, LARGE, LARGE), torch.zeros(1, 4, 9, 9))
+        model.plugin(torch.zeros(1, 3, LARGE, LARGE), batch((image, masks[:, :9, :9]))["data_samples"])
 
 
 def test_parts_load_safely_or_not_at_all(tmp_path: Path):
@@ -386,25 +388,27 @@ def test_parts_load_safely_or_not_at_all(tmp_path: Path):
     for name in networks:
         config[name] = {**config[name], "checkpoint": str(files[name])}
     model = MODELS.build({**BASE, "hdr": config}).eval()
-    with pytest.raises(ConfigError, match="not read"):
+    with pytest.raises(ConfigError, match="have not been read"):
         predict(model, scene())
-    load_parts(model)
-    assert torch.equal(model.hdr.pose.head.joints.queries, networks["pose"].head.joints.queries)
+    load_plugin(model)
+    assert torch.equal(model.plugin.pose.head.joints.queries, networks["pose"].head.joints.queries)
     wanted = networks["inpaintor"].generator.state_dict()
-    assert all(torch.equal(value, wanted[name]) for name, value in model.hdr.inpaintor.generator.state_dict().items())
-    assert not any(p.requires_grad for p in model.hdr.parameters())
-    assert predict(model, scene())[0].pred_hdr.tolist() == [[1, 1]]
+    assert all(
+        torch.equal(value, wanted[name]) for name, value in model.plugin.inpaintor.generator.state_dict().items()
+    )
+    assert not any(p.requires_grad for p in model.plugin.parameters())
+    assert predict(model, scene())[0].replaced.tolist() == [[1, 1]]
     config["pose"] = {**BASE, "checkpoint": str(files["segmentor"])}
     with pytest.raises(CheckpointError, match="segmentor"):
-        load_parts(MODELS.build({**BASE, "hdr": config}))
+        load_plugin(MODELS.build({**BASE, "hdr": config}))
     config["pose"] = {**BASE, "checkpoint": str(tmp_path / "nothing.pth")}
     with pytest.raises(CheckpointError, match="does not exist"):
-        load_parts(MODELS.build({**BASE, "hdr": config}))
+        load_plugin(MODELS.build({**BASE, "hdr": config}))
 
 
 def test_training_does_not_touch_the_plugin():
     model = estimator()
     model.train()
-    assert not model.hdr.segmentor.training
+    assert not model.plugin.segmentor.training
     assert isinstance(model.hdr, HDRPlugin)
     assert not any(name.startswith("hdr") or "segmentor" in name for name in model.state_dict())

@@ -9,7 +9,7 @@ import torch
 from interhand_mm.errors import ConfigError
 from interhand_mm.hdr.hand_crop import hand_affine, warp_images
 from interhand_mm.hdr.restore_dataset import one_hand, paste_back, restore_split
-from interhand_mm.models.plugin import CleanHands
+from interhand_mm.hdr.results import CleanHands
 from interhand_mm.structures.camera import compose_affine
 from tests.conftest import ROOT
 
@@ -28,7 +28,7 @@ def test_only_what_was_edited_changes_and_lands_where_it_was(side):
     patch[..., 12:22, 10:20] = 150
     painted = warp_images(patch, to_hand[None], 64)
     clean = torch.where(painted > 100, torch.tensor(200.0), seen)
-    found = CleanHands(masks, np.ones((1, 2), bool), np.array([[0, side]]), to_hand[None], seen, clean)
+    found = CleanHands(np.ones((1, 2), bool), np.array([[0, side]]), masks, to_hand[None], seen, clean)
     picture, mask = paste_back(frame, found, 0, affine)
     changed = np.argwhere((picture != 50).any(-1))
     assert abs(changed.min(0) - [12 + 5, 10 + 10]).max() <= 1

@@ -6,8 +6,8 @@ from mmengine.structures import BaseDataElement
 
 from interhand_mm.errors import ConfigError
 from interhand_mm.hdr.checkpoints import wanted_shapes
-from interhand_mm.hdr.masks import MASK_NAMES
-from interhand_mm.hdr.models.segmentor import HandSegmentor, MixVisionTransformer, amodal_mask_loss, mirror_sides
+from interhand_mm.hdr.masks import MASK_NAMES, mirror_masks
+from interhand_mm.hdr.models.segmentor import HandSegmentor, MixVisionTransformer, amodal_mask_loss
 from tests.fixtures import hdr_names
 
 
@@ -81,10 +81,10 @@ def test_logits_are_upsampled_to_the_masks():
 
 def test_mirror_swaps_sides_and_twice_is_the_identity():
     maps = torch.arange(2 * 4 * 3 * 5).view(2, 4, 3, 5)
-    mirrored = mirror_sides(maps)
+    mirrored = mirror_masks(maps)
     assert torch.equal(mirrored[:, 0], maps[:, 2].flip(-1))
     assert torch.equal(mirrored[:, 3], maps[:, 1].flip(-1))
-    assert torch.equal(mirror_sides(mirrored), maps)
+    assert torch.equal(mirror_masks(mirrored), maps)
 
 
 def test_flip_test_makes_the_network_equivariant():
@@ -94,7 +94,7 @@ def test_flip_test_makes_the_network_equivariant():
         model = _segmentor(flip_test=flip_test).double().eval()
         with torch.no_grad():
             there = model(image.double(), mode="predict")[0].pred_scores
-            back = mirror_sides(model(image.double().flip(-1), mode="predict")[0].pred_scores[None])[0]
+            back = mirror_masks(model(image.double().flip(-1), mode="predict")[0].pred_scores[None])[0]
         scores[flip_test] = (there - back).abs().max().item()
     assert scores[True] < 1e-12
     assert scores[False] > 1e-4  # a network on its own is not

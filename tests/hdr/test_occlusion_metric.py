@@ -21,7 +21,7 @@ def _sample(occlusion, errors_mm, hand_type=(1, 1), restored=(1, 0)):
             "keypoints_visible": np.ones((1, 42), np.float32),
             "hand_type": np.array([hand_type], np.float32),
         },
-        "pred_instances": {"keypoints_mm": predicted, "pred_hdr": np.array([restored], np.float32)},
+        "pred_instances": {"keypoints_mm": predicted, "replaced": np.array([restored], np.float32)},
     }
 
 

@@ -8,8 +8,7 @@ from interhand_mm.datasets import InterHandDataset
 from interhand_mm.errors import ConfigError, ImageError
 from interhand_mm.hdr.data import OneHandDataset
 from interhand_mm.hdr.data.transforms.hand_masks import read_hand_masks
-from interhand_mm.hdr.hand_crop import mask_bbox
-from interhand_mm.hdr.masks import occlusion_rate
+from interhand_mm.hdr.masks import mask_bbox, occlusion_rate
 from interhand_mm.registry import TRANSFORMS
 from tests.fixtures import tiny, tiny_masks
 

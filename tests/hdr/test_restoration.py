@@ -42,7 +42,7 @@ def test_views_are_paired(views):
     assert view_pairs(views) == [(0, 2), (1, 3)]
 
 
-def test_predicted_masks_have_the_pictures_pixels(restorer, views):
+def test_predicted_masks_have_the_images_pixels(restorer, views):
     masks = np.zeros((4, 64, 64), np.float32)
     masks[0, 16:32, 8:40] = 1
     restorer.segmentor.probabilities = lambda inputs: torch.from_numpy(masks)[None]
@@ -82,8 +82,8 @@ def test_perfect_masks_and_a_perfect_painter_score_perfectly(restorer, views):
 
 
 @pytest.mark.parametrize("fill", [0, 1])
-def test_pictures_are_drawn_whatever_was_predicted(restorer, views, fill):
+def test_images_are_drawn_whatever_was_predicted(restorer, views, fill):
     restorer.masks = lambda image: np.full((4, 256, 256), fill, np.uint8)
-    row = restorer.picture(views[0], views[2])
+    row = restorer.draw(views[0], views[2])
     assert row.shape == (192, 9 * 192, 3)
     assert restorer.sheet(views, 2, seed=0).shape[0] == 2 * (192 + 4) + 4

@@ -17,7 +17,7 @@ from ..masks import MASK_NAMES
 from .aih_recipes import check_rows, find_recipes, read_list, read_recipes
 
 SUBSETS = ("human_annot", "machine_annot")
-PARTS = {"syn": "AIH_syn", "render": "AIH_render"}
+_FOLDERS = {"syn": "AIH_syn", "render": "AIH_render"}
 AIH_SIZE = 256
 
 
@@ -63,13 +63,13 @@ class AIHDataset(HandDataset):
         online: bool = False,
         **kwargs: Any,
     ) -> None:
-        if part not in PARTS:
-            raise ConfigError("AIHDataset: part", got=part, want=" or ".join(PARTS))
+        if part not in _FOLDERS:
+            raise ConfigError("AIHDataset: part", got=part, want=" or ".join(_FOLDERS))
         if annot_subset not in ("all", *SUBSETS):
             raise ConfigError("AIHDataset: annot_subset", got=annot_subset, want="all or " + " or ".join(SUBSETS))
         super().__init__(**kwargs)
         root = Path(data_root)
-        self.root = (root / "AIH_dataset" if (root / "AIH_dataset").is_dir() else root) / PARTS[part]
+        self.root = (root / "AIH_dataset" if (root / "AIH_dataset").is_dir() else root) / _FOLDERS[part]
         self.split, self.part, self.online = split, part, online
         # The published order (docs/spec/datasets.md, section 8): machine first in AIH_Syn, human first in AIH_Render.
         order = SUBSETS if part == "render" else SUBSETS[::-1]

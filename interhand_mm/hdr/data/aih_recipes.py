@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from ...errors import AnnotationError
+from ...structures.joints import SIDES
 from ...utils.files import atomic_write
 from ...utils.safe_pickle import read_object_npy
 
 NO_HAND = -1000  # index of a recipe that its authors gave up
-SIDES = ("right", "left")
 _PREPARE = "python tools/prepare_aih.py AIH_DATASET converts the published .npy once"
 
 

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+import torch
 
+from ..inpaint_fill import mean_colors
 from ..masks import EditMasks
 
 TELEA_RADIUS_PX = 3
@@ -39,12 +41,11 @@ def mean_fill(image: np.ndarray, edit: EditMasks[np.ndarray]) -> np.ndarray:
     Returns:
         (3, H, W) float64.
     """
-    filled = image.astype(np.float64)
-    rest = edit.edited == 0
-    for hole, known in ((edit.hole, edit.target), (edit.removal, edit.background)):
-        source = known > 0 if known.any() else rest
-        if hole.any() and source.any():
-            filled[:, hole > 0] = image[:, source].mean(axis=1, keepdims=True)
+    rest = 1 - edit.edited
+    target, background = (known if known.any() else rest for known in (edit.target, edit.background))
+    masks = (edit.target_valid, edit.background_valid, target, background)
+    tensors = [torch.from_numpy(np.asarray(mask, np.float64))[None, None] for mask in masks]
+    filled: np.ndarray = mean_colors(torch.from_numpy(image.astype(np.float64))[None], *tensors)[0].numpy()
     return filled
 
 

@@ -39,7 +39,7 @@ class OcclusionEPE(HandEPE):
         """As the parent's, with `occlusion` (B, 2) and `restored` (B, 2)."""
         batch = super().stack(data_samples)
         batch["occlusion"] = np.stack([_array(sample, "occlusion", (len(SIDES),)) for sample in data_samples])
-        restored = [sample["pred_instances"].get("pred_hdr", np.zeros((1, len(SIDES))))[0] for sample in data_samples]
+        restored = [sample["pred_instances"].get("replaced", np.zeros((1, len(SIDES))))[0] for sample in data_samples]
         batch["restored"] = np.stack(restored)
         return batch
 

@@ -12,9 +12,10 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from ...errors import ConfigError, DataContractError
+from ...models.preprocessing import denormalize
 from ...registry import MODELS
+from ..inpaint_fill import hole_masks, mean_colors
 from ..masks import DILATION_PX, composite, dilate
-from .holes import hole_masks, mean_colors
 from .inpaint_losses import VGGFeatures, adversarial_loss, perceptual_loss, pixel_losses, style_loss, total_variation
 
 # The published settings; a weight of both holes where these are split in two.
@@ -74,8 +75,7 @@ class InpaintPreprocessor(ImgDataPreprocessor):
 
     def denormalize(self, images: Tensor) -> Tensor:
         """Back to the loader's 0 to 255 and channel order: (B, 3, H, W) float, clipped, not rounded."""
-        images = (images * self.std + self.mean).clip(0, 255)
-        return images.flip(1) if self._channel_conversion else images
+        return denormalize(images, self).clip(0, 255)
 
 
 @MODELS.register_module()

@@ -1,41 +1,68 @@
-"""HDR behind one config key: both hands segmented, each restored alone, and its pose estimated as a right hand's.
+"""The HDR plugin: segment both hands, restore each one alone, and estimate its pose as that of a right hand.
 
 ``model=dict(type="InterHandEstimator", hdr=dict(type="HDRPlugin", segmentor=..., inpaintor=..., pose=...))``
 """
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from ...checkpoints.io import load_checked
 from ...errors import ConfigError, DataContractError
-from ...models.plugin import CleanHands, RestoredHands
-from ...models.preprocessing import from_bgr
+from ...models.preprocessing import denormalize, normalize
 from ...registry import MODELS
 from ...structures.camera import apply_affine, invert_affine
+from ...structures.joints import NUM_HAND_JOINTS
 from ...utils.config import load_config
-from ..hand_crop import PUBLISHED_ENLARGE, hand_affine, hand_bbox, largest_part, scale_affine, warp_images, warp_masks
-from ..masks import MASK_NAMES, SWAP_SIDES, composite, dilate, edit_masks
-from .holes import hole_masks
+from ..hand_crop import PUBLISHED_ENLARGE, hand_affine, hand_bbox, largest_part, scale_affine, warp_images
+from ..inpaint_fill import hole_masks
+from ..masks import MASK_NAMES, SWAP_SIDES, composite, dilate, edit_masks, warp_mask
+from ..results import CleanHands, RestoredHands
+from .segmentor import segment
 
-PARTS = ("segmentor", "inpaintor", "pose")
+MaskSource = Literal["pred", "gt"]
+
+
+@dataclass(frozen=True)
+class HDROptions:
+    """What a forward pass does with the hands that it finds.
+
+    Attributes:
+        removal: Whether the other hand is painted over with background.
+        deocclusion: Whether the hidden part of the hand is painted in. With neither, the pose is estimated from the
+            hand's crop as it is.
+        masks: "pred" for the segmentor's masks, "gt" for the samples' own `masks` (see `CropHandMasks`).
+    """
+
+    removal: bool = True
+    deocclusion: bool = True
+    masks: MaskSource = "pred"
+
+    def __post_init__(self) -> None:
+        if self.masks not in ("pred", "gt"):
+            raise ConfigError("HDRPlugin.masks is unknown", got=self.masks, want="pred or gt")
 
 
 def hands_present(
     scores: Tensor, masks: Tensor, min_area: float, min_confidence: float, min_visible: float
 ) -> np.ndarray:
-    """Which hands are there to be restored: the gates against phantom hands.
+    """Decide which hands are restored. These gates reject hands that are not in the image.
 
     Args:
-        scores: (B, 4, H, W) probabilities of hand, order `MASK_NAMES`.
-        masks: (B, 4, H, W) 0 or 1.
-        min_area: Least share of the crop that is amodal mask.
-        min_confidence: Least mean probability over the amodal mask's pixels.
-        min_visible: Least share of the crop that is visible mask.
+        scores: (B, 4, H, W) probabilities that a pixel belongs to the mask, in the order of `MASK_NAMES`.
+        masks: (B, 4, H, W), 0 or 1.
+        min_area: Smallest share of the crop that the amodal mask must cover.
+        min_confidence: Smallest mean probability over the pixels of the amodal mask.
+        min_visible: Smallest share of the crop that the visible mask must cover.
 
     Returns:
         (B, 2) bool, right and left.
@@ -46,13 +73,17 @@ def hands_present(
     return np.asarray(passed.cpu().numpy())
 
 
-def _build(part: dict[str, Any], name: str, **changes: Any) -> tuple[torch.nn.Module, str | None]:
-    """A part's network, frozen, and the checkpoint it wants."""
+def _build(part: dict[str, Any], name: str, **changes: Any) -> tuple[Any, str | None]:
+    """Build a part's network and freeze it. Return it with the checkpoint that its config names."""
     part = dict(part)
     checkpoint = part.pop("checkpoint", None)
     if "config" in part:
         if set(part) != {"config"}:
-            raise ConfigError(f"HDRPlugin.{name}", got=sorted(part), want="config and checkpoint, or a model's config")
+            raise ConfigError(
+                f"HDRPlugin.{name} has more keys than config and checkpoint",
+                got=sorted(part),
+                want="config and checkpoint, or the config of a model",
+            )
         part = dict(load_config(part["config"]).model)
     network = MODELS.build({**part, **changes})
     return network.requires_grad_(False).eval(), checkpoint
@@ -60,29 +91,32 @@ def _build(part: dict[str, Any], name: str, **changes: Any) -> tuple[torch.nn.Mo
 
 @MODELS.register_module()
 class HDRPlugin(BaseModule):
-    """Segmentation, restoration and single-hand pose for an estimator's crops of two hands.
+    """Segmentation, restoration and single-hand pose for an estimator's crops of two hands (a `HandPlugin`).
 
-    A part is ``dict(config="configs/hdr/....py", checkpoint="....pth")``, or a model's config with or without
-    `checkpoint`; `checkpoints.io.load_parts` reads the files. Its weights are no part of the estimator's state.
+    A part is ``dict(config="configs/hdr/....py", checkpoint="....pth")``, or the config of a model with or without
+    `checkpoint`. The parts' weights do not belong to the estimator's state.
 
     Args:
         segmentor: A `HandSegmentor`.
-        inpaintor: A `HandInpaintor`; its discriminator is left out.
-        pose: A network with `single_hand`: `SingleHandPose`, or an `InterHandEstimator` for right hands.
-        crop_scale: Crop px a px of the base network's input, which gets every `crop_scale`-th: its own crop to the bit.
-        segmentor_size: Side that the segmentor gets, px; None is the crop's.
-        hand_size: Side of one hand's crop, px.
-        enlarge: Of the tight box of a hand's amodal mask.
-        removal: Whether the other hand is painted out.
-        deocclusion: Whether the hidden part of the hand is painted in. With neither, the pose is that of the crop.
-        masks: "pred", or "gt": the samples' own `masks` (`CropHandMasks`), for ablations.
-        min_area: See `hands_present`, as the next two.
-        min_confidence: See there.
-        min_visible: See there.
-        shrink_masks: See `warp_masks`; True as published.
-        margin: px, odd, of a kernel that grows the other hand's predicted mask before it is removed, which is often
-            short of its outline by a pixel. 1 is none, as published.
+        inpaintor: A `HandInpaintor`. Its discriminator is left out.
+        pose: A network with the method `single_hand`: a `SingleHandPose`, or an `InterHandEstimator` that was trained
+            on right hands.
+        crop_scale: Number of crop pixels per pixel of the base network's input. The base network receives every
+            `crop_scale`-th pixel, which is exactly the crop it would receive without the plugin.
+        segmentor_size: Side in px of the image that the segmentor receives; None for the side of the crop.
+        hand_size: Side in px of one hand's crop.
+        enlarge: Factor from the tight box of a hand's amodal mask to its crop.
+        removal: See `HDROptions`. This and the next two are the defaults of a forward pass.
+        deocclusion: See `HDROptions`.
+        masks: See `HDROptions`.
+        min_area: See `hands_present`.
+        min_confidence: See `hands_present`.
+        min_visible: See `hands_present`.
+        margin: Odd diameter in px of the kernel that grows the other hand's predicted mask before its removal, because
+            a predicted mask often ends one pixel short of the outline. 1 does not grow it, as published.
     """
+
+    parts: ClassVar[tuple[str, ...]] = ("segmentor", "inpaintor", "pose")
 
     def __init__(
         self,
@@ -95,144 +129,156 @@ class HDRPlugin(BaseModule):
         enlarge: float = PUBLISHED_ENLARGE,
         removal: bool = True,
         deocclusion: bool = True,
-        masks: str = "pred",
+        masks: MaskSource = "pred",
         min_area: float = 0.02,
         min_confidence: float = 0.7,
         min_visible: float = 0.01,
-        shrink_masks: bool = False,
         margin: int = 1,
     ) -> None:
         super().__init__()
-        if masks not in ("pred", "gt"):
-            raise ConfigError("HDRPlugin.masks", got=masks, want="pred or gt")
-        if crop_scale < 1 or hand_size < 1 or enlarge < 1:
-            got = (crop_scale, hand_size, enlarge)
-            raise ConfigError("HDRPlugin: crop_scale, hand_size, enlarge", got=got, want="1 or more each")
+        for name, value in (("crop_scale", crop_scale), ("hand_size", hand_size), ("enlarge", enlarge)):
+            if value < 1:
+                raise ConfigError(f"HDRPlugin.{name} must be at least 1", got=value)
         if margin < 1 or margin % 2 == 0:
-            raise ConfigError("HDRPlugin.margin", got=margin, want="an odd number of pixels")
+            raise ConfigError("HDRPlugin.margin must be an odd number of pixels", got=margin)
+        self.options = HDROptions(removal, deocclusion, masks)
         self.segmentor, file_1 = _build(segmentor, "segmentor")
         self.inpaintor, file_2 = _build(inpaintor, "inpaintor", discriminator=None, vgg16=None)
         self.pose, file_3 = _build(pose, "pose")
-        self.checkpoints = dict(zip(PARTS, (file_1, file_2, file_3), strict=True))
+        self.checkpoints = dict(zip(self.parts, (file_1, file_2, file_3), strict=True))
         self.loaded = not any(self.checkpoints.values())
-        self.crop_scale, self.segmentor_size, self.hand_size, self.enlarge = (
-            crop_scale, segmentor_size, hand_size, enlarge,
-        )  # fmt: skip
-        self.removal, self.deocclusion, self.masks = removal, deocclusion, masks
-        self.shrink_masks, self.margin = shrink_masks, margin
+        self.crop_scale, self.segmentor_size, self.hand_size = crop_scale, segmentor_size, hand_size
+        self.enlarge, self.margin = enlarge, margin
         self.gates = dict(min_area=min_area, min_confidence=min_confidence, min_visible=min_visible)
 
+    def load_checkpoints(self) -> None:
+        """Read the parts' checkpoints. A part without one keeps its initial weights, and the log warns about it.
+
+        Raises:
+            CheckpointError: See `load_checked`.
+        """
+        for name, path in self.checkpoints.items():
+            if path is None:
+                message = f"HDRPlugin: there is no checkpoint for its {name}, whose weights are random"
+                print_log(message, "current", logging.WARNING)
+            else:
+                # The discriminator is part of the inpaintor's file, and is only used in training.
+                load_checked(getattr(self, name), path, ignore="discriminator." if name == "inpaintor" else "")
+        self.loaded = True
+
     @torch.no_grad()
-    def forward(self, images: Tensor, truth: Tensor | None = None) -> RestoredHands:
-        """Restore and estimate every hand of a batch, all in one call of each network; see `clean_hands`."""
-        hands = self.clean_hands(images, truth)
+    def forward(self, images: Tensor, data_samples: Sequence[Any] = (), **options: Any) -> RestoredHands:
+        """Restore and estimate every hand of a batch, with one call of each network. See `clean_hands`."""
+        hands = self.clean_hands(images, data_samples, **options)
         points, scores = self.estimate(hands.clean)
         points[..., :2] = apply_affine(points[..., :2], invert_affine(hands.affines))
         return RestoredHands(**vars(hands), keypoints=points, keypoint_scores=scores)
 
     @torch.no_grad()
-    def clean_hands(self, images: Tensor, truth: Tensor | None = None) -> CleanHands:
+    def clean_hands(self, images: Tensor, data_samples: Sequence[Any] = (), **options: Any) -> CleanHands:
         """Find and restore every hand of a batch.
 
         Args:
             images: (B, 3, S, S) BGR, 0 to 255.
-            truth: (B, 4, S, S) masks, 0 or 1, where `masks` is "gt".
+            data_samples: B samples with `masks` (4, S, S), 0 or 1. They are only read where the masks are "gt".
+            **options: Fields of `HDROptions` that replace the defaults of the config, for this call.
 
         Raises:
-            ConfigError: The checkpoints were not read.
-            DataContractError: "gt" without masks, or of another size.
+            ConfigError: The checkpoints have not been read.
+            DataContractError: The masks are "gt", and the samples have none or masks of another size.
         """
         if not self.loaded:
-            raise ConfigError("HDRPlugin: its checkpoints were not read", fix="engine.checkpoint.load_parts(model)")
-        scores = self.segment(images) if self.masks == "pred" else _checked(truth, images)
+            raise ConfigError(
+                "the checkpoints of HDRPlugin have not been read", fix="interhand_mm.models.plugin.load_plugin(model)"
+            )
+        chosen = replace(self.options, **options)
+        scores = self.segment(images) if chosen.masks == "pred" else _true_masks(data_samples, images)
         masks = (scores > 0.5).float()
         present = hands_present(scores, masks, **self.gates)
         hands = np.argwhere(present)
         affines = self._affines(masks, hands)
         seen, own = self.cut(images, masks, hands, affines)
-        # What the gates refused is no hand: it neither hides anything nor is to be removed.
+        # A hand that the gates rejected hides nothing and need not be removed.
         paired = present[hands[:, 0], 1 - hands[:, 1]]
-        clean = self.restore(seen, own, torch.from_numpy(paired).to(seen.device))
-        return CleanHands(masks, present, hands, affines, seen, clean)
+        clean = self.restore(seen, own, torch.from_numpy(paired).to(seen.device), chosen)
+        return CleanHands(present, hands, masks, affines, seen, clean)
 
     def segment(self, images: Tensor) -> Tensor:
-        """Probabilities (B, 4, S, S) of BGR images (B, 3, S, S)."""
-        side = images.shape[-1]
-        size = self.segmentor_size or side
-        small = images if size == side else warp_images(images, scale_affine(size / side), size, "border")
-        scores = self.segmentor.forward(from_bgr(small, self.segmentor.data_preprocessor), mode="predict")
-        stacked = torch.stack([sample.pred_scores for sample in scores]).float()
-        return stacked if size == side else warp_images(stacked, scale_affine(side / size), side, "border")
+        """Return the probabilities (B, 4, S, S) of the four masks for BGR images (B, 3, S, S)."""
+        return segment(self.segmentor, images, self.segmentor_size)
 
     def _affines(self, masks: Tensor, hands: np.ndarray) -> np.ndarray:
-        """(N, 2, 3) from the crop to each hand's."""
+        """Return the affines (N, 2, 3) from the crop to each hand's own crop."""
         amodal = masks[:, ::2].to(torch.uint8).cpu().numpy()
-        affines = [
-            hand_affine(
-                hand_bbox(largest_part(amodal[i, side]), self.enlarge), self.hand_size, side == 1, masks.shape[-1]
-            )
-            for i, side in hands
-        ]
+        affines = []
+        for i, side in hands:
+            box = hand_bbox(largest_part(amodal[i, side]), self.enlarge)
+            assert box is not None  # the gates reject empty masks
+            affines.append(hand_affine(box, self.hand_size, side == 1, masks.shape[-1]))
         return np.stack(affines) if affines else np.zeros((0, 2, 3))
 
     def cut(self, images: Tensor, masks: Tensor, hands: np.ndarray, affines: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Crops (N, 3, h, h) of the hands, and their masks (N, 4, h, h): A, V of the hand, A', V' of the other."""
+        """Cut out the hands: crops (N, 3, h, h), and masks (N, 4, h, h) A, V of the hand and A', V' of the other."""
         order = np.array([(0, 1, 2, 3), SWAP_SIDES])[hands[:, 1]]
         which = torch.from_numpy(hands[:, 0])
-        own = masks[which[:, None], torch.from_numpy(order)]
-        return (
-            warp_images(images[which], affines, self.hand_size),
-            warp_masks(own, affines, self.hand_size, self.shrink_masks),
-        )
+        size = (self.hand_size, self.hand_size)
+        own = masks[which[:, None], torch.from_numpy(order)].to(torch.uint8).cpu().numpy()
+        warped = [warp_mask(each, affine, size) for each, affine in zip(own, affines, strict=True)]
+        stacked = np.stack(warped) if warped else np.zeros((0, len(MASK_NAMES), *size), np.uint8)
+        return warp_images(images[which], affines, self.hand_size), torch.from_numpy(stacked).to(masks)
 
-    def restore(self, seen: Tensor, masks: Tensor, paired: Tensor) -> Tensor:
-        """Paint in what is hidden of the hands and the other hands out, as far as both are switched on.
+    def restore(self, seen: Tensor, masks: Tensor, paired: Tensor, options: HDROptions) -> Tensor:
+        """Paint in what is hidden of the hands, and paint over the other hands.
 
         Args:
             seen: (N, 3, h, h) BGR.
-            masks: (N, 4, h, h) as `cut` gives them.
-            paired: (N,) bool, whether the other hand is there; nothing is painted otherwise.
+            masks: (N, 4, h, h) as `cut` returns them.
+            paired: (N,) bool, whether the crop shows the other hand as well. Nothing is painted otherwise.
+            options: What is painted.
 
         Returns:
-            (N, 3, h, h) BGR, 0 to 255; `seen` itself where nothing is to be painted.
+            (N, 3, h, h) BGR, 0 to 255; `seen` itself where there is nothing to paint.
         """
-        if self.masks == "pred":
+        if options.masks == "pred":
             masks = masks.clone()
             masks[:, 2] = torch.maximum(masks[:, 2], dilate(masks[:, 2], self.margin) * (1 - masks[:, 1]))
         edit = edit_masks(*(masks[:, i : i + 1] for i in (0, 1, 2)))
-        wanted = 1 - (1 - edit.hole * self.deocclusion) * (1 - edit.removal * self.removal)
+        wanted = 1 - (1 - edit.hole * options.deocclusion) * (1 - edit.removal * options.removal)
         some = wanted.flatten(1).any(dim=1) & paired
         if not some.any():
             return seen
-        inputs = from_bgr(seen[some], self.inpaintor.data_preprocessor)
-        # The network always paints both, as in training; a switch decides what of it is taken.
+        inputs = normalize(seen[some], self.inpaintor.data_preprocessor)
+        # The network always paints both, as in training. The options decide which of it is used.
         holes = hole_masks(masks[some], torch.ones(masks[some].shape[:2], device=masks.device))
         out = self.inpaintor.paint(inputs, **holes)
-        painted = self.inpaintor.data_preprocessor.denormalize(out.float())
+        painted = denormalize(out, self.inpaintor.data_preprocessor).clip(0, 255)
         clean = seen.clone()
         clean[some] = composite(seen[some], painted, dilate(wanted[some, 0], self.inpaintor.dilation))
         return clean
 
     def estimate(self, clean: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints (N, 21, 3), px of the hand's crop and mm, and scores (N, 21)."""
+        """Estimate keypoints (N, 21, 3), px of the hand's crop and mm, and their scores (N, 21)."""
         if not len(clean):
-            return np.zeros((0, 21, 3)), np.zeros((0, 21))
+            return np.zeros((0, NUM_HAND_JOINTS, 3)), np.zeros((0, NUM_HAND_JOINTS))
         size = getattr(self.pose, "single_hand_size", None) or self.hand_size
         factor = size / self.hand_size
         crops = clean if factor == 1 else warp_images(clean, scale_affine(factor), size, "border")
-        points, scores = self.pose.single_hand(from_bgr(crops, self.pose.data_preprocessor))
+        points, scores = self.pose.single_hand(normalize(crops, self.pose.data_preprocessor))
         points = points.double().cpu().numpy()
         points[..., :2] /= factor
         return points, scores.float().cpu().numpy()
 
 
-def _checked(truth: Tensor | None, images: Tensor) -> Tensor:
-    wanted = (len(images), len(MASK_NAMES), *images.shape[2:])
-    if truth is None or tuple(truth.shape) != wanted:
+def _true_masks(data_samples: Sequence[Any], images: Tensor) -> Tensor:
+    """Return the samples' own masks (B, 4, S, S)."""
+    masks = [sample.get("masks") for sample in data_samples]
+    shapes = [None if each is None else tuple(each.shape) for each in masks]
+    wanted = (len(MASK_NAMES), *images.shape[2:])
+    if shapes != [wanted] * len(images):
         raise DataContractError(
-            "HDRPlugin(masks='gt'): the samples' masks",
-            got=None if truth is None else tuple(truth.shape),
-            want=wanted,
+            "HDRPlugin(masks='gt') needs the masks of every sample",
+            got=f"{len(masks)} samples for {len(images)} images, shapes {sorted(set(map(str, shapes)))}",
+            want=f"one sample per image, shape {wanted}",
             fix="CropHandMasks after HandCrop in the test pipeline, and mask_root in the data set",
         )
-    return truth.float().to(images.device)
+    return torch.stack(masks).float().to(images.device)

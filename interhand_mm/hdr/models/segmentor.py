@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...errors import ConfigError
+from ...models.preprocessing import normalize
 from ...registry import MODELS
-from ..masks import MASK_NAMES
+from ..hand_crop import scale_affine, warp_images
+from ..masks import MASK_NAMES, mirror_masks
 
 IGNORED = 255  # label of pixels that take no part
 _PUBLISHED_BRANCH = (3, 4, 1, 2)  # the published parameter names number the left hand's branches first
@@ -26,11 +28,6 @@ _MIT_SIZES = {  # embed_dims, blocks a stage (SegFormer, table 6)
     "b4": (64, (3, 8, 27, 3)),
     "b5": (64, (3, 6, 40, 3)),
 }
-
-
-def mirror_sides(maps: Tensor) -> Tensor:
-    """Mirror (B, 4, ..., W) masks or logits in the order of `MASK_NAMES`: x flips and the hands swap."""
-    return maps.flip(-1).roll(2, dims=1)
 
 
 def amodal_mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
@@ -133,6 +130,8 @@ class HandSegmentor(BaseModel):
         flip_test: Average the probabilities with those of the mirrored image.
     """
 
+    starts_from_backbone = True  # training may start from a checkpoint of another network with the same backbone
+
     def __init__(
         self,
         backbone: dict[str, Any],
@@ -162,7 +161,7 @@ class HandSegmentor(BaseModel):
         if mode == "predict":
             scores = self.probabilities(inputs)
             if self.flip_test:
-                scores = (scores + mirror_sides(self.probabilities(inputs.flip(-1)))) / 2
+                scores = (scores + mirror_masks(self.probabilities(inputs.flip(-1)))) / 2
             samples = data_samples or [BaseDataElement() for _ in scores]
             for sample, score in zip(samples, scores, strict=True):
                 sample.set_data({"pred_masks": (score > 0.5).to(torch.uint8), "pred_scores": score})
@@ -180,3 +179,22 @@ class HandSegmentor(BaseModel):
         masks, known = (torch.stack([sample.get(key) for sample in data_samples]) for key in ("masks", "masks_valid"))
         labels = masks.long().masked_fill(known[:, :, None, None] == 0, IGNORED)
         return {f"loss_{name}": loss for name, loss in zip(MASK_NAMES, amodal_mask_loss(logits, labels), strict=True)}
+
+
+def segment(segmentor: Any, images: Tensor, size: int | None = None) -> Tensor:
+    """Return the probabilities of the four masks at the images' own size.
+
+    Args:
+        segmentor: A `HandSegmentor`.
+        images: (B, 3, S, S) BGR, 0 to 255.
+        size: Side in px of the images that the segmentor receives, as it was trained; None for S.
+
+    Returns:
+        (B, 4, S, S) float32, in the order of `MASK_NAMES`.
+    """
+    side = images.shape[-1]
+    size = size or side
+    small = images if size == side else warp_images(images, scale_affine(size / side), size, "border")
+    found = segmentor.forward(normalize(small, segmentor.data_preprocessor), mode="predict")
+    scores = torch.stack([sample.pred_scores for sample in found]).float()
+    return scores if size == side else warp_images(scores, scale_affine(side / size), side, "border")

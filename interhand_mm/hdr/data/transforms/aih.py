@@ -15,10 +15,10 @@ from ....datasets.transforms.geometry import draw_augment
 from ....datasets.transforms.loading import BLACK_LEVEL
 from ....errors import ConfigError, ImageError
 from ....registry import TRANSFORMS
-from ....structures.boxes import square_bbox
 from ....structures.warp import Warp
 from ....utils.images import CHECK_DOWNLOAD, read_image
-from ...masks import MASK_NAMES, SWAP_SIDES, mask_bbox, mirror_masks, stack_visible, unpack_limbs
+from ...hand_crop import hand_bbox
+from ...masks import MASK_NAMES, SWAP_SIDES, mirror_masks, stack_visible, unpack_masks, warp_mask
 
 _META = (
     "img_path", "ann_id", "sample_idx", "sample_id", "dataset_name", "skipped", "target", "mirrored",
@@ -105,12 +105,6 @@ class LoadAIH(BaseTransform):
         return names if np.array_equal(read_label(names["visible_path"], visible.shape, 2), visible) else None
 
 
-def warp_masks(masks: np.ndarray, affine: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Warp masks (4, H, W), 0 or 1, to (4, height, width) uint8; between pixels an outline stays where it is."""
-    soft = cv2.warpAffine(np.ascontiguousarray(255 * masks.transpose(1, 2, 0)), affine, size, flags=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(soft.transpose(2, 0, 1) > 127).astype(np.uint8)
-
-
 @TRANSFORMS.register_module()
 class LoadLimbMasks(BaseTransform):
     """Read the masks of both limbs at `mask_path`, a file of our renderer, through the crop that was made before.
@@ -131,7 +125,7 @@ class LoadLimbMasks(BaseTransform):
         height, width = results["img"].shape[:2]
         known, full = not results["skipped"], results["img_full"].shape[:2]
         bits = read_label(results["mask_path"], full, 255) if known else np.zeros(full, np.uint8)
-        masks = warp_masks(unpack_limbs(bits), results["warp"].stored_to_crop, (width, height))
+        masks = warp_mask(unpack_masks(bits, "limb"), results["warp"].stored_to_crop, (width, height))
         if results["warp"].flipped:
             masks = masks[list(SWAP_SIDES)]
         results.update(masks=masks, masks_valid=np.full(len(MASK_NAMES), known, np.float32))
@@ -162,7 +156,7 @@ class CropTarget(BaseTransform):
         rotation_deg: float = 0.0,
         rotation_prob: float = 0.0,
     ) -> None:
-        self.size, self.padding = tuple(size), padding
+        self.size, self.padding = (size[0], size[1]), padding
         self.ranges = dict(
             shift=shift, scale=scale, rotation_deg=rotation_deg, rotation_prob=rotation_prob, flip_prob=0.0
         )
@@ -171,18 +165,16 @@ class CropTarget(BaseTransform):
         """Change `img`, `masks`, `clean` and any `pred_masks`; add the `warp`, from the image to the crop."""
         draw = draw_augment(results["rng"], **self.ranges)
         height, width = results["img"].shape[:2]
-        tight = mask_bbox(results["masks"][2 * results["target"]])
-        whole = np.array([0.0, 0.0, width, height])
-        if tight is not None:
-            tight[2:] = np.maximum(tight[2:], tight[:2] + 1)  # of a single pixel too there is a crop
-        bbox = whole if tight is None else square_bbox(tight, self.padding)
+        bbox = hand_bbox(results["masks"][2 * results["target"]], self.padding)
+        if bbox is None:
+            bbox = np.array([0.0, 0.0, width, height])
         side = np.array([bbox[2] - bbox[0], bbox[3] - bbox[1]]) * draw.shift
         warp = Warp.from_box(
             bbox + np.tile(side, 2), self.size, (width, height), scale=draw.scale, rotation_deg=draw.rotation_deg
         )
         for key in ("masks", "pred_masks"):
             if key in results:
-                results[key] = warp_masks(results[key], warp.full_to_crop, self.size)
+                results[key] = warp_mask(results[key], warp.full_to_crop, self.size)
         results.update(
             img=warp.crop_read(results["img"]),
             clean=np.stack([warp.crop_read(picture) for picture in results["clean"]]),

@@ -12,13 +12,10 @@ from ....errors import ConfigError, ImageError
 from ....registry import TRANSFORMS
 from ....structures.sample import is_flipped
 from ....utils.images import CHECK_DOWNLOAD, read_image
-from ...masks import mirror_masks, occlusion_rate
-
-# Right amodal, right visible, left amodal, left visible (`MASK_NAMES`) of the hand alone, and with its arm.
-PARTS = {"hand": (1, 4, 2, 8), "limb": (16, 64, 32, 128)}
+from ...masks import MASK_BITS, MaskPart, mirror_masks, occlusion_rate, unpack_masks, warp_mask
 
 
-def read_hand_masks(sample: dict[str, Any], part: str = "hand") -> np.ndarray:
+def read_hand_masks(sample: dict[str, Any], part: MaskPart = "hand") -> np.ndarray:
     """Masks of a sample as its file has them, (4, H, W) uint8, 0 or 1, ordered as `MASK_NAMES`; mirrored if it is.
 
     Args:
@@ -40,7 +37,7 @@ def read_hand_masks(sample: dict[str, Any], part: str = "hand") -> np.ndarray:
             want=f"{(height, width)}, uint8",
             fix=CHECK_DOWNLOAD,
         )
-    masks = np.stack([(bits & bit) > 0 for bit in PARTS[part]]).astype(np.uint8)
+    masks = unpack_masks(bits, part)
     return mirror_masks(masks) if is_flipped(sample) else masks
 
 
@@ -54,8 +51,8 @@ class CropHandMasks(BaseTransform):
         part: Of `masks`: "hand", or "limb" with the arm.
     """
 
-    def __init__(self, part: str = "limb") -> None:
-        if part not in PARTS:
+    def __init__(self, part: MaskPart = "limb") -> None:
+        if part not in MASK_BITS:
             raise ConfigError("CropHandMasks: part", got=part, want="hand or limb")
         self.part = part
 
@@ -63,10 +60,8 @@ class CropHandMasks(BaseTransform):
         """See the class; errors are `read_hand_masks`'s."""
         height, width = results["img"].shape[:2]
         masks = read_hand_masks(results, self.part)
-        # The masks are mirrored already.
-        affine = results["warp"].full_to_crop
-        soft = (cv2.warpAffine(255 * mask, affine, (width, height)) for mask in masks)
         hands = read_hand_masks(results, "hand")
-        results["masks"] = np.stack([(each > 127).astype(np.uint8) for each in soft])
+        # The masks are mirrored already.
+        results["masks"] = warp_mask(masks, results["warp"].full_to_crop, (width, height))
         results["occlusion"] = np.array([occlusion_rate(*hands[:2]), occlusion_rate(*hands[2:])], np.float32)
         return results

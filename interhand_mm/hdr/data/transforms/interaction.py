@@ -12,7 +12,7 @@ from ....datasets.transforms.geometry import Augment, draw_augment
 from ....errors import ConfigError, DataContractError
 from ....registry import TRANSFORMS
 from ....structures.camera import crop_affine
-from ...masks import MASK_NAMES, occlusion_rate, overlay_hand
+from ...masks import MASK_NAMES, occlusion_rate, overlay_hand, warp_mask
 
 
 def recipe_move(row: np.ndarray) -> Augment:
@@ -32,11 +32,6 @@ def move_affine(move: Augment, source: tuple[int, int], size: tuple[int, int]) -
     box = np.array([source[0] - 1, source[1] - 1], float)
     low = np.array(move.shift) * box
     return crop_affine(np.concatenate([low, low + box]), size, move.scale, move.rotation_deg)
-
-
-def warp_mask(mask: np.ndarray, affine: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Warp a 0/1 mask (H, W) bilinearly and cut off what is below 1, as published; its border loses up to a pixel."""
-    return cv2.warpAffine(mask.astype(np.float32), affine, size, flags=cv2.INTER_LINEAR).astype(np.uint8)
 
 
 @TRANSFORMS.register_module()
@@ -103,7 +98,7 @@ class SynthesizeInteraction(BaseTransform):
             moves = self._draw(results["rng"], masks, size, in_front)
         affines = [move_affine(m, i.shape[1::-1], size) for m, i in zip(moves, images, strict=True)]
         warped = [cv2.warpAffine(i, a, size, flags=cv2.INTER_LINEAR) for i, a in zip(images, affines, strict=True)]
-        hands = [warp_mask(m, a, size) for m, a in zip(masks, affines, strict=True)]
+        hands = [warp_mask(m, a, size, "floor") for m, a in zip(masks, affines, strict=True)]
         image, four = overlay_hand(warped[0], hands[0], warped[1], hands[1], in_front)
         results.update(
             img=image,
@@ -126,7 +121,7 @@ class SynthesizeInteraction(BaseTransform):
         for _ in range(self.trials):
             moves = [draw_augment(rng, **ranges) for ranges in self.ranges]
             target, other = (
-                warp_mask(mask, move_affine(move, mask.shape[1::-1], size), size)
+                warp_mask(mask, move_affine(move, mask.shape[1::-1], size), size, "floor")
                 for mask, move in zip(masks, moves, strict=True)
             )
             if not (target.any() and other.any()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..masks import edit_masks
+from .masks import edit_masks
 
 
 def hole_masks(masks: Tensor, masks_valid: Tensor) -> dict[str, Tensor]:
