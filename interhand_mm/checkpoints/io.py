@@ -10,9 +10,11 @@ from typing import Any
 import mmengine.logging.history_buffer as history_buffer
 import numpy as np
 import torch
+from numpy._core import multiarray  # numpy writes its own scalars and arrays under this private name
 
 from ..errors import CheckpointError
 from ..utils.files import atomic_write
+from .versions import OLD_FAMILY, input_normalization, is_old
 
 
 def _statistics_method(owner: Any, name: str) -> Any:
@@ -27,8 +29,8 @@ def _statistics_method(owner: Any, name: str) -> Any:
 SAFE_TYPES: list[Any] = [
     history_buffer.HistoryBuffer,
     (_statistics_method, "builtins.getattr"),
-    np._core.multiarray._reconstruct,
-    np._core.multiarray.scalar,
+    multiarray._reconstruct,
+    multiarray.scalar,
     np.ndarray,
     np.dtype,
     *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "uint8", "uint32", "uint64", "float32", "float64")),
@@ -107,6 +109,11 @@ def check_fits(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | P
             f"{path} is an official InterNet snapshot",
             fix=f"python tools/convert_checkpoint.py official {path} converted.pth",
         )
+    if is_old(checkpoint):
+        raise CheckpointError(
+            f"{path} has parameter names of an earlier version of this project",
+            fix=f"python tools/convert_checkpoint.py {OLD_FAMILY} {path} converted.pth",
+        )
     state = checkpoint.get("state_dict")
     if state is None:
         raise CheckpointError(f"{path}: no 'state_dict'", got=f"keys {sorted(map(str, checkpoint))[:8]}")
@@ -155,7 +162,7 @@ def check_shapes(found: dict[str, torch.Size], wanted: dict[str, torch.Size], wh
 
 
 def _check_normalization(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | Path) -> None:
-    trained = (checkpoint.get("meta") or {}).get("normalization")
+    trained = input_normalization(checkpoint)
     preprocessor = getattr(model, "data_preprocessor", None)
     if not trained or not hasattr(preprocessor, "mean"):
         return

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 
 from interhand_mm.apis.convert import convert
 from interhand_mm.checkpoints.internet import from_official, to_official
-from interhand_mm.checkpoints.io import check_fits, read_checkpoint, write_checkpoint
+from interhand_mm.checkpoints.io import check_fits, load_checked, read_checkpoint, write_checkpoint
 from interhand_mm.engine.runner import build_model
 from interhand_mm.errors import CheckpointError
+from interhand_mm.registry import MODELS
 from interhand_mm.structures.joints import HAND_JOINT_NAMES
 from interhand_mm.utils.config import load_config
 from tests.fixtures.tiny_sets import RHD_NAMES, STB_NAMES
@@ -201,3 +204,35 @@ def test_saving_leaves_nothing_behind_on_failure(tmp_path):
     with pytest.raises(Exception):  # noqa: B017, PT011  (whatever pickling a lambda raises)
         write_checkpoint(str(tmp_path / "x.pth"), {"f": lambda: 0})
     assert not list(tmp_path.glob("x.pth*"))
+
+
+@pytest.fixture
+def marginal_head() -> torch.nn.Module:
+    init_default_scope("interhand_mm")
+    codec = dict(type="InterHand3DCodec", input_size=(64, 64), heatmap_size=(16, 16, 16))
+    return MODELS.build(dict(type="InterHandMarginalHead", in_channels=(8, 16), channels=16, decoder=codec))
+
+
+def test_files_of_an_earlier_version_name_their_converter(marginal_head, tmp_path):
+    state = marginal_head.state_dict()
+    first_names = {"cross_attn": "look", "self_attn": "talk", "ffn": "think"}
+    old = {re.sub("cross_attn|self_attn|ffn", lambda found: first_names[found[0]], n): t for n, t in state.items()}
+    assert set(old) != set(state)
+    source, upgraded = tmp_path / "old.pth", tmp_path / "new.pth"
+    torch.save({"state_dict": old, "meta": {"epoch": 3, "normalisation": {"mean": [0.0], "std": [1.0]}}}, source)
+    with pytest.raises(CheckpointError, match=r"convert_checkpoint\.py interhand-0\.1") as error:
+        load_checked(marginal_head, source)
+    assert "earlier version" in str(error.value)
+    assert convert(source, upgraded, "interhand-0.1", None, CONFIG) == len(state)
+    checkpoint = load_checked(marginal_head, upgraded)
+    assert checkpoint["meta"] == {"epoch": 3, "normalization": {"mean": [0.0], "std": [1.0]}}
+    assert all(torch.equal(checkpoint["state_dict"][name], tensor) for name, tensor in state.items())
+    with pytest.raises(CheckpointError, match="no names of an earlier version"):
+        convert(upgraded, tmp_path / "again.pth", "interhand-0.1", None, CONFIG)
+
+
+def test_the_normalization_of_earlier_files_is_checked(official, model):
+    checkpoint = from_official({"network": official[1]}, model.state_dict())
+    checkpoint["meta"] = {"normalisation": {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}}
+    with pytest.raises(CheckpointError, match="normalization"):
+        check_fits(checkpoint, model, "old.pth")

@@ -6,6 +6,7 @@ Parameter names are the published ones without the mask convolutions, whose weig
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from mmengine.model import BaseModule
@@ -38,6 +39,7 @@ class PartialConv2d(nn.Module):
     ) -> None:
         super().__init__()
         self.input_conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=bias)
+        self.window = (kernel, stride, padding)
         nn.init.kaiming_normal_(self.input_conv.weight)
 
     def forward(self, features: Sequence[Tensor], masks: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -51,16 +53,18 @@ class PartialConv2d(nn.Module):
             (B, out, h, w) in the convolution's type, and its mask (B, 1, h, w) in the masks' type.
         """
         conv = self.input_conv
-        # Counts reach 9216 and stay out of autocast's 8 bits: they are pooled and inverted in the masks' type.
-        count = sum(
-            feature.shape[1] * F.avg_pool2d(mask, conv.kernel_size, conv.stride, conv.padding, divisor_override=1)
+        # Counts reach 9216, too many for autocast's 8 bits: they are pooled and inverted in the masks' type.
+        counts = (
+            feature.shape[1] * F.avg_pool2d(mask, *self.window, divisor_override=1)
             for feature, mask in zip(features, masks, strict=True)
         )
+        count = reduce(torch.add, counts)
         dtype = features[0].dtype
         erased = torch.cat([f.to(dtype) * mask.to(dtype) for f, mask in zip(features, masks, strict=True)], dim=1)
-        out = F.conv2d(erased, conv.weight, None, conv.stride, conv.padding)
+        _, stride, padding = self.window
+        out = F.conv2d(erased, conv.weight, None, stride, padding)
         valid = (count > 0).to(count.dtype)
-        # Back to the convolution's type before the large map is touched: under autocast half of the traffic.
+        # The factor is converted to the convolution's type first, which halves the memory traffic under autocast.
         out = out * (valid / count.clamp(min=1)).to(out.dtype)
         if conv.bias is not None:
             out = out + conv.bias.view(-1, 1, 1).to(out.dtype) * valid.to(out.dtype)
@@ -153,11 +157,12 @@ class TransformerStage(nn.Module):
             elif isinstance(module, nn.Conv2d):
                 fan_out = module.weight[0, 0].numel() * module.out_channels // module.groups
                 nn.init.normal_(module.weight, std=(2 / fan_out) ** 0.5)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, feature: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
-        size = feature.shape[-2:]
+        size = (feature.shape[-2], feature.shape[-1])
         tokens = _to_tokens(feature)
         for block in self.block1:
             tokens = block(tokens, size)
@@ -169,7 +174,7 @@ def _to_tokens(feature: Tensor) -> Tensor:
 
 
 def _to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
-    return tokens.transpose(1, 2).unflatten(2, tuple(size))
+    return tokens.transpose(1, 2).unflatten(2, size)
 
 
 @MODELS.register_module()

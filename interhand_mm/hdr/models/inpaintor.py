@@ -117,7 +117,7 @@ class HandInpaintor(BaseModel):
         self.residual = residual
         self.dilation = dilation
         self.generator = MODELS.build(generator)
-        self.discriminator = MODELS.build(discriminator) if discriminator else None
+        self.discriminator: Any = MODELS.build(discriminator) if discriminator else None
         self.vgg16 = vgg16
         # In a tuple: frozen features are no part of the model's state, checkpoints or averages.
         self._vgg: tuple[VGGFeatures, ...] = (VGGFeatures(vgg16),) if vgg16 else ()
@@ -169,6 +169,7 @@ class HandInpaintor(BaseModel):
         if mode == "tensor":
             return out
         if mode == "loss":
+            assert gt is not None
             return self.generator_losses(out, inputs, gt, *masks, gt_valid=gt_valid)
         edited = dilate((1 - target_valid * other_valid)[:, 0], self.dilation)
         predicted = {

@@ -24,8 +24,8 @@ def decode(heat: Tensor, bones: Tensor, positions: Tensor) -> tuple[Tensor, Tens
     scores, index = heat.flatten(2).max(dim=2)
     cells = torch.stack([index // heat.shape[3], index % heat.shape[3]], dim=2)
     at = index[..., None, None].expand(-1, -1, 3, 1)
-    picked = (maps.flatten(3).gather(3, at).squeeze(3) for maps in (bones, positions))
-    return cells, *picked, scores
+    bone, position = (maps.flatten(3).gather(3, at).squeeze(3) for maps in (bones, positions))
+    return cells, bone, position, scores
 
 
 def gaussian_maps(cells: Tensor, size: int, sigma: float) -> tuple[Tensor, Tensor]:

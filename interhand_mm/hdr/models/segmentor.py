@@ -167,7 +167,10 @@ class HandSegmentor(BaseModel):
                 sample.set_data({"pred_masks": (score > 0.5).to(torch.uint8), "pred_scores": score})
             return samples
         logits = self.decode_head(self.backbone(inputs))
-        return logits if mode == "tensor" else self.losses(logits, data_samples)
+        if mode == "tensor":
+            return logits
+        assert data_samples is not None
+        return self.losses(logits, data_samples)
 
     def probabilities(self, inputs: Tensor) -> Tensor:
         """Probability of hand, (B, 4, H, W), upsampled before the softmax as published."""

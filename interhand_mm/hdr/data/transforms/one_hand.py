@@ -13,6 +13,7 @@ from ....registry import TRANSFORMS
 from ....structures.joints import RIGHT_HAND
 from ....structures.sample import check_sample, checks_enabled, is_flipped
 from ...hand_crop import hand_bbox
+from ...masks import MaskPart
 from .hand_masks import read_hand_masks
 
 
@@ -39,7 +40,12 @@ class OneHandCrop(HandCropAugment):
     """
 
     def __init__(
-        self, encoder: dict[str, Any], enlarge: float = 1.25, part: str = "limb", context: float = 1.0, **ranges: Any
+        self,
+        encoder: dict[str, Any],
+        enlarge: float = 1.25,
+        part: MaskPart = "limb",
+        context: float = 1.0,
+        **ranges: Any,
     ) -> None:
         none = dict(shift=0.0, scale=0.0, rotation_deg=0.0, rotation_prob=0.0)
         super().__init__(encoder, **{**none, **ranges, "flip_prob": 0.0})
