@@ -25,7 +25,7 @@ def amodal_tile(
 
     Args:
         image: (H, W, 3) uint8 BGR.
-        masks: (4, H, W) 0 or 1, order `hdr.masks.MASK_NAMES`.
+        masks: (4, H, W) 0 or 1: right amodal, right visible, left amodal, left visible.
         clean: (2, H, W, 3) uint8 BGR.
         masks_valid: (4,) 0 or 1.
         clean_valid: (2,) 0 or 1.

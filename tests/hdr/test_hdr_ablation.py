@@ -134,7 +134,7 @@ def test_the_demos(made, tmp_path):
     assert np.isfinite(hands[1].keypoint_scores).all()
     assert hands[1].hand_prob == pytest.approx(hands[0].hand_prob, abs=0.02)
     plain = InterHandInferencer(made["folder"] / "plain.py", made["folder"] / "base.pth")
-    with pytest.raises(ConfigError, match="no plugin"):
+    with pytest.raises(ConfigError, match="no HDR plugin"):
         show_stages(plain, str(picture), tmp_path / "none")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "x.jpg").write_bytes(b"nothing")
