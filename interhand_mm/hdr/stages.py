@@ -18,7 +18,6 @@ from ..inference.io.sources import open_source
 from ..inference.io.writers import prepare_folder, unique_stems
 from ..inference.pose import WHOLE, cut
 from ..models.preprocessing import denormalize
-from ..structures.camera import apply_affine
 from ..structures.joints import LEFT_WRIST, NUM_HAND_JOINTS, NUM_JOINTS, OWN_WRIST, RIGHT_WRIST, SIDES
 from ..structures.results import FrameResult
 from ..utils.images import write_image
@@ -113,7 +112,7 @@ def _frame_strip(inferencer: InterHandInferencer, frame: FrameResult, tile_px: i
     found = plugin(images)
     points, keypoints_mm = np.full((NUM_JOINTS, 2), np.nan), np.full((NUM_JOINTS, 3), np.nan)
     if hands is not None:
-        points, keypoints_mm = apply_affine(hands.keypoints[:, :2], crop.affine), hands.keypoints_mm
+        points, keypoints_mm = crop.warp.to_crop(hands.keypoints[:, :2]), hands.keypoints_mm
     return draw_stages(**stages_of(images, found), points=points, keypoints_mm=keypoints_mm, tile_px=tile_px)
 
 
