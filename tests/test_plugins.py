@@ -12,7 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from interhand_mm.checkpoints.io import load_checked
+from interhand_mm.engine.runner import build_model
+from interhand_mm.models.plugin import with_plugin
+from interhand_mm.utils.config import load_config
 from tests.conftest import ROOT
 from tests.fixtures.tiny import write_set
 
@@ -149,3 +154,28 @@ def test_the_core_works_without_hdr(core_alone, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=core_alone, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.endswith("the core works alone\n")
+
+
+def test_the_plugin_of_the_how_to_works(tmp_path, monkeypatch):
+    plugin, config = re.findall(r"```python\n(.*?)```", (ROOT / "docs/how-to/plugin.md").read_text(), re.DOTALL)
+    base = ROOT / "configs/quickstart/marginal.py"
+    (tmp_path / "right_hand_expert.py").write_text(plugin)
+    (tmp_path / "config.py").write_text(config.replace("quickstart/marginal.py", str(base), 1))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    torch.manual_seed(0)
+    network = build_model(load_config(base)).eval()
+    torch.save({"state_dict": network.state_dict(), "meta": {}}, tmp_path / "pose.pth")
+    cfg = with_plugin(base, tmp_path / "config.py", [tmp_path / "pose.pth"])
+    cfg.model.hdr.min_score = 0.0
+    model = build_model(cfg).eval()
+    assert set(model.state_dict()) == set(network.state_dict())
+    load_checked(model, tmp_path / "pose.pth")
+    for parameter in model.parameters():
+        parameter.data *= 1.1  # so that the estimator and its plugin disagree
+    inputs = torch.rand(2, 3, *model.crop_size[::-1])
+    with torch.no_grad():
+        alone, found = network.infer(inputs), model.infer(inputs)
+    assert found["replaced"].tolist() == [[1, 0], [1, 0]]
+    assert torch.allclose(found["keypoints"][:, :21].float(), alone["keypoints"][:, :21].float(), atol=1e-2)
+    assert not torch.allclose(found["keypoints"][:, 21:].float(), alone["keypoints"][:, 21:].float(), atol=1e-2)

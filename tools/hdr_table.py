@@ -1,4 +1,4 @@
-r"""What each stage of HDR gains: error of interacting hands by how much of the hand is hidden (docs/hdr.md).
+r"""What each stage of HDR gains: error of interacting hands by how much of the hand is hidden (docs/guide/hdr.md).
 
 python tools/hdr_table.py POSE_CONFIG POSE_CHECKPOINT --hdr configs/hdr/small.py SEGMENTOR INPAINTOR POSE \
     --data-root data/quickstart --images stages.jpg

@@ -105,6 +105,34 @@ def build_plugin(config: Mapping[str, Any]) -> HandPlugin:
     return plugin
 
 
+def build_part(config: Mapping[str, Any], **changes: Any) -> tuple[Any, str | None]:
+    """Build a network of a plugin and freeze it.
+
+    Args:
+        config: ``dict(config="configs/hdr/....py", checkpoint="....pth")``, or the config of a model, which may contain
+            `checkpoint` as well.
+        **changes: Entries of the model's config to replace.
+
+    Returns:
+        The network in evaluation mode, and the checkpoint that its config names, which is not read here.
+
+    Raises:
+        ConfigError: There are other keys beside `config` and `checkpoint`, or the config file cannot be read.
+    """
+    part = dict(config)
+    checkpoint = part.pop("checkpoint", None)
+    if "config" in part:
+        if set(part) != {"config"}:
+            raise ConfigError(
+                "a plugin's part has more keys than config and checkpoint",
+                got=sorted(part),
+                want="config and checkpoint, or the config of a model",
+            )
+        part = dict(load_config(part["config"]).model)
+    network = MODELS.build({**part, **changes})
+    return network.requires_grad_(False).eval(), checkpoint
+
+
 def load_plugin(model: nn.Module) -> None:
     """Read the checkpoints of a model's plugin. Do nothing for a model without one.
 

@@ -154,7 +154,7 @@ def _hdr(settings: Settings, content: dict[str, Any]) -> str:
 <p>Hands of other subjects, segmented as far as they show and as a whole, then each restored without the other. IoU of
 masks; the baselines are given the true visible mask. PSNR in dB of the restored picture, in the hidden part of the hand
 (de-occlusion), in the other hand's place (removal), in both, and over the whole hand. MPJPE in mm, root aligned, of
-two-hand views by the share of the hand that is hidden, in %; SHPE is the single-hand network.</p>
+two-hand views by the share of the hand that is hidden, in %; "pose alone" is the single-hand network on the crop as it is.</p>
 {"".join(tables)}{pictures}"""
 
 

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from ...checkpoints.io import load_checked
 from ...errors import ConfigError, DataContractError
+from ...models.plugin import build_part
 from ...models.preprocessing import denormalize, normalize
 from ...registry import MODELS
 from ...structures.camera import apply_affine, invert_affine
 from ...structures.joints import NUM_HAND_JOINTS
-from ...utils.config import load_config
 from ..hand_crop import PUBLISHED_ENLARGE, hand_affine, hand_bbox, largest_part, scale_affine, warp_images
 from ..inpaint_fill import hole_masks
 from ..masks import MASK_NAMES, SWAP_SIDES, composite, dilate, edit_masks, warp_mask
@@ -73,28 +73,11 @@ def hands_present(
     return np.asarray(passed.cpu().numpy())
 
 
-def _build(part: dict[str, Any], name: str, **changes: Any) -> tuple[Any, str | None]:
-    """Build a part's network and freeze it. Return it with the checkpoint that its config names."""
-    part = dict(part)
-    checkpoint = part.pop("checkpoint", None)
-    if "config" in part:
-        if set(part) != {"config"}:
-            raise ConfigError(
-                f"HDRPlugin.{name} has more keys than config and checkpoint",
-                got=sorted(part),
-                want="config and checkpoint, or the config of a model",
-            )
-        part = dict(load_config(part["config"]).model)
-    network = MODELS.build({**part, **changes})
-    return network.requires_grad_(False).eval(), checkpoint
-
-
 @MODELS.register_module()
 class HDRPlugin(BaseModule):
     """Segmentation, restoration and single-hand pose for an estimator's crops of two hands (a `HandPlugin`).
 
-    A part is ``dict(config="configs/hdr/....py", checkpoint="....pth")``, or the config of a model with or without
-    `checkpoint`. The parts' weights do not belong to the estimator's state.
+    For the form of a part's config see `build_part`. The parts' weights do not belong to the estimator's state.
 
     Args:
         segmentor: A `HandSegmentor`.
@@ -142,9 +125,9 @@ class HDRPlugin(BaseModule):
         if margin < 1 or margin % 2 == 0:
             raise ConfigError("HDRPlugin.margin must be an odd number of pixels", got=margin)
         self.options = HDROptions(removal, deocclusion, masks)
-        self.segmentor, file_1 = _build(segmentor, "segmentor")
-        self.inpaintor, file_2 = _build(inpaintor, "inpaintor", discriminator=None, vgg16=None)
-        self.pose, file_3 = _build(pose, "pose")
+        self.segmentor, file_1 = build_part(segmentor)
+        self.inpaintor, file_2 = build_part(inpaintor, discriminator=None, vgg16=None)
+        self.pose, file_3 = build_part(pose)
         self.checkpoints = dict(zip(self.parts, (file_1, file_2, file_3), strict=True))
         self.loaded = not any(self.checkpoints.values())
         self.crop_scale, self.segmentor_size, self.hand_size = crop_scale, segmentor_size, hand_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ class CropNetwork(nn.Module):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.model = model
+        self.model: Any = model
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         """Crops (B, 3, h, w) uint8 BGR to the tensors of `OUTPUTS`; see `HandHead.infer`."""
