@@ -29,9 +29,12 @@ def main() -> None:
     from interhand_mm.cli.demo import pose_config  # late, so that --help answers at once
     from interhand_mm.hdr.stages import show_stages
     from interhand_mm.inference.inferencer import InterHandInferencer
+    from interhand_mm.inference.options import InferenceOptions
 
     inferencer = InterHandInferencer(
-        pose_config(args), args.pose_checkpoint, device=args.device, batch_size=1, bbox=args.bbox
+        pose_config(args),
+        args.pose_checkpoint,
+        options=InferenceOptions(device=args.device, batch_size=1, bbox=args.bbox),
     )
     for path in show_stages(inferencer, args.input, args.out_dir, args.tile):
         print(path)

@@ -11,7 +11,7 @@ from interhand_mm.apis.browse import browse
 from interhand_mm.apis.evaluate_predictions import evaluate_predictions
 from interhand_mm.apis.test import run_test
 from interhand_mm.apis.train import train
-from interhand_mm.cli.options import _data_root
+from interhand_mm.cli.options import parse_data_root
 from interhand_mm.errors import ConfigError
 from interhand_mm.evaluation.report import metrics_table
 from interhand_mm.utils.config import DataOptions, load_config
@@ -133,11 +133,11 @@ def test_data_roots_of_a_mix(roots):
 
 
 def test_data_root_on_the_command_line():
-    assert _data_root(None) is None
-    assert _data_root(["/a=b"]) == "/a=b"
-    assert _data_root(["RHDDataset=/r", "FreiHANDDataset=/f=1"]) == {"RHDDataset": "/r", "FreiHANDDataset": "/f=1"}
+    assert parse_data_root(None) is None
+    assert parse_data_root(["/a=b"]) == "/a=b"
+    assert parse_data_root(["RHDDataset=/r", "FreiHANDDataset=/f=1"]) == {"RHDDataset": "/r", "FreiHANDDataset": "/f=1"}
     with pytest.raises(ConfigError, match="TYPE=DIR"):
-        _data_root(["/a", "/b"])
+        parse_data_root(["/a", "/b"])
 
 
 @pytest.mark.parametrize("name", ["rhd", "stb"])

@@ -137,14 +137,12 @@ def scale(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
 
 
 def video(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    from interhand_mm import HandDetector, InferenceOptions
     from interhand_mm.benchmark.video import benchmark_video
 
-    options = dict(amp=args.amp, backend=args.backend, batch_size=args.batch_size)
-    if args.detector:
-        from interhand_mm.inference.detector import HandDetector
-
-        options["detector"] = HandDetector(*args.detector)
-    return benchmark_video(args.config, args.checkpoint, args.input, args.n, **options), rows_table
+    options = InferenceOptions(amp=args.amp, backend=args.backend, batch_size=args.batch_size)
+    detector = HandDetector(*args.detector) if args.detector else None
+    return benchmark_video(args.config, args.checkpoint, args.input, args.n, detector, options), rows_table
 
 
 def hdr(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:

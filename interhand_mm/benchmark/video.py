@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import ConfigError
-from ..inference.inferencer import InterHandInferencer
+from ..inference.inferencer import Detector, InterHandInferencer
 from ..inference.io.writers import Mp4File
+from ..inference.options import InferenceOptions
 from ..inference.run import run_demo
 from ..inference.timing import STAGES
 from ..utils.provenance import provenance
 
 
 def benchmark_video(
-    pose_config: str, pose_checkpoint: str, clip: str | Path | None = None, frames: int = 60, **options: Any
+    pose_config: str,
+    pose_checkpoint: str,
+    clip: str | Path | None = None,
+    frames: int = 60,
+    detector: Detector | None = None,
+    options: InferenceOptions = InferenceOptions(),
 ) -> dict[str, Any]:
     """Run the demo on a video into a temporary folder, including overlay, JSON and 3D page.
 
     Args:
         pose_config: Pose config.
-        pose_checkpoint: Checkpoint of the config, or the exported file if `backend` is given.
+        pose_checkpoint: Checkpoint of the config, or the exported file for another backend than torch.
         clip: Video; None draws one with 640 x 480 px.
         frames: Number of frames of the drawn video.
-        **options: Further arguments of `InterHandInferencer`, such as detector, amp, backend, batch_size.
+        detector: Hand detector. Without one, `options.bbox` is used, and for the drawn video a fixed box.
+        options: Options of the inferencer.
 
     Returns:
         "rows": {stage: {"ms", "share"}} per frame, and "ratios" of each stage to the network ("pose").
@@ -34,11 +42,11 @@ def benchmark_video(
     Raises:
         ConfigError: The detector found no hand. The drawn video shows an ellipse, which is not a hand.
     """
-    if options.get("detector") is None and "bbox" not in options:
-        options["bbox"] = (120, 40, 520, 440) if clip is None else None
+    if detector is None and options.bbox is None and clip is None:
+        options = replace(options, bbox=(120, 40, 520, 440))
     with tempfile.TemporaryDirectory() as folder:
         source = Path(clip) if clip is not None else make_clip(Path(folder) / "clip.mp4", frames)
-        inferencer = InterHandInferencer(pose_config, pose_checkpoint, **options)
+        inferencer = InterHandInferencer(pose_config, pose_checkpoint, detector, options)
         run_demo(inferencer, str(source), Path(folder) / "warm")
         watch = inferencer.watch
         watch.seconds, watch.frames = dict.fromkeys(STAGES, 0.0), 0

@@ -1,1 +1,1 @@
-"""Command-line options, and what they build."""
+"""Command-line arguments, and the options and objects made from them."""

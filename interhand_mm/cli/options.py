@@ -1,4 +1,7 @@
-"""What the tools' command lines share."""
+"""Arguments that several tools share, and the options made from them.
+
+This module imports nothing heavy, so that `--help` and wrong arguments answer at once.
+"""
 
 from __future__ import annotations
 
@@ -8,60 +11,87 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from mmengine.config import Config
-
-from ..engine.runner import LAUNCHERS, leave_group
 from ..errors import ConfigError, InterHandError
-from ..utils.config import DataOptions, load_config
+from ..inference.options import BACKENDS, CameraOptions, InferenceOptions
 from ..utils.memory import keep_freed_memory
-from ..utils.precision import AMP_CHOICES
+from ..utils.precision import AMP_CHOICES, pick_amp
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+LAUNCHERS = ("none", "pytorch", "slurm")
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add CONFIG, the data options and `--cfg-options`."""
-    parser.add_argument("config", help="a file of configs/")
-    parser.add_argument("--work-dir", help="where logs and checkpoints go [work_dirs/NAME]")
-    data = parser.add_argument_group("where the data is")
+    """Add CONFIG, the data options and `--cfg-options`; `config_of` reads them."""
+    parser.add_argument("config", help="a config, such as those in configs/")
+    parser.add_argument("--work-dir", help="folder for logs and checkpoints [work_dirs/NAME]")
+    data = parser.add_argument_group("data")
     data.add_argument(
-        "--data-root", metavar="DIR", action="append", help="folder of the data set; of a mix, TYPE=DIR for each set"
+        "--data-root",
+        metavar="DIR",
+        action="append",
+        help="folder of the data set; for a mix of data sets, TYPE=DIR for each of them",
     )
-    data.add_argument("--split", choices=("val", "test"), help="what is tested")
-    data.add_argument("--annot-subset", choices=("all", "human_annot", "machine_annot"), help="of the older layout")
-    data.add_argument("--depth-source", choices=("gt", "rootnet"), help="boxes and wrist depths of val and test")
-    data.add_argument("--boxes", metavar="FILE", help="test on these detected boxes; see tools/detect.py")
-    data.add_argument("--backgrounds", nargs="+", metavar="DIR", help="photographs: for training [and for test]")
-    data.add_argument("--strict", choices=("error", "skip"), help="what a broken image or annotation does")
+    data.add_argument("--split", choices=("val", "test"), help="split to test on")
+    data.add_argument(
+        "--annot-subset",
+        choices=("all", "human_annot", "machine_annot"),
+        help="annotation subset of InterHand2.6M's older layout",
+    )
+    data.add_argument(
+        "--depth-source", choices=("gt", "rootnet"), help="source of boxes and wrist depths in validation and test"
+    )
+    data.add_argument("--boxes", metavar="FILE", help="test on detected boxes, written by tools/detect.py")
+    data.add_argument(
+        "--backgrounds",
+        nargs="+",
+        metavar="DIR",
+        help="folder of photographs for training, and optionally one for test",
+    )
+    data.add_argument(
+        "--strict", choices=("error", "skip"), help="stop at a broken image or annotation, or skip and count it"
+    )
     parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="K=V", help="change config keys: key.sub=value; +key=value adds"
+        "--cfg-options",
+        nargs="+",
+        default=[],
+        metavar="K=V",
+        help="override keys of the config: key.sub=value changes one, +key=value adds one",
     )
 
 
 def add_launcher(parser: argparse.ArgumentParser) -> None:
-    """Add the options that torchrun and Slurm need."""
-    parser.add_argument("--launcher", choices=LAUNCHERS, default="none", help="dist_*.sh and slurm_*.sh set it")
+    """Add `--launcher`, which torchrun and Slurm need."""
+    parser.add_argument("--launcher", choices=LAUNCHERS, default="none", help="set by dist_*.sh and slurm_*.sh")
 
 
 def add_inference_options(parser: argparse.ArgumentParser) -> None:
-    """Add the two networks and what inference takes; `build_inferencer` reads them."""
+    """Add the two networks, the inference options and the camera; `build_inferencer` reads them."""
     add = parser.add_argument
-    add("det_config", help="detector's config; none: --bbox, or the whole picture")
-    add("det_checkpoint", help="its checkpoint, or none")
-    add("pose_config", help="a file of configs/")
-    add("pose_checkpoint", help="its checkpoint, or with --backend the file of tools/export_onnx.py")
-    add("--score-thr", type=float, default=0.3, help="detections below are dropped [0.3]")
-    add("--detect-every", type=int, default=1, metavar="N", help="in videos; crops follow the hands in between [1]")
-    add("--smooth", action="store_true", help="filter keypoints over time (One-Euro)")
-    add("--device", default="cpu", help="cpu, cuda, cuda:1 ... [cpu]")
-    add("--backend", choices=("torch", "onnxruntime", "openvino"), default="torch", help="of the pose network [torch]")
-    add("--amp", choices=AMP_CHOICES, default="auto", help="precision; auto: bfloat16 where it is fast [auto]")
-    add("--batch-size", type=int, default=16, help="crops at once [16]")
+    add("det_config", help="mmdet config of the hand detector, or none to use --bbox or the whole image")
+    add("det_checkpoint", help="checkpoint of the detector, or none")
+    add("pose_config", help="config of the pose network, such as those in configs/")
+    add("pose_checkpoint", help="checkpoint of the pose network; with --backend, the file of tools/export_onnx.py")
+    add("--score-thr", type=float, default=0.3, help="minimum score of a detection [0.3]")
+    add("--detect-every", type=int, default=1, metavar="N", help="run the detector on every N-th frame of a video [1]")
+    add("--smooth", action="store_true", help="filter the keypoints of videos over time (One-Euro filter)")
+    add("--device", default="cpu", help="cpu, cuda, cuda:1, ... [cpu]")
+    add("--backend", choices=BACKENDS, default="torch", help="runtime of the pose network [torch]")
+    add("--amp", choices=AMP_CHOICES, default="auto", help="precision; auto is bfloat16 where it is fast [auto]")
+    add("--batch-size", type=int, default=16, help="maximum number of crops in one batch [16]")
     add_hdr_options(parser)
-    camera = parser.add_argument_group("the camera: from EXIF, or assumed, where nothing is given")
-    camera.add_argument("--focal", nargs="+", type=float, metavar="PX", help="one number, or fx fy")
-    camera.add_argument("--principal-pt", nargs=2, type=float, metavar=("CX", "CY"), help="px [the middle]")
-    camera.add_argument("--fov", type=float, metavar="DEG", help="across the longer side")
-    camera.add_argument("--depth-mm", nargs="+", type=float, metavar="MM", help="of the wrist, or right and left wrist")
+    camera = parser.add_argument_group("camera", "Without these options the camera comes from EXIF, or is assumed.")
+    camera.add_argument("--focal", nargs="+", type=float, metavar="PX", help="focal length, one number or fx fy")
+    camera.add_argument(
+        "--principal-pt", nargs=2, type=float, metavar=("CX", "CY"), help="principal point, px [image center]"
+    )
+    camera.add_argument("--fov", type=float, metavar="DEG", help="field of view across the longer side")
+    camera.add_argument(
+        "--depth-mm", nargs="+", type=float, metavar="MM", help="known depth of the wrist, or of right and left wrist"
+    )
 
 
 def add_hdr_options(parser: argparse.ArgumentParser, required: bool = False) -> None:
@@ -71,15 +101,39 @@ def add_hdr_options(parser: argparse.ArgumentParser, required: bool = False) -> 
         nargs="+",
         metavar=("CONFIG", "CKPT"),
         required=required,
-        help="restore either hand alone before its pose: a config with model.hdr, then the checkpoints of its "
-        "segmentor, inpaintor and single-hand pose",
+        help="restore each of two hands before its pose is estimated: a config with model.hdr, then the checkpoints "
+        "of its segmentor, inpaintor and single-hand pose network",
     )
 
 
+def inference_options(args: argparse.Namespace) -> InferenceOptions:
+    """Return the options that `add_inference_options` and the demos' own arguments describe."""
+    # A plugin feeds one network's output to the next, where rounding would add up.
+    amp = "float32" if args.hdr and args.amp == "auto" else args.amp
+    return InferenceOptions(
+        device=args.device,
+        amp=pick_amp(amp, args.device, args.backend),
+        batch_size=args.batch_size,
+        backend=args.backend,
+        score_thr=args.score_thr,
+        detect_every=args.detect_every,
+        smooth=args.smooth,
+        mirror=args.mirror,
+        bbox=getattr(args, "bbox", None),
+    )
+
+
+def camera_options(args: argparse.Namespace) -> CameraOptions:
+    """Return the camera that `add_inference_options` describes."""
+    return CameraOptions(args.focal, args.principal_pt, args.fov, args.depth_mm)
+
+
 def config_of(args: argparse.Namespace) -> Config:
-    """Load the config that a command line describes."""
+    """Load the config that the arguments of `add_config_options` describe."""
+    from ..utils.config import DataOptions, load_config
+
     data = DataOptions(
-        data_root=_data_root(args.data_root),
+        data_root=parse_data_root(args.data_root),
         split=args.split,
         annot_subset=args.annot_subset,
         depth_source=args.depth_source,
@@ -93,28 +147,40 @@ def config_of(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def _data_root(given: list[str] | None) -> str | dict[str, str] | None:
-    """One folder, or type -> folder where the options are TYPE=DIR with a data set's type."""
+def parse_data_root(given: list[str] | None) -> str | dict[str, str] | None:
+    """Return one folder, or a folder per data set type if the arguments have the form TYPE=DIR.
+
+    Example:
+        >>> parse_data_root(["data/InterHand2.6M"])
+        'data/InterHand2.6M'
+        >>> parse_data_root(["RHDDataset=data/RHD", "STBDataset=data/STB"])
+        {'RHDDataset': 'data/RHD', 'STBDataset': 'data/STB'}
+    """
     named = [text.partition("=") for text in given or ()]
     if given and all(sign and name.endswith("Dataset") for name, sign, _ in named):
         return {name: folder for name, _, folder in named}
     if given and len(given) > 1:
-        raise ConfigError("--data-root", got=" ".join(given), want="one folder, or TYPE=DIR for each set of a mix")
+        raise ConfigError(
+            "--data-root was given several times", got=" ".join(given), want="one folder, or TYPE=DIR for each data set"
+        )
     return given[0] if given else None
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: what a scheduler sends before it kills. Ends a tool as Ctrl-C does, its files closed."""
+    """The process received SIGTERM, which schedulers send before they kill. Ends a tool like Ctrl-C, closing files."""
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a tool and end it without a traceback: exit code 2 for errors made on purpose, 130 Ctrl-C, 143 SIGTERM."""
+    """Run a tool's main function, and turn known errors and signals into exit codes without a traceback.
+
+    Exit codes: 2 for errors that this package raises on purpose, 130 after Ctrl-C, 143 after SIGTERM.
+    """
     owner = os.getpid()
 
     def terminate(number: int, _: FrameType | None) -> None:
         if os.getpid() == owner:
             raise Terminated
-        # A forked worker has this handler too; it has no files to close.
+        # Forked workers inherit this handler. They have no files to close, so they end by the default handler.
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 
@@ -122,12 +188,20 @@ def run(main: Callable[[], None]) -> None:
     keep_freed_memory()
     try:
         main()
-        leave_group()
+        _leave_process_group()
     except InterHandError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt as stop:
-        print("stopped; what was finished is kept", file=sys.stderr)
+        print("stopped; finished results are kept", file=sys.stderr)
         sys.exit(143 if isinstance(stop, Terminated) else 130)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _leave_process_group() -> None:
+    """Leave torch's process group, unless this tool never imported torch."""
+    if "torch" in sys.modules:
+        from ..engine.runner import leave_group
+
+        leave_group()

@@ -16,8 +16,6 @@ from ..checkpoints.io import allow_safe_types
 from ..models.plugin import load_plugin
 from ..registry import MODELS
 
-LAUNCHERS = ("none", "pytorch", "slurm")
-
 
 def build_runner(cfg: Config, launcher: str = "none") -> Runner:
     """Build mmengine's runner with safe checkpoint loading, and gloo in place of nccl where there is no GPU."""

@@ -1,4 +1,4 @@
-"""The inferencer: pictures, folders, videos and cameras in, typed results out."""
+"""The inferencer: images, folders, videos and cameras in, typed 3D hands out."""
 
 from __future__ import annotations
 
@@ -17,50 +17,49 @@ from ..structures.joints import NUM_HAND_JOINTS
 from ..structures.results import Detections, FrameResult, HandsResult, Intrinsics
 from .grouping import group_hands, interaction_bbox
 from .handedness import decide_presence
-from .intrinsics import check_camera, choose_intrinsics
+from .intrinsics import choose_intrinsics
 from .io.frames import Frame, Source
 from .io.sources import open_source
 from .lifting import lift_keypoints, wrist_depths_from_size, wrist_depths_given
+from .options import CameraOptions, InferenceOptions
 from .pose import CROP_PADDING, WHOLE, Pose, PoseModel
 from .smoothing import TrackSmoother
 from .timing import Stopwatch
 from .tracking import HandTracker, Region, has_size
 
 Detector = Callable[[list[np.ndarray]], Sequence[Detections]]
-# Wrist to the knuckles of index, middle, ring and pinky, mean of men and women (sources: synthesis/hand/anatomy.py).
+# Lengths of the bones from the wrist to the knuckles of index, middle, ring and pinky, mean of men and women.
 ADULT_PALM_MM = SEGMENT_FRACTIONS[1:, 0] * float(np.mean([mean for mean, _ in HAND_LENGTH_MM]))
-_BATCH_PIXELS = 1 << 26  # frames that wait for one another hold no more than this, about 200 MB
+_MAX_CHUNK_PIXELS = 1 << 26  # frames that are decoded ahead take at most about 200 MB
 _NO_BOXES = np.zeros((0, 4))
 
 
 class InterHandInferencer:
-    """Hands of pictures and videos in 3D.
+    """Estimate the 3D pose of all hands in images, videos and camera streams.
 
-    A detector's boxes are grouped into single hands and interacting pairs, cropped as the data sets do, and lifted
-    by the pose network; crops of several hands and frames share a batch wherever no frame depends on another's
-    result. With neither detector nor `bbox` the whole picture is the crop.
+    The detector's boxes are grouped into single hands and interacting pairs, cropped as in training, and passed
+    through the pose network. Crops of several hands and frames share a batch unless a frame depends on the result of
+    the previous one. Without a detector and without `options.bbox`, the whole image is the crop.
 
     Args:
-        pose_config: A file of configs/, or one that is loaded (`models.plugin.with_plugin`).
-        pose_checkpoint: Its checkpoint, or for other backends the file of `tools/export_onnx.py`.
-        detector: Gives the `Detections` of a list of (H, W, 3) uint8 BGR images, as `HandDetector` does.
-        device: Of the pose network, as torch names it.
-        amp: None, "bfloat16" or "float16".
-        batch_size: Frames read, and crops predicted, at once.
-        detect_every: In videos and cameras the detector sees every n-th frame; in between, crops follow the hands.
-        smooth: Filter the keypoints of videos over time (One-Euro).
-        mirror: The pictures are mirrored, as selfie cameras show them: the network sees them unmirrored, and the
-            results are given in the pictures' own coordinates. Right stays the person's right hand.
-        focal: px, one number or (fx, fy); None takes EXIF's, or else the field of view.
-        principal_pt: px; None is the middle.
-        fov_deg: Across the longer side; None takes EXIF's focal length, or assumes 65.
-        depth_mm: Absolute depth of the wrists where it is known: see `wrist_depths_given`. None solves it from an
-            average adult's hand size; `keypoints_mm` is then not metric.
-        bbox: (4,) px, x1 y1 x2 y2 in the picture: one box round the hands for every frame, in place of a detector.
-        backend: Of the pose network: "torch", "onnxruntime" or "openvino".
+        pose_config: Config of the pose network, as a path or loaded (`load_config`, `with_plugin`).
+        pose_checkpoint: Checkpoint of the pose network. For the backends "onnxruntime" and "openvino", the file that
+            `tools/export_onnx.py` writes.
+        detector: Hand detector, such as a `HandDetector`: a function from a list of (H, W, 3) uint8 BGR images to one
+            `Detections` per image.
+        options: Device, precision, batch size, video options, and a fixed box instead of a detector.
+        camera: What is known about the camera and the distance of the hands.
 
     Raises:
-        ConfigError, CheckpointError, InputError: An argument, or what it names, cannot be used.
+        ConfigError, CheckpointError: A config, a checkpoint or an option cannot be used.
+
+    Example:
+        >>> inferencer = InterHandInferencer(pose_config, pose_checkpoint, options=InferenceOptions(bbox=[5, 5, 60, 60]))
+        >>> [frame] = inferencer.infer(image)
+        >>> frame.image.shape, frame.intrinsics.source
+        ((64, 64, 3), 'assumed')
+        >>> for hands in frame.hands:  # one entry per crop; right hand in rows 0 to 20, left hand in rows 21 to 41
+        ...     assert hands.keypoints_mm.shape == (42, 3)
     """
 
     def __init__(
@@ -68,61 +67,48 @@ class InterHandInferencer:
         pose_config: str | Path | Config,
         pose_checkpoint: str | Path,
         detector: Detector | None = None,
-        device: str = "cpu",
-        amp: str | None = None,
-        batch_size: int = 16,
-        detect_every: int = 1,
-        smooth: bool = False,
-        mirror: bool = False,
-        focal: float | tuple[float, float] | None = None,
-        principal_pt: tuple[float, float] | None = None,
-        fov_deg: float | None = None,
-        depth_mm: float | tuple[float, float] | None = None,
-        bbox: Sequence[float] | None = None,
-        backend: str = "torch",
+        options: InferenceOptions = InferenceOptions(),
+        camera: CameraOptions = CameraOptions(),
     ) -> None:
-        for name, value in (("batch_size", batch_size), ("detect_every", detect_every)):
-            if value < 1:
-                raise ConfigError(name, got=value, want="1 or more")
-        if detector is not None and bbox is not None:
-            raise ConfigError("a detector and a bbox are both given", fix="leave one of them out")
-        check_camera(focal, principal_pt, fov_deg, depth_mm)
-        self.bbox = None if bbox is None else check_bbox(bbox)
-        self.detector, self.batch_size = detector, batch_size
-        self.detect_every = 1 if detector is None else detect_every
-        self.smooth, self.mirror, self.depth_mm = smooth, mirror, depth_mm
-        self.camera = dict(focal=focal, principal_pt=principal_pt, fov_deg=fov_deg)
-        self.pose = PoseModel(pose_config, pose_checkpoint, device, amp, batch_size, backend)
+        if detector is not None and options.bbox is not None:
+            raise ConfigError("a detector and a bbox cannot be used together", fix="leave one of them out")
+        self.detector, self.options, self.camera = detector, options, camera
+        self.pose = PoseModel(pose_config, pose_checkpoint, options)
         self.watch = Stopwatch()
 
     @property
     def plugin(self) -> HandPlugin | None:
-        """The pose network's plugin, or None."""
+        """The plugin of the pose network, or None."""
         return self.pose.network.plugin
 
     def infer(self, source: Any) -> Iterator[FrameResult]:
-        """Yield one result a frame, in order.
+        """Yield one result per frame, in order.
 
         Args:
-            source: (H, W, 3) uint8 BGR array, picture file, folder of pictures, video file or animated GIF, a
-                camera's number, or what `open_source` gave.
+            source: An image as (H, W, 3) uint8 BGR array, an image file, a folder of images, a video file or animated
+                GIF, the number of a camera, or a source from `open_source`.
 
         Raises:
-            InputError, ImageError: See `open_source`; raised here, before the first frame is asked for.
+            InputError, ImageError: The source cannot be opened. Raised here, before the first frame is requested.
         """
         return self._run(open_source(source))
 
     def _run(self, source: Source) -> Iterator[FrameResult]:
-        clip = None if source.kind == "pictures" else _Clip(self, source)
-        alone = clip is not None and (source.kind == "camera" or self.detect_every > 1)
-        for frames in self._chunks(source, 1 if alone else self.batch_size):
+        clip = None if source.kind == "images" else _Clip(source, self.options, self._detect_every)
+        one_by_one = clip is not None and (source.kind == "camera" or self._detect_every > 1)
+        for frames in self._chunks(source, 1 if one_by_one else self.options.batch_size):
             yield from self._process(frames, clip)
             if clip is not None:
-                clip.forget_ended()
+                clip.forget_ended_tracks()
             self.watch.frames += len(frames)
 
+    @property
+    def _detect_every(self) -> int:
+        """Without a detector the box is the same in every frame, so no frame depends on the previous one."""
+        return 1 if self.detector is None else self.options.detect_every
+
     def _chunks(self, source: Source, size: int) -> Iterator[list[Frame]]:
-        """Frames in lists of at most `size`, fewer where they are large."""
+        """Yield lists of at most `size` frames, fewer if the frames are large."""
         chunk: list[Frame] = []
         frames = iter(source)
         while True:
@@ -131,22 +117,19 @@ class InterHandInferencer:
             if frame is None:
                 break
             chunk.append(frame)
-            if len(chunk) == size or sum(each.image.size // 3 for each in chunk) > _BATCH_PIXELS:
+            if len(chunk) == size or sum(each.image.size // 3 for each in chunk) > _MAX_CHUNK_PIXELS:
                 yield chunk
                 chunk = []
         if chunk:
             yield chunk
 
     def _process(self, frames: list[Frame], clip: _Clip | None) -> Iterator[FrameResult]:
-        views = [_mirrored(frame.image) if self.mirror else frame.image for frame in frames]
+        views = [_mirror(frame.image) if self.options.mirror else frame.image for frame in frames]
         with self.watch.measure("detect"):
-            found = self._detect(views) if clip is None or clip.detector_is_due() else [None] * len(views)
-            if clip is not None:
-                found = [clip.step(each, frame.time_s or 0.0) for each, frame in zip(found, frames, strict=True)]
-            regions = [each or [] for each in found]
+            regions = self._regions(frames, views, clip)
         owners = [i for i, each in enumerate(regions) for _ in each]
         flat = [region for each in regions for region in each]
-        padding = WHOLE if self.detector is None and self.bbox is None else CROP_PADDING
+        padding = WHOLE if self.detector is None and self.options.bbox is None else CROP_PADDING
         poses = self.pose.predict(
             [views[i] for i in owners], [region.box for region in flat], [padding] * len(flat), self.watch
         )
@@ -156,29 +139,38 @@ class InterHandInferencer:
                 result = self._result(frame, own, clip)
             yield result
 
-    def _detect(self, views: list[np.ndarray]) -> list[list[Region]]:
-        """Regions of every view, in its own (mirrored) pixels."""
-        if self.detector is None:
-            return [[self._given(view)] for view in views]
-        return [_grouped(detections) for detections in self.detector(views)]
+    def _regions(self, frames: list[Frame], views: list[np.ndarray], clip: _Clip | None) -> list[list[Region]]:
+        """Return the regions to crop in every view. In videos, regions carry the ids of their tracks."""
+        if clip is None:
+            return self._detect(views)
+        found = self._detect(views) if clip.detector_is_due() else [None] * len(views)
+        return [clip.step(each, frame.time_s or 0.0) for each, frame in zip(found, frames, strict=True)]
 
-    def _given(self, view: np.ndarray) -> Region:
+    def _detect(self, views: list[np.ndarray]) -> list[list[Region]]:
+        """Return the regions of every view, in the pixels of the view (which is unmirrored)."""
+        if self.detector is None:
+            return [[self._given_region(view)] for view in views]
+        return [_group(detections) for detections in self.detector(views)]
+
+    def _given_region(self, view: np.ndarray) -> Region:
+        """Return the whole view, or the user's box, as a region."""
         height, width = view.shape[:2]
-        if self.bbox is None:
+        if self.options.bbox is None:
             return Region(np.array([0.0, 0.0, width, height]), _NO_BOXES, 1.0, None)
-        inside = np.minimum(self.bbox[2:], (width, height)) - np.maximum(self.bbox[:2], 0)
-        # Annotated boxes reach out of the picture too, where a hand does; but not with most of their area.
-        if np.prod(np.maximum(inside, 0)) < 0.5 * np.prod(self.bbox[2:] - self.bbox[:2]):
+        bbox = np.array(self.options.bbox)
+        inside = np.minimum(bbox[2:], (width, height)) - np.maximum(bbox[:2], 0)
+        # A hand may reach out of the image, and then its box does too, but not with most of its area.
+        if np.prod(np.maximum(inside, 0)) < 0.5 * np.prod(bbox[2:] - bbox[:2]):
             raise InputError(
-                "less than half of the bbox lies in the picture",
-                got=f"{self.bbox.tolist()} in {width} x {height} px",
-                want="x1 y1 x2 y2 of two corners, not x y width height",
+                "less than half of the bbox lies in the image",
+                got=f"{bbox.tolist()} in {width} x {height} px",
+                want="x1 y1 x2 y2 (two corners, not a corner, width and height)",
             )
-        return Region(_mirrored_boxes(self.bbox, width) if self.mirror else self.bbox, _NO_BOXES, 1.0, None)
+        return Region(_mirror_boxes(bbox, width) if self.options.mirror else bbox, _NO_BOXES, 1.0, None)
 
     def _result(self, frame: Frame, found: list[tuple[Region, Pose]], clip: _Clip | None) -> FrameResult:
         size = (frame.image.shape[1], frame.image.shape[0])
-        intrinsics = choose_intrinsics(size, frame.exif, **self.camera)
+        intrinsics = choose_intrinsics(size, frame.exif, self.camera)
         hands = []
         for region, pose in found:
             presence = decide_presence(pose.hand_prob, region.num_hands)
@@ -188,11 +180,11 @@ class InterHandInferencer:
             keypoints = np.where(shown[:, None], pose.keypoints, np.nan)
             rel_root = pose.rel_root_depth_mm if shown.all() else float("nan")
             if clip is not None:
-                keypoints, rel_root = clip.take(region, pose, keypoints, rel_root, frame.time_s)
+                keypoints, rel_root = clip.follow(region, pose, keypoints, rel_root, frame.time_s)
             bbox, detections = pose.bbox, region.detections
-            if self.mirror:
+            if self.options.mirror:
                 keypoints[:, 0] = size[0] - 1 - keypoints[:, 0]
-                bbox, detections = _mirrored_boxes(bbox, size[0]), _mirrored_boxes(detections, size[0])
+                bbox, detections = _mirror_boxes(bbox, size[0]), _mirror_boxes(detections, size[0])
             hands.append(
                 HandsResult(
                     bbox=bbox,
@@ -204,7 +196,7 @@ class InterHandInferencer:
                     keypoint_scores=np.where(shown, pose.keypoint_scores, 0.0),
                     rel_root_depth_mm=rel_root,
                     keypoints_mm=self._lift(keypoints, shown, rel_root, intrinsics),
-                    depth_source="hand_size" if self.depth_mm is None else "given",
+                    depth_source="hand_size" if self.camera.depth_mm is None else "given",
                     track_id=region.track_id,
                     restored=pose.restored,
                 )
@@ -214,77 +206,65 @@ class InterHandInferencer:
     def _lift(
         self, keypoints: np.ndarray, shown: np.ndarray, rel_root_depth_mm: float, intrinsics: Intrinsics
     ) -> np.ndarray:
-        focal, principal_pt = intrinsics.focal, intrinsics.principal_pt
-        if self.depth_mm is None:
+        focal, principal_pt, depth_mm = intrinsics.focal, intrinsics.principal_pt, self.camera.depth_mm
+        if depth_mm is None:
             depths = wrist_depths_from_size(keypoints, shown, rel_root_depth_mm, focal, principal_pt, ADULT_PALM_MM)
         else:
-            depths = wrist_depths_given(self.depth_mm, shown, rel_root_depth_mm)
+            depths = wrist_depths_given(depth_mm, shown, rel_root_depth_mm)
         return lift_keypoints(keypoints, depths, focal, principal_pt)
 
 
 class _Clip:
-    """What lasts over the frames of one video or camera: tracks, filters, and whose turn it is."""
+    """State that lasts over the frames of one video or camera: tracks, filters, and when the detector runs next."""
 
-    def __init__(self, owner: InterHandInferencer, source: Source) -> None:
+    def __init__(self, source: Source, options: InferenceOptions, detect_every: int) -> None:
         self.tracker = HandTracker()
-        self.smoother = TrackSmoother(source.fps or 30.0) if owner.smooth else None
-        self.detect_every, self._turn = owner.detect_every, 0
+        self.smoother = TrackSmoother(source.fps or 30.0) if options.smooth else None
+        self.detect_every, self._turn = detect_every, 0
 
     def detector_is_due(self) -> bool:
-        """True in the first frame and every n-th; asked once a chunk, which is one frame where n > 1."""
+        """Return True for the first frame and every n-th after it. Call once per chunk (one frame if n > 1)."""
         due = self._turn % self.detect_every == 0
         self._turn += 1
         return due
 
     def step(self, found: list[Region] | None, time_s: float) -> list[Region]:
-        """Regions of the next frame, tracked, and their boxes smoothed where that is asked for."""
+        """Return the regions of the next frame with their track ids, and with smoothed boxes if smoothing is on."""
         regions = self.tracker.step(found)
         if self.smoother is None:
             return regions
         return [replace(each, box=self.smoother.box(each.track_id or 0, each.box, time_s)) for each in regions]
 
-    def take(
+    def follow(
         self, region: Region, pose: Pose, keypoints: np.ndarray, rel_root_depth_mm: float, time_s: float | None
     ) -> tuple[np.ndarray, float]:
-        """Let the track follow this frame's keypoints, and smooth them where that is asked for."""
+        """Move the track to this frame's keypoints, and return keypoints and root depth, smoothed if smoothing is on."""
         self.tracker.follow(region, keypoints[~np.isnan(keypoints[:, 0]), :2])
         if self.smoother is None or region.track_id is None:
             return keypoints, rel_root_depth_mm
         side = float(pose.bbox[2] - pose.bbox[0])
         return self.smoother(region.track_id, keypoints, rel_root_depth_mm, side, time_s or 0.0)
 
-    def forget_ended(self) -> None:
-        """Drop the filters of tracks that ended; after a chunk, whose last frame's tracks the tracker knows."""
+    def forget_ended_tracks(self) -> None:
+        """Drop the filters of tracks that have ended. Call after a chunk, when the tracker knows its last frame."""
         if self.smoother is not None:
             self.smoother.keep(self.tracker.alive)
 
 
-def check_bbox(bbox: Sequence[float]) -> np.ndarray:
-    """A box as (4,) float64.
-
-    Raises:
-        InputError: Not four finite numbers, or the second corner is not right of and below the first.
-    """
-    box = np.asarray(bbox, np.float64)
-    if box.shape != (4,) or not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
-        raise InputError("bbox", got=list(bbox), want="x1 y1 x2 y2 with x1 < x2 and y1 < y2, not x y width height")
-    return box
-
-
-def _grouped(detections: Detections) -> list[Region]:
-    """Single hands and interacting pairs of one picture."""
+def _group(detections: Detections) -> list[Region]:
+    """Return the single hands and interacting pairs of one image."""
     boxes, scores = detections.boxes, detections.scores
     groups = group_hands(boxes, scores, detections.sides)
     regions = [Region(interaction_bbox(boxes[g]), boxes[g], float(scores[g].min()), len(g)) for g in groups]
     return [region for region in regions if has_size(region.box)]
 
 
-def _mirrored(image: np.ndarray) -> np.ndarray:
+def _mirror(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[:, ::-1])
 
 
-def _mirrored_boxes(boxes: np.ndarray, width: int) -> np.ndarray:
-    """(..., 4) boxes under x -> W - 1 - x."""
+def _mirror_boxes(boxes: np.ndarray, width: int) -> np.ndarray:
+    """Mirror (..., 4) boxes: x -> W - 1 - x."""
     mirrored = boxes.copy()
     mirrored[..., 0], mirrored[..., 2] = width - 1 - boxes[..., 2], width - 1 - boxes[..., 0]
     return mirrored

@@ -1,4 +1,4 @@
-"""A camera for every picture: given, from EXIF, or assumed."""
+"""A camera for every image: given by the user, from EXIF, or assumed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import math
 import numpy as np
 from PIL import Image
 
-from ..errors import InputError
 from ..structures.results import Intrinsics
+from .options import CameraOptions
 
-# Across the longer side: between a phone's main camera (26 mm equivalent: 69 deg) and usual webcams (55 to 65 deg).
+# Across the longer side. A phone's main camera (26 mm equivalent) has 69 degrees, usual webcams have 55 to 65.
 DEFAULT_FOV_DEG = 65.0
 _FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
 _EXIF_IFD, _ORIENTATION = 0x8769, 0x0112
@@ -20,49 +20,51 @@ _UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}  # inch, cm, mm, um
 
 
 def choose_intrinsics(
-    size: tuple[int, int],
-    exif: Image.Exif | None = None,
-    focal: float | tuple[float, float] | None = None,
-    principal_pt: tuple[float, float] | None = None,
-    fov_deg: float | None = None,
+    size: tuple[int, int], exif: Image.Exif | None = None, camera: CameraOptions = CameraOptions()
 ) -> Intrinsics:
-    """The user's numbers where there are any, else the picture's EXIF, else an assumed field of view.
+    """Return the user's camera if one is given, else the camera from EXIF, else one with an assumed field of view.
 
     Args:
-        size: (width, height) px of the upright picture.
-        exif: The picture's.
-        focal: px; one number or (fx, fy).
-        principal_pt: px; None is the middle, ((W - 1) / 2, (H - 1) / 2).
-        fov_deg: Across the longer side: the user's where given, which then outranks EXIF.
+        size: (width, height) of the upright image in px.
+        exif: EXIF data of the image.
+        camera: What the user knows. `fov_deg` takes precedence over EXIF; the default principal point is the image
+            center, ((W - 1) / 2, (H - 1) / 2).
 
     Returns:
-        Intrinsics; the source is "user" only where the focal length or the field of view is the user's.
+        Intrinsics. `source` is "user" only if the focal length or the field of view comes from the user.
+
+    Example:
+        >>> camera = choose_intrinsics((640, 480), camera=CameraOptions(fov_deg=90))
+        >>> camera.focal.round(3).tolist(), camera.principal_pt.tolist(), camera.source
+        ([320.0, 320.0], [319.5, 239.5], 'user')
+        >>> choose_intrinsics((640, 480)).source
+        'assumed'
     """
     middle = np.array([(size[0] - 1) / 2, (size[1] - 1) / 2])
-    center = middle if principal_pt is None else np.array(principal_pt, np.float64)
-    if focal is not None:
-        return Intrinsics(np.broadcast_to(np.array(focal, np.float64), (2,)).copy(), center, "user")
-    if fov_deg is None and exif is not None:
+    center = middle if camera.principal_pt is None else np.array(camera.principal_pt, np.float64)
+    if camera.focal is not None:
+        return Intrinsics(np.broadcast_to(np.array(camera.focal, np.float64), (2,)).copy(), center, "user")
+    if camera.fov_deg is None and exif is not None:
         found = focal_from_exif(exif, size)
         if found is not None:
             return Intrinsics(found, center, "exif")
-    length = max(size) / 2 / math.tan(math.radians(fov_deg or DEFAULT_FOV_DEG) / 2)
-    return Intrinsics(np.array([length, length]), center, "assumed" if fov_deg is None else "user")
+    length = max(size) / 2 / math.tan(math.radians(camera.fov_deg or DEFAULT_FOV_DEG) / 2)
+    return Intrinsics(np.array([length, length]), center, "assumed" if camera.fov_deg is None else "user")
 
 
 def focal_from_exif(exif: Image.Exif, size: tuple[int, int]) -> np.ndarray | None:
-    """Focal length in pixels of the upright picture.
+    """Return the focal length in pixels of the upright image, or None if EXIF does not contain it.
 
-    From FocalLengthIn35mmFilm by the ratio of diagonals (CIPA DCG-001), or from FocalLength and the sensor's
-    FocalPlaneResolution; the latter counts pixels as the camera took them, so it is scaled by
-    PixelDimension where the picture was resized since.
+    FocalLengthIn35mmFilm gives it by the ratio of diagonals (CIPA DCG-001). Otherwise FocalLength and the sensor's
+    FocalPlaneResolution give it. The latter counts the pixels that the camera recorded, so the result is scaled by
+    PixelDimension if the image was resized since.
 
     Args:
-        exif: Of the picture.
-        size: (width, height) px, upright.
+        exif: EXIF data of the image.
+        size: (width, height) of the upright image in px.
 
     Returns:
-        (2,) px, or None where EXIF does not say.
+        (2,) px, or None.
     """
     tags = exif.get_ifd(_EXIF_IFD)
     equivalent = _number(tags.get(_FOCAL_35MM))
@@ -83,32 +85,9 @@ def focal_from_exif(exif: Image.Exif, size: tuple[int, int]) -> np.ndarray | Non
 
 
 def _number(value: object) -> float | None:
-    """A finite positive EXIF value as float; cameras that do not know write 0 or 0/0."""
+    """Return an EXIF value if it is finite and positive. Cameras write 0 or 0/0 for an unknown value."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     return number if math.isfinite(number) and number > 0 else None
-
-
-def check_camera(
-    focal: float | tuple[float, float] | None,
-    principal_pt: tuple[float, float] | None,
-    fov_deg: float | None,
-    depth_mm: float | tuple[float, float] | None,
-) -> None:
-    """Refuse numbers that no camera has, before any work.
-
-    Raises:
-        InputError: Not finite, not positive, of another length, or focal length and field of view both given.
-    """
-    for name, value, lengths in (("focal", focal, (1, 2)), ("depth_mm", depth_mm, (1, 2))):
-        numbers = np.atleast_1d(np.array([] if value is None else value, np.float64))
-        if value is not None and (numbers.size not in lengths or not np.isfinite(numbers).all() or numbers.min() <= 0):
-            raise InputError(name, got=value, want="one or two positive numbers")
-    if principal_pt is not None and (len(principal_pt) != 2 or not np.isfinite(principal_pt).all()):
-        raise InputError("principal_pt", got=principal_pt, want="two numbers, px")
-    if fov_deg is not None and not 1 <= fov_deg <= 170:
-        raise InputError("fov_deg", got=fov_deg, want="1 to 170 degrees across the longer side")
-    if focal is not None and fov_deg is not None:
-        raise InputError("focal and fov_deg are both given", fix="give one of them")

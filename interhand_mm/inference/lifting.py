@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..structures.camera import pixel_to_camera
@@ -13,9 +15,7 @@ PALM_KNUCKLES = (7, 11, 15, 19)
 NEAREST_JOINT_MM, FARTHEST_WRIST_MM = 10.0, 20_000.0
 
 
-def wrist_depths_given(
-    depth_mm: float | tuple[float, float], shown: np.ndarray, rel_root_depth_mm: float
-) -> np.ndarray:
+def wrist_depths_given(depth_mm: float | Sequence[float], shown: np.ndarray, rel_root_depth_mm: float) -> np.ndarray:
     """Absolute depths of the wrists from what the user knows.
 
     Args:
@@ -27,7 +27,7 @@ def wrist_depths_given(
     Returns:
         (2,) mm, right and left.
     """
-    if isinstance(depth_mm, tuple):
+    if not isinstance(depth_mm, (int, float)):
         return np.array(depth_mm, np.float64)
     both = shown[RIGHT_WRIST] and shown[LEFT_WRIST]
     return np.array([depth_mm, depth_mm + (rel_root_depth_mm if both else 0.0)])

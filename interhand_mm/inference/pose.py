@@ -1,4 +1,4 @@
-"""From boxes to keypoints: the data set's own crop, and the network in batches."""
+"""From boxes to keypoints: the crop of the data sets, and the pose network in batches."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from ..structures.warp import Warp
 from ..utils.config import load_config
 from .handedness import at_temperature
 from .network.open import open_network
+from .options import InferenceOptions
 from .timing import Stopwatch
 
-CROP_PADDING, WHOLE = 1.25, 1.0  # of a squared box, as in training; of the whole picture
+# Factors on the square box: annotated and detected boxes are enlarged as in training, a whole image is not.
+CROP_PADDING, WHOLE = 1.25, 1.0
 
 
 class Pose(NamedTuple):
-    """What the network says of one crop; as in `HandsResult`, nothing decided yet."""
+    """Prediction for one crop, before it is decided which hands are present. Fields as in `HandsResult`."""
 
     bbox: np.ndarray
     keypoints: np.ndarray
@@ -31,52 +33,47 @@ class Pose(NamedTuple):
 
 
 class Crop(NamedTuple):
-    """A crop and where it came from."""
+    """A crop and where it comes from.
 
-    image: np.ndarray  # (3, h, w) uint8 BGR
+    Attributes:
+        image: (3, h, w) uint8 BGR.
+        warp: The mapping between full-image and crop pixels.
+        bbox: (4,) px of the full image, x1 y1 x2 y2: the square that was cut.
+    """
+
+    image: np.ndarray
     warp: Warp
-    bbox: np.ndarray  # (4,) px, the square that was cut
+    bbox: np.ndarray
 
 
 class PoseModel:
-    """A pose network ready to predict.
+    """A pose network, ready to predict.
 
     Args:
-        config: A file of configs/, or one that is loaded.
-        checkpoint: This project's file; its meta's "handedness_temperature" calibrates `hand_prob`. With a backend
-            other than "torch" the file of `tools/export_onnx.py`.
-        device: As torch names it.
-        amp: None, "bfloat16" or "float16".
-        batch_size: Crops that go through the network at once.
-        backend: "torch", "onnxruntime" or "openvino".
+        config: Config of the pose network, as a path or loaded.
+        checkpoint: Checkpoint of the network; "handedness_temperature" in its metadata calibrates `hand_prob`. For
+            another backend than "torch", the file that `tools/export_onnx.py` writes.
+        options: The fields `device`, `amp`, `backend` and `batch_size` are used.
 
     Raises:
         ConfigError, CheckpointError: See `load_config` and `open_network`.
     """
 
-    def __init__(
-        self,
-        config: str | Path | Config,
-        checkpoint: str | Path,
-        device: str,
-        amp: str | None,
-        batch_size: int,
-        backend: str = "torch",
-    ) -> None:
+    def __init__(self, config: str | Path | Config, checkpoint: str | Path, options: InferenceOptions) -> None:
         cfg = config if isinstance(config, Config) else load_config(config)
-        self.batch_size = batch_size
-        self.network = open_network(cfg, checkpoint, device, amp, backend)
+        self.batch_size = options.batch_size
+        self.network = open_network(cfg, checkpoint, options.device, options.amp, options.backend)
 
     def predict(
         self, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray], paddings: Sequence[float], watch: Stopwatch
     ) -> list[Pose]:
-        """Predict one crop for every box.
+        """Predict the pose in one crop per box.
 
         Args:
-            images: (H, W, 3) uint8 BGR, one a box; the same array may come several times.
-            boxes: (4,) px, x1 y1 x2 y2, as InterHand2.6M annotates: the joints' box times `BBOX_ENLARGE`.
-            paddings: Factor of each squared box: `CROP_PADDING` or `WHOLE`.
-            watch: Adds to its "crop" and "pose".
+            images: One (H, W, 3) uint8 BGR image per box. The same array may occur several times.
+            boxes: (4,) px, x1 y1 x2 y2, as InterHand2.6M annotates: the joints' tight box times `BBOX_ENLARGE`.
+            paddings: Factor on each square box, `CROP_PADDING` or `WHOLE`.
+            watch: Stopwatch that measures the stages "crop" and "pose".
         """
         poses = []
         for start in range(0, len(boxes), self.batch_size):
@@ -114,8 +111,8 @@ def cut(image: np.ndarray, box: np.ndarray, padding: float, size: tuple[int, int
     Args:
         image: (H, W, 3) uint8 BGR.
         box: (4,) px, x1 y1 x2 y2, as annotated.
-        padding: See `square_bbox`.
-        size: (width, height) px of the crop.
+        padding: Factor on the square box, see `square_bbox`.
+        size: (width, height) of the crop in px.
     """
     bbox = square_bbox(box, padding).astype(np.float32)
     warp = Warp.from_box(bbox, size, (image.shape[1], image.shape[0]))

@@ -1,8 +1,9 @@
-"""What the demos do: run the inferencer over a source, write and show the results, and say where the time went."""
+"""The demos: run the inferencer over a source, write and show the results, and measure the time of every stage."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from ..errors import InputError, OutputError
 from ..structures.results import FrameResult
 from ..utils.provenance import provenance
 from .inferencer import InterHandInferencer
-from .io.frames import Source
+from .io.frames import Source, Writer
+from .io.json_frames import JsonWriter
 from .io.sources import open_source
 from .io.window import Window
-from .io.writers import GifFile, JsonFrames, Mp4File, PictureFile, prepare_folder, unique_stems
+from .io.writers import HtmlWriter, OverlayWriter, output_stems
 
 
 def run_demo(
@@ -30,25 +32,25 @@ def run_demo(
     show: bool = False,
     **origin: Any,
 ) -> str:
-    """Infer a source; write `<stem>.jpg` (or `.mp4`, or `.gif`), `<stem>.json` and `<stem>.html` for it.
+    """Infer a source, and write `<stem>.jpg` (or `.mp4`, or `.gif`), `<stem>.json` and `<stem>.html` for it.
 
-    On Ctrl-C and on errors the files are closed with the frames so far, and the exception goes on.
+    After Ctrl-C or an error, the files are closed with the frames so far, and the exception continues.
 
     Args:
-        inferencer: Ready to infer.
-        source: See `open_source`.
-        out_dir: Folder; None writes nothing.
-        gif: Write videos as GIF in place of MP4.
-        html: Write the pages.
-        show: Open a window too; closing it ends the run.
-        **origin: For the provenance in the JSON.
+        inferencer: The inferencer.
+        source: Anything that `open_source` opens.
+        out_dir: Output folder. None writes no files.
+        gif: Write videos as GIF instead of MP4.
+        html: Write the interactive 3D pages.
+        show: Also open a window. Closing it ends the run.
+        **origin: Further entries for the provenance in the JSON file.
 
     Returns:
-        The table of stages.
+        A table with the time of every stage.
 
     Raises:
-        InputError: The source cannot be used; or some pictures of a folder cannot (after all others were written).
-        OutputError: The folder cannot be written, or there is no screen to show on.
+        InputError: The source cannot be used, or some images of a folder cannot (after all others were written).
+        OutputError: The folder cannot be written, or there is no display.
     """
     opened = open_source(source)
     watch = inferencer.watch
@@ -56,8 +58,9 @@ def run_demo(
         window = stack.enter_context(Window("interhand_mm")) if show else None
         outputs = None
         if out_dir is not None:
-            head = {"mirror": inferencer.mirror, "provenance": provenance(**origin)}
-            outputs = stack.enter_context(_Outputs(Path(out_dir), opened, head, gif, html))
+            writers: list[Writer] = [OverlayWriter(gif), JsonWriter(inferencer.options.mirror, provenance(**origin))]
+            writers += [HtmlWriter()] if html else []
+            outputs = stack.enter_context(_Outputs(Path(out_dir), opened, writers))
         for result in tqdm(inferencer.infer(opened), total=opened.length, unit="frame", disable=None):
             with watch.measure("write"):
                 canvas = _draw(result)
@@ -65,7 +68,7 @@ def run_demo(
                     outputs.add(result, canvas)
                 if window is not None and not window.show(canvas):
                     if outputs is not None:
-                        outputs.whole = False
+                        outputs.complete = False
                     break
     _report_skipped(opened)
     return watch.table()
@@ -80,64 +83,54 @@ def _draw(result: FrameResult) -> np.ndarray:
 def _report_skipped(source: Source) -> None:
     if not source.skipped:
         return
-    if source.kind == "pictures":
-        raise InputError(f"{source.skipped} of {source.length} pictures could not be read; the first: {source.problem}")
+    if source.kind == "images":
+        raise InputError(
+            f"{source.skipped} of {source.length} images could not be read", got=f"the first: {source.problem}"
+        )
     print_log(f"{source.skipped} frames of {source.name} could not be decoded", "current", logging.WARNING)
 
 
 class _Outputs:
-    """The files of a source: one set for a video or camera, one for every picture."""
+    """The files of a source: one set for a video or camera, one set per image.
 
-    def __init__(self, folder: Path, source: Source, head: dict[str, Any], gif: bool, html: bool) -> None:
-        paths = [Path(each) for each in getattr(source, "pictures", [source.name]) if not isinstance(each, np.ndarray)]
-        self.folder = prepare_folder(folder, [] if source.kind == "camera" else paths)
-        self.stems = dict(zip(map(str, paths), unique_stems(paths), strict=True))
-        self.source, self.head, self.gif, self.html = source, head, gif, html
-        self.whole = True  # False where the user ended it
-        self._files: ExitStack | None = None
-        self._complete = False
+    Attributes:
+        complete: Set to False if the user stops the run before the end of the source.
+    """
+
+    def __init__(self, folder: Path, source: Source, writers: Sequence[Writer]) -> None:
+        self.stems = output_stems(folder, source)
+        self.folder, self.source, self.writers = folder, source, writers
+        self.complete = True
+        self._opened: list[Writer] = []
 
     def __enter__(self) -> _Outputs:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
-        self._close(complete=kind is None and self.whole)
+        self._close(complete=kind is None and self.complete)
 
     def add(self, result: FrameResult, canvas: np.ndarray) -> None:
-        """Write one frame; a picture's files are closed at once."""
+        """Write one frame. The files of an image are closed at once."""
         try:
-            if self._files is None:
-                self._open(self.folder / self.stems.get(result.source, "picture"), result)
-            self._overlay.add(canvas, result.time_s)
-            self._json.add(result)
-            if self._page is not None:
-                self._page.add(result)
-            if self.source.kind == "pictures":
+            if not self._opened:
+                self._open(result.source)
+            for writer in self._opened:
+                writer.add(result, canvas)
+            if self.source.kind == "images":
                 self._close(complete=True)
         except OSError as error:
             raise OutputError(f"cannot write into {self.folder}", got=error.strerror or error) from error
 
-    def _open(self, stem: Path, result: FrameResult) -> None:
-        """Open a set of files; `stem` may hold dots, so endings are added and not replaced."""
-        source, self._complete = self.source, False
-        kind = {True: (PictureFile, ".jpg"), False: (GifFile, ".gif") if self.gif else (Mp4File, ".mp4")}
-        writer, ending = kind[source.kind == "pictures"]
-        head = {"source": result.source, "kind": source.kind, "fps": source.fps, **self.head}
-        with ExitStack() as files:
-            self._json = JsonFrames(stem.with_name(f"{stem.name}.json"), head)
-            files.callback(lambda: self._json.close(source.skipped, self._complete))
-            self._overlay = writer(stem.with_name(f"{stem.name}{ending}"), source.fps)
-            files.callback(self._overlay.close)
-            self._page = None
-            if self.html:
-                from ..visualization.html import HtmlViewer
-
-                page = HtmlViewer(stem.with_name(f"{stem.name}.html"), stem.name, source.fps)
-                self._page = files.enter_context(page)
-            self._files = files.pop_all()
+    def _open(self, name: str) -> None:
+        stem = self.stems[name]
+        for writer in self.writers:
+            # A stem may contain dots, so the suffix is added, not replaced.
+            writer.open(stem.with_name(stem.name + writer.suffix(self.source)), name, self.source)
+            self._opened.append(writer)
 
     def _close(self, complete: bool) -> None:
-        self._complete = complete
-        files, self._files = self._files, None
-        if files is not None:
-            files.close()
+        """Close all files that are open, the others too if one of them cannot be closed."""
+        opened, self._opened = self._opened, []
+        with ExitStack() as stack:
+            for writer in opened:
+                stack.callback(writer.close, complete)

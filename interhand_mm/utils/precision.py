@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 AMP_CHOICES = ("auto", "bfloat16", "float16", "float32")
 
@@ -25,7 +26,7 @@ def bfloat16_is_fast(device: str = "cpu") -> bool:
     return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def pick_amp(amp: str, device: str, backend: str = "torch") -> str | None:
+def pick_amp(amp: str, device: str, backend: str = "torch") -> Literal["bfloat16", "float16"] | None:
     """What a command line's `--amp` means: None for float32, or the name of the 16-bit type.
 
     Args:
@@ -35,4 +36,6 @@ def pick_amp(amp: str, device: str, backend: str = "torch") -> str | None:
     """
     if amp == "auto":
         amp = "bfloat16" if backend != "onnxruntime" and bfloat16_is_fast(device) else "float32"
-    return None if amp == "float32" else amp
+    if amp == "bfloat16":
+        return "bfloat16"
+    return "float16" if amp == "float16" else None

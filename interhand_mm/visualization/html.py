@@ -72,8 +72,7 @@ class HtmlViewer:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Write the page, also after an error."""
-        self._stopped = kind is not None
-        self.close()
+        self.close(complete=kind is None)
 
     def add(self, frame: FrameResult) -> None:
         """Add a frame, with as many crops as there are.
@@ -102,15 +101,18 @@ class HtmlViewer:
         if len(self._sources) < 2:
             self._sources.add(frame.source)
 
-    def close(self) -> None:
+    def close(self, complete: bool = True) -> None:
         """Write the page; a second call does nothing.
+
+        Args:
+            complete: Whether all frames were added. If not, the page says that the run stopped early.
 
         Raises:
             OutputError: The page cannot be written.
         """
         if self._spool is None:
             return
-        spool, self._spool = self._spool, None
+        spool, self._spool, self._stopped = self._spool, None, not complete
         with spool, atomic_write(self.path) as page:
             page.writelines(self._parts(spool))
 

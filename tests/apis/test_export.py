@@ -17,6 +17,7 @@ from interhand_mm.inference.network.exported import KEY, model_digest, read_expo
 from interhand_mm.inference.network.interface import OUTPUTS
 from interhand_mm.inference.network.open import open_network
 from interhand_mm.inference.network.torch_network import CropNetwork, TorchNetwork, cast_weights, load_pose_model
+from interhand_mm.inference.options import InferenceOptions
 from interhand_mm.inference.pose import PoseModel
 from interhand_mm.inference.timing import Stopwatch
 from interhand_mm.structures.joints import JOINT_NAMES
@@ -122,8 +123,8 @@ def test_the_pose_model_is_the_same_with_every_backend(exported, runtime):
     image = export.sample_crops((200, 120), 4, 3)[3].transpose(1, 2, 0).copy()
     boxes = [np.array([20.0, 10, 90, 100]), np.array([100.0, 30, 180, 110]), np.array([0.0, 0, 200, 120])]
     arguments = ([image] * 3, boxes, [1.25, 1.25, 1.0], Stopwatch())
-    want = PoseModel(config, checkpoint, "cpu", None, 2).predict(*arguments)
-    got = PoseModel(config, path, "cpu", None, 2, runtime).predict(*arguments)
+    want = PoseModel(config, checkpoint, InferenceOptions(batch_size=2)).predict(*arguments)
+    got = PoseModel(config, path, InferenceOptions(batch_size=2, backend=runtime)).predict(*arguments)
     for one, other in zip(want, got, strict=True):
         assert other.keypoints == pytest.approx(one.keypoints, abs=0.05)
         assert other.hand_prob == pytest.approx(one.hand_prob, abs=1e-4)  # the temperature came along

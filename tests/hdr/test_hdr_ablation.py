@@ -19,6 +19,7 @@ from interhand_mm.hdr.data.transforms.hand_masks import read_hand_masks
 from interhand_mm.hdr.restore_dataset import restore_split
 from interhand_mm.hdr.stages import show_stages
 from interhand_mm.inference.inferencer import InterHandInferencer
+from interhand_mm.inference.options import InferenceOptions
 from interhand_mm.models.plugin import with_plugin
 from interhand_mm.registry import MODELS
 from interhand_mm.utils.config import load_config
@@ -123,13 +124,13 @@ def test_the_demos(made, tmp_path):
     picture = next((made["root"] / "images" / "test").rglob("*.jpg"))
     cfg = with_plugin(made["folder"] / "plain.py", *made["parts"])
     cfg.model.hdr.update(min_area=0.0, min_confidence=0.0, min_visible=0.0)
-    inferencer = InterHandInferencer(cfg, made["folder"] / "base.pth", batch_size=1)
+    inferencer = InterHandInferencer(cfg, made["folder"] / "base.pth", options=InferenceOptions(batch_size=1))
     written = show_stages(inferencer, str(picture), tmp_path / "stages", tile_px=96)
     assert [path.name for path in written] == [f"{picture.stem}.jpg"]
     assert cv2.imread(str(written[0])).shape == (96, 9 * 96, 3)
     black = np.zeros((64, 80, 3), np.uint8)
     assert next(iter(inferencer.infer(black))).image.shape == (64, 80, 3)
-    half = InterHandInferencer(cfg, made["folder"] / "base.pth", amp="bfloat16")
+    half = InterHandInferencer(cfg, made["folder"] / "base.pth", options=InferenceOptions(amp="bfloat16"))
     hands = [next(iter(each.infer(str(picture)))).hands[0] for each in (inferencer, half)]
     assert np.isfinite(hands[1].keypoint_scores).all()
     assert hands[1].hand_prob == pytest.approx(hands[0].hand_prob, abs=0.02)

@@ -1,1 +1,1 @@
-"""Sources of frames and writers of results."""
+"""Sources of frames, and writers of results."""

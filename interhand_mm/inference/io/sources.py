@@ -1,7 +1,7 @@
-"""Where frames come from: arrays, picture files, folders and cameras; videos stand in `video.py`.
+"""Sources of frames: arrays, image files, folders and cameras. Videos are in `video.py`.
 
-What a file is, its content says and not its name: animated GIFs are videos, everything else that OpenCV decodes
-is a picture, and the rest is given to the video reader.
+The content of a file decides what it is, not its name: animated GIFs are videos, everything else that OpenCV decodes
+is an image, and the rest is passed to the video reader.
 """
 
 from __future__ import annotations
@@ -20,97 +20,112 @@ from ...errors import ImageError, InputError
 from ...utils.images import is_cut_jpeg
 from .frames import Frame, Source
 
-PICTURE_SUFFIXES = (
+IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pnm", ".jp2", ".avif", ".jfif"),
 )
 _LONGEST_SIDE_PX = 32_766  # OpenCV's warp counts pixels in 16 bits
-_CAMERA_TRIES = 5  # some drivers lose single frames
+_CAMERA_TRIES = 5  # some drivers drop single frames
+_WANT = "an image, a folder of images, a video, or the number of a camera"
 
 
 def open_source(source: Any) -> Source:
-    """Open an array, an image file, a folder of images, a video file or GIF, or a camera's number.
+    """Open an array, an image file, a folder of images, a video file or GIF, or a camera by its number.
+
+    Args:
+        source: A (H, W, 3) uint8 BGR array, a path, a number, or a source, which is returned as it is.
 
     Raises:
-        InputError: Missing, empty, or of no kind above.
-        ImageError: A picture that is cut short or otherwise broken (for a folder: counted, not raised).
+        InputError: The source is missing, empty, or none of these.
+        ImageError: The image is cut short or otherwise broken. In a folder, such images are counted instead.
     """
     if hasattr(source, "kind"):
         return source
     if isinstance(source, np.ndarray):
-        return Pictures([as_bgr(source)], "array")
+        return ArrayImage(as_bgr(source))
     if isinstance(source, int):
         return Camera(source)
     path = Path(source)
     if path.is_dir():
-        return Pictures(list_pictures(path), str(path))
+        return ImageFiles(list_images(path), str(path))
     if not path.exists():
-        raise InputError(f"input does not exist: {path}", want="a picture, a folder, a video or a camera's number")
+        raise InputError(f"input does not exist: {path}", want=_WANT)
     if not path.is_file() or path.stat().st_size == 0:
-        raise InputError(f"input is empty or not a file: {path}", want="a picture, a folder or a video")
+        raise InputError(f"input is empty or not a file: {path}", want=_WANT)
     with open(path, "rb") as file:
         start = file.read(6)
     if not start.startswith((b"GIF87a", b"GIF89a")) and cv2.haveImageReader(str(path)):
-        return Pictures([path], str(path))
-    from .video import Video  # late: pictures need no video library
+        return ImageFiles([path], str(path))
+    from .video import Video  # imported late, because images do not need it
 
     return Video(path)
 
 
-def natural_key(path: Path) -> list:
-    """Sort key under which frame2 comes before frame10."""
+def natural_key(path: Path) -> list[int | str]:
+    """Return a sort key by which frame2 comes before frame10.
+
+    Example:
+        >>> sorted([Path("frame10.jpg"), Path("frame2.jpg")], key=natural_key)[0].name
+        'frame2.jpg'
+    """
     return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", path.name)]
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """Picture files directly in a folder, by the numbers in their names.
+def list_images(folder: Path) -> list[Path]:
+    """Return the image files directly in a folder, in natural order.
 
     Raises:
-        InputError: None there.
+        InputError: There is none.
     """
     files = [path for path in folder.iterdir() if path.is_file()]
-    pictures = sorted((path for path in files if path.suffix.lower() in PICTURE_SUFFIXES), key=natural_key)
-    if not pictures:
+    images = sorted((path for path in files if path.suffix.lower() in IMAGE_SUFFIXES), key=natural_key)
+    if not images:
         raise InputError(
-            f"no pictures in {folder}",
+            f"there are no images in {folder}",
             got=f"{len(files)} other files",
-            want=" ".join(PICTURE_SUFFIXES),
-            fix="name a video as a file, not its folder" if files else None,
+            want=" ".join(IMAGE_SUFFIXES),
+            fix="give the path of the video, not of its folder" if files else None,
         )
-    return pictures
+    return images
 
 
 def as_bgr(image: np.ndarray) -> np.ndarray:
-    """Turn a gray (H, W), BGR (H, W, 3) or BGRA (H, W, 4) uint8 array into (H, W, 3) uint8 BGR.
+    """Convert a gray (H, W), BGR (H, W, 3) or BGRA (H, W, 4) uint8 array to (H, W, 3) uint8 BGR.
 
     Raises:
-        InputError: Another shape or type.
+        InputError: The array has another shape or type.
+
+    Example:
+        >>> as_bgr(np.zeros((4, 5), np.uint8)).shape
+        (4, 5, 3)
     """
     channels = image.shape[2] if image.ndim == 3 else {2: 1}.get(image.ndim)
     if image.dtype != np.uint8 or channels not in (1, 3, 4) or 0 in image.shape:
-        raise InputError("image array", got=f"{image.dtype} {image.shape}", want="uint8 (H, W, 3) BGR")
+        raise InputError(
+            "an image array has a wrong type", got=f"{image.dtype} {image.shape}", want="uint8 (H, W, 3) BGR"
+        )
     if channels == 3:
         return image
     return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if channels == 1 else cv2.COLOR_BGRA2BGR)
 
 
-def read_picture(path: Path) -> tuple[np.ndarray, Image.Exif | None]:
-    """Decode a picture at full size, turned upright by its EXIF orientation.
+def read_upright(path: Path) -> tuple[np.ndarray, Image.Exif | None]:
+    """Decode an image at full size, turned upright by its EXIF orientation.
 
-    Gray, palette, 16-bit, CMYK and transparent files come out as 8-bit BGR (the transparency is dropped).
+    Gray, palette, 16-bit, CMYK and transparent files are converted to 8-bit BGR. Transparency is dropped.
 
     Returns:
-        (H, W, 3) uint8 BGR, and its EXIF or None.
+        The image (H, W, 3) uint8 BGR, and its EXIF data or None.
 
     Raises:
-        ImageError: Missing, empty, cut short, not an image, or a side longer than OpenCV can warp.
+        ImageError: The file is missing, empty, cut short or not an image, or a side is too long for OpenCV.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ImageError(f"picture cannot be read: {path}", got=error.strerror) from error
+        raise ImageError(f"image cannot be read: {path}", got=error.strerror) from error
     if is_cut_jpeg(data):
-        raise ImageError(f"picture is cut short: {path}", got=f"{len(data)} bytes without a JPEG end marker")
+        raise ImageError(f"image is cut short: {path}", got=f"{len(data)} bytes without a JPEG end marker")
     image = None
     if data:
         try:
@@ -118,10 +133,12 @@ def read_picture(path: Path) -> tuple[np.ndarray, Image.Exif | None]:
         except cv2.error:
             image = None
     if image is None or image.size == 0:
-        raise ImageError(f"not a picture: {path}", got=f"{len(data)} bytes", fix="copy or download it again")
+        raise ImageError(f"not an image: {path}", got=f"{len(data)} bytes", fix="copy or download it again")
     if max(image.shape) > _LONGEST_SIDE_PX:
         raise ImageError(
-            f"picture is too long: {path}", got=f"{image.shape[1]} x {image.shape[0]}", want=f"<= {_LONGEST_SIDE_PX} px"
+            f"image is too large: {path}",
+            got=f"{image.shape[1]} x {image.shape[0]} px",
+            want=f"at most {_LONGEST_SIDE_PX} px per side",
         )
     exif = [np.asarray(block).tobytes() for kind, block in zip(kinds, blocks, strict=True) if kind == 0]
     return image, _parse_exif(exif[0]) if exif else None
@@ -131,47 +148,72 @@ def _parse_exif(block: bytes) -> Image.Exif | None:
     exif = Image.Exif()
     try:
         exif.load(block if block.startswith(b"Exif\0\0") else b"Exif\0\0" + block)
-        exif.get_ifd(0x8769)  # parsed here, so that a broken block is found here
-    except Exception:  # whatever a stranger's EXIF makes the parser raise, the picture itself is fine
+        exif.get_ifd(0x8769)  # parse the block now, so that a broken one is noticed here
+    except Exception:  # whatever error a broken block causes in the parser, the image itself is usable
         return None
     return exif
 
 
-class Pictures:
-    """Picture files, or one array. A single broken picture raises; one of several is counted and left out."""
+class ArrayImage:
+    """A `Source` of one image that is already in memory.
 
-    kind, fps = "pictures", None
+    Args:
+        image: (H, W, 3) uint8 BGR.
+    """
 
-    def __init__(self, pictures: Sequence[Path | np.ndarray], name: str) -> None:
-        self.pictures, self.name, self.length = pictures, name, len(pictures)
-        self.skipped, self.problem = 0, None
+    name, kind, fps, length, skipped, problem = "array", "images", None, 1, 0, None
+    paths: Sequence[Path] = ()
+
+    def __init__(self, image: np.ndarray) -> None:
+        self.image = image
 
     def __iter__(self) -> Iterator[Frame]:
-        """Decode one after the other."""
-        for picture in self.pictures:
-            if isinstance(picture, np.ndarray):
-                yield Frame(self.name, 0, None, picture)
-                continue
+        """Yield the image."""
+        yield Frame(self.name, 0, None, self.image)
+
+
+class ImageFiles:
+    """A `Source` of image files. If there is only one, a broken image is an error; otherwise it is counted.
+
+    Args:
+        paths: The files.
+        name: Name for messages.
+    """
+
+    kind, fps = "images", None
+
+    def __init__(self, paths: Sequence[Path], name: str) -> None:
+        self.paths, self.name, self.length = paths, name, len(paths)
+        self.skipped = 0
+        self.problem: str | None = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Decode one image after the other."""
+        for path in self.paths:
             try:
-                image, exif = read_picture(picture)
+                image, exif = read_upright(path)
             except ImageError as error:
                 if self.length == 1:
                     raise
                 self.skipped += 1
                 self.problem = self.problem or str(error)
                 continue
-            yield Frame(str(picture), 0, None, image, exif)
+            yield Frame(str(path), 0, None, image, exif)
 
 
 class Camera:
-    """A camera by its number. It ends with an error when frames stop coming, never by itself.
+    """A `Source` of a camera's frames. It never ends by itself; when frames stop coming it raises an error.
 
     Args:
-        number: As the system counts them, from 0.
-        mirror: Give the frames mirrored, so that people see themselves as they are used to; drivers do not.
+        number: Number of the camera, as the system counts them from 0.
+        mirror: Mirror the frames, so that people see themselves as in a mirror. Drivers do not do this.
+
+    Raises:
+        InputError: The camera cannot be opened.
     """
 
-    kind, fps, length, skipped, problem = "camera", None, None, 0, None
+    kind, length, skipped, problem = "camera", None, 0, None
+    paths: Sequence[Path] = ()
 
     def __init__(self, number: int, mirror: bool = False) -> None:
         self.number, self.name, self.mirror = number, f"camera{number}", mirror
@@ -181,11 +223,12 @@ class Camera:
                 f"camera {number} cannot be opened",
                 fix="try another number (0, 1, ...), close the program that uses it, or check its permissions",
             )
-        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or None
+        self.fps: float | None = self._capture.get(cv2.CAP_PROP_FPS) or None
 
     def __iter__(self) -> Iterator[Frame]:
-        """Frames as they come, with the seconds since the first."""
-        index, start, misses = 0, None, 0
+        """Yield frames as they come, with the seconds since the first one."""
+        index, misses = 0, 0
+        start: float | None = None
         try:
             while True:
                 found, image = self._capture.read()
@@ -193,7 +236,9 @@ class Camera:
                     misses += 1
                     if misses == _CAMERA_TRIES:
                         raise InputError(
-                            f"camera {self.number} gives no more frames, {index} came", fix="check its plug; try again"
+                            f"camera {self.number} delivers no more frames",
+                            got=f"{index} frames so far",
+                            fix="check its cable and try again",
                         )
                     time.sleep(0.02)
                     continue

@@ -1,9 +1,9 @@
-"""Reading video files and animated GIFs: times from the file, broken frames counted."""
+"""Reader of video files and animated GIFs. Times come from the file, and broken frames are counted."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,25 @@ from .frames import Frame
 
 
 class Video:
-    """A video file, frame by frame; see `Source`.
+    """A `Source` of the frames of a video file.
 
-    A frame's index is its place among all the file's frames in order of presentation, so it does not shift where
-    an earlier one is broken; its time is its own presentation time, so variable rates are kept.
+    The index of a frame is its position among all frames of the file in order of presentation, so it does not shift
+    if an earlier frame is broken. Its time is its own presentation time, so variable frame rates are kept.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: The file is not a video.
     """
 
     kind = "video"
 
     def __init__(self, path: Path) -> None:
         self.name, self.path = str(path), path
-        self.skipped, self.problem = 0, None
+        self.paths: Sequence[Path] = (path,)
+        self.skipped = 0
+        self.problem: str | None = None
         with self._open() as container:
             stream = container.streams.video[0]
             self.fps = float(stream.average_rate) if stream.average_rate else None
@@ -35,25 +43,25 @@ class Video:
         try:
             container = av.open(self.name)
         except (av.error.FFmpegError, OSError) as error:
-            raise self._foreign(error.strerror) from error
-        # By their names alone FFmpeg takes any .jpg for a picture and any .txt for terminal art.
+            raise self._unknown_format(error.strerror) from error
+        # FFmpeg trusts the suffix: it takes any .jpg for an image and any .txt for terminal art.
         if container.format.name in ("image2", "tty") or container.format.name.endswith("_pipe"):
             container.close()
-            raise self._foreign("unknown content")
+            raise self._unknown_format("unknown content")
         if not container.streams.video:
             container.close()
-            raise InputError(f"no video in {self.path}", want="a file with a video stream")
+            raise InputError(f"there is no video in {self.path}", want="a file with a video stream")
         return container
 
-    def _foreign(self, problem: str) -> InputError:
+    def _unknown_format(self, problem: str) -> InputError:
         return InputError(
-            f"neither a picture nor a video: {self.path}",
+            f"neither an image nor a video: {self.path}",
             got=f"{self.path.stat().st_size} bytes; {problem}",
             fix="copy or download it again, or convert it to mp4",
         )
 
     def __iter__(self) -> Iterator[Frame]:
-        """Decode one after the other, each turned upright as the file says.
+        """Decode one frame after the other, each turned upright as the file says.
 
         Raises:
             InputError: Not a single frame could be decoded.
@@ -75,7 +83,7 @@ class Video:
         if not clock.good:
             raise InputError(f"no frame of {self.path} could be decoded", got=self.problem)
 
-    def _decode(self, packet: Any) -> list:
+    def _decode(self, packet: Any) -> list[Any]:
         try:
             return packet.decode()
         except av.error.FFmpegError as error:
@@ -84,17 +92,17 @@ class Video:
 
 
 class _Clock:
-    """Gives decoded frames their index and time.
+    """Assigns an index and a time to decoded frames.
 
-    Every packet announces a frame's presentation time before the decoder gives that frame back, in another order;
-    what was announced for earlier than the frame at hand and never came is lost.
+    Every packet announces the presentation time of a frame before the decoder returns that frame, possibly in another
+    order. A time that was announced, is earlier than the current frame, and was never returned belongs to a lost frame.
     """
 
     def __init__(self, stream: Any) -> None:
         self.rate = float(stream.average_rate or 25)
         self.time_base = float(stream.time_base or 0)
         self.pending: list[int] = []
-        self.placed = self.good = 0  # frames with an index so far, and those given out
+        self.placed = self.good = 0  # number of frames with an index so far, and of those that were yielded
         self.first: int | None = None
 
     def announce(self, packet: Any) -> None:
@@ -102,7 +110,7 @@ class _Clock:
             heapq.heappush(self.pending, packet.pts)
 
     def place(self, frame: Any) -> tuple[int, float]:
-        """Index and seconds from the start; files without times get them from their rate."""
+        """Return the index and the seconds from the start. Without times in the file, the frame rate gives them."""
         if frame.pts is None:
             self.placed += 1
             return self.placed - 1, (self.placed - 1) / self.rate
@@ -117,7 +125,7 @@ class _Clock:
 
 
 def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    """Packets until the file ends, or is cut short."""
+    """Yield packets until the file ends or is cut short."""
     try:
         yield from container.demux(stream)
     except av.error.FFmpegError:
@@ -125,7 +133,7 @@ def _packets(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _upright(frame: Any) -> np.ndarray:
-    """(H, W, 3) uint8 BGR, turned by the display matrix that phones write (degrees, counter-clockwise)."""
+    """Return (H, W, 3) uint8 BGR, turned by the display matrix that phones write (degrees, counter-clockwise)."""
     image = frame.to_ndarray(format="bgr24")
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

@@ -1,4 +1,4 @@
-"""A window on the screen, where there is one."""
+"""A window on the screen, if there is one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from ...errors import OutputError
 
 
 class Window:
-    """Shows frames; q or Esc in it, or its close button, ends.
+    """A window that shows frames. The user ends it with q, Esc or its close button.
+
+    Args:
+        title: Title of the window.
 
     Raises:
         OutputError: OpenCV was built without windows, or there is no display.
@@ -23,17 +26,17 @@ class Window:
         toolkit = re.search(r"GUI:\s*(\S+)", cv2.getBuildInformation())
         if toolkit is None or toolkit.group(1) == "NONE":
             raise OutputError(
-                "this OpenCV has no windows (opencv-python-headless)",
+                "the installed OpenCV cannot open windows (opencv-python-headless)",
                 fix=f"pip uninstall opencv-python-headless && pip install opencv-python=={cv2.__version__}; "
-                "or leave the window out and open the written files",
+                "or run without a window and open the written files",
             )
         if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise OutputError("no display here", fix="leave the window out and open the written files")
+            raise OutputError("there is no display", fix="run without a window and open the written files")
         self.title = title
         cv2.namedWindow(title, cv2.WINDOW_NORMAL)
 
     def show(self, canvas: np.ndarray) -> bool:
-        """Show (H, W, 3) uint8 BGR; False when the user wants to end."""
+        """Show a frame (H, W, 3) uint8 BGR. Return False if the user ended the window."""
         cv2.imshow(self.title, canvas)
         key = cv2.waitKey(1) & 0xFF
         return key not in (27, ord("q")) and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1

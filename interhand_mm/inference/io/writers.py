@@ -1,111 +1,52 @@
-"""Files of results: overlays as picture, video or GIF, and the frames as JSON; memory stays flat.
+"""Writers of overlays and 3D pages, and the files that a source's results go to. Memory use stays constant.
 
-Every file appears under its name when it is closed, so a file that exists is complete. Closing early, after
-an error or Ctrl-C, leaves complete files with the frames so far.
+Every file appears under its name when it is closed, so a file that exists is complete. Closing early, after an error
+or Ctrl-C, leaves complete files with the frames so far.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
-import msgspec
 import numpy as np
 
 from ...errors import OutputError
-from ...structures.joints import JOINT_NAMES
-from ...structures.results import FrameResult, HandsResult
-from ...utils.files import atomic_path, atomic_write
+from ...structures.results import FrameResult
+from ...utils.files import atomic_path
 from ...utils.images import write_image
+from .frames import Source
 
-FORMAT, VERSION = "interhand_mm.frames", 1
-UNITS = {
-    "boxes": "px of the full image, x1 y1 x2 y2",
-    "keypoints": "u, v px of the full image; d mm relative to the joint's own wrist",
-    "rel_root_depth_mm": "mm, z(left wrist) - z(right wrist)",
-    "keypoints_mm": "mm, camera frame, x right, y down, z forward; metric only where depth_source is 'given'",
-    "time_s": "seconds from the first frame",
-}
-_TICKS = 90_000  # a second in MP4's usual clock
+if TYPE_CHECKING:
+    from ...visualization.html import HtmlViewer
+
+_MP4_TICKS = 90_000  # ticks per second of MP4's usual clock
+_GIF_TICKS = 100
 GIF_SIDE_PX, GIF_FPS = 640, 20
 
 
-class JsonFrames:
-    """The frames' results, one line a frame; docs/demo.md describes every key.
+class _Encoder(Protocol):
+    def add(self, canvas: np.ndarray, time_s: float | None) -> None: ...
+    def close(self) -> None: ...
+
+
+class ImageFile:
+    """Write one image.
 
     Args:
-        path: File to write.
-        head: What is known beforehand: source, kind, fps, mirror, provenance.
+        path: File to write; its suffix selects the format.
+        fps: Ignored; the video files take it.
     """
 
-    def __init__(self, path: Path, head: dict[str, Any]) -> None:
-        self.path, self.num_frames = path, 0
-        self._output = ExitStack()  # renames the file when it is closed
-        self._file = self._output.enter_context(atomic_write(path))
-        top = {"format": FORMAT, "version": VERSION, **head, "units": UNITS, "joints": JOINT_NAMES}
-        self._file.write(msgspec.json.encode(top)[:-1] + b',\n"frames": [')
-
-    def add(self, result: FrameResult) -> None:
-        """Append one frame."""
-        self._file.write((b",\n" if self.num_frames else b"\n") + msgspec.json.encode(frame_to_dict(result)))
-        self.num_frames += 1
-
-    def close(self, skipped: int = 0, complete: bool = False) -> None:
-        """Write the end; `complete` says that the source was read to its end."""
-        end = {"num_frames": self.num_frames, "skipped_frames": skipped, "complete": complete}
-        with self._output:
-            self._file.write(b"\n],\n" + msgspec.json.encode(end)[1:] + b"\n")
-
-
-def frame_to_dict(result: FrameResult) -> dict[str, Any]:
-    """One entry of "frames"; NaN stays NaN, which JSON gets as null."""
-    return {
-        "index": result.index,
-        "time_s": result.time_s,
-        "width": result.image.shape[1],
-        "height": result.image.shape[0],
-        "intrinsics": {
-            "focal": _rounded(result.intrinsics.focal),
-            "principal_pt": _rounded(result.intrinsics.principal_pt),
-            "source": result.intrinsics.source,
-        },
-        "hands": [_hands_to_dict(hands) for hands in result.hands],
-    }
-
-
-def _hands_to_dict(hands: HandsResult) -> dict[str, Any]:
-    sides = ("right", "left")
-    return {
-        "track_id": hands.track_id,
-        "bbox": _rounded(hands.bbox),
-        "detections": _rounded(hands.detections),
-        "bbox_score": round(float(hands.bbox_score), 4),
-        "hand_prob": dict(zip(sides, _rounded(hands.hand_prob, 4), strict=True)),
-        "presence": dict(zip(sides, hands.presence, strict=True)),
-        "restored": dict(zip(sides, hands.restored, strict=True)),
-        "keypoints": _rounded(hands.keypoints),
-        "keypoint_scores": _rounded(hands.keypoint_scores, 4),
-        "rel_root_depth_mm": round(float(hands.rel_root_depth_mm), 2),
-        "keypoints_mm": _rounded(hands.keypoints_mm),
-        "depth_source": hands.depth_source,
-    }
-
-
-def _rounded(values: np.ndarray, digits: int = 2) -> list:
-    return np.round(np.asarray(values, np.float64), digits).tolist()
-
-
-class PictureFile:
-    """The overlay of one picture."""
-
-    def __init__(self, path: Path, fps: float | None) -> None:
+    def __init__(self, path: Path, fps: float | None = None) -> None:
         self.path = path
 
-    def add(self, canvas: np.ndarray, time_s: float | None) -> None:
-        """Write the image."""
+    def add(self, canvas: np.ndarray, time_s: float | None = None) -> None:
+        """Write the image (H, W, 3) uint8 BGR."""
         write_image(self.path, canvas)
 
     def close(self) -> None:
@@ -113,70 +54,78 @@ class PictureFile:
 
 
 class Mp4File:
-    """The overlay as H.264 in MP4 (yuv420p, which browsers play), every frame at its own time."""
+    """Write a video as H.264 in MP4 (yuv420p, which browsers play), every frame at its own time.
+
+    Args:
+        path: File to write.
+        fps: Mean frame rate, if known.
+    """
 
     def __init__(self, path: Path, fps: float | None) -> None:
-        import av  # late: pictures need no video library
+        import av  # imported late, because images do not need it
 
-        self.path, self._last = path, -1
-        self._av = av
-        self._output = ExitStack()  # renames the file when it is closed
+        self.path, self._last_tick, self._av = path, -1, av
+        self._output = ExitStack()  # gives the file its name in `close`
         temporary = self._output.enter_context(atomic_path(path))
         self._container = av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
         rate = Fraction(fps or 25.0).limit_denominator(1001)
         self._stream = self._container.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
         self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.time_base = Fraction(1, _TICKS)
+        self._stream.codec_context.time_base = Fraction(1, _MP4_TICKS)
 
     def add(self, canvas: np.ndarray, time_s: float | None) -> None:
-        """Append one frame; an odd side gets one more pixel, which yuv420p wants."""
+        """Append a frame (H, W, 3) uint8 BGR. An odd side gets one more pixel, because yuv420p needs even sides."""
         height, width = canvas.shape[:2]
-        if self._last < 0:
+        if self._last_tick < 0:
             self._stream.width, self._stream.height = width + width % 2, height + height % 2
-        # A stream that changes its size half-way is brought to the size it began with.
+        # If the size of the frames changes, they are resized to the size of the first frame.
         target = (self._stream.width, self._stream.height)
         if (width + width % 2, height + height % 2) != target:
             canvas = cv2.resize(canvas, target, interpolation=cv2.INTER_AREA)
         elif (width, height) != target:
             canvas = cv2.copyMakeBorder(canvas, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
         frame = self._av.VideoFrame.from_ndarray(canvas, format="bgr24")
-        self._last = max(self._last + 1, round((time_s or 0.0) * _TICKS))
-        frame.pts, frame.time_base = self._last, Fraction(1, _TICKS)
+        self._last_tick = max(self._last_tick + 1, round((time_s or 0.0) * _MP4_TICKS))
+        frame.pts, frame.time_base = self._last_tick, Fraction(1, _MP4_TICKS)
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Write what the encoder still holds, and the index."""
+        """Write the frames that the encoder still holds, and the index."""
         with self._output, self._container:
-            if self._last >= 0:
+            if self._last_tick >= 0:
                 self._container.mux(self._stream.encode(None))
 
 
 class GifFile:
-    """The overlay as an animated GIF, at most `GIF_SIDE_PX` a side and `GIF_FPS` frames a second.
+    """Write a video as an animated GIF of at most `GIF_SIDE_PX` per side and `GIF_FPS` frames per second.
 
-    Each frame has its own palette; Pillow's writer would do that too, but holds all frames until the end.
+    Each frame has its own palette. Pillow can write such files too, but holds all frames in memory.
+
+    Args:
+        path: File to write.
+        fps: Ignored; every frame is shown at its own time.
     """
 
     def __init__(self, path: Path, fps: float | None) -> None:
         import av
 
-        self.path, self._last, self._av = path, None, av
-        self._output = ExitStack()
+        self.path, self._last_tick, self._av = path, None, av
+        self._output = ExitStack()  # gives the file its name in `close`
         self._container = av.open(str(self._output.enter_context(atomic_path(path))), "w", format="gif")
         self._stream = self._container.add_stream("gif", rate=GIF_FPS)
         self._stream.pix_fmt = "pal8"
-        self._stream.codec_context.time_base = Fraction(1, 100)
+        self._stream.codec_context.time_base = Fraction(1, _GIF_TICKS)
 
     def add(self, canvas: np.ndarray, time_s: float | None) -> None:
-        """Append one frame, unless the last one stands for it."""
+        """Append a frame (H, W, 3) uint8 BGR, unless the previous one is less than 1 / `GIF_FPS` seconds older."""
         from PIL import Image
 
-        ticks = round(100 * (time_s or 0.0))
-        if self._last is not None and ticks - self._last < 100 // GIF_FPS:
+        tick = round(_GIF_TICKS * (time_s or 0.0))
+        if self._last_tick is not None and tick - self._last_tick < _GIF_TICKS // GIF_FPS:
             return
         scale = min(1.0, GIF_SIDE_PX / max(canvas.shape[:2]))
         size = (max(1, round(canvas.shape[1] * scale)), max(1, round(canvas.shape[0] * scale)))
-        if self._last is None:
+        if self._last_tick is None:
             self._stream.width, self._stream.height = size
         small = cv2.resize(canvas, (self._stream.width, self._stream.height), interpolation=cv2.INTER_AREA)
         paletted = Image.fromarray(small[..., ::-1]).quantize(256, Image.Quantize.FASTOCTREE)
@@ -185,37 +134,111 @@ class GifFile:
         argb[:, 1:] = 0
         argb[: len(colors), 1:] = colors
         frame = self._av.VideoFrame.from_ndarray((np.asarray(paletted), argb), format="pal8")
-        frame.pts, frame.time_base = ticks, Fraction(1, 100)
-        self._last = ticks
+        frame.pts, frame.time_base = tick, Fraction(1, _GIF_TICKS)
+        self._last_tick = tick
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Write what the encoder still holds."""
+        """Write the frames that the encoder still holds."""
         with self._output, self._container:
-            if self._last is not None:
+            if self._last_tick is not None:
                 self._container.mux(self._stream.encode(None))
 
 
-def prepare_folder(folder: Path, sources: list[Path]) -> Path:
-    """Make the output folder and prove that it can be written, before any work.
+class OverlayWriter:
+    """Write the frames with the results drawn on them: a JPEG per image, and an MP4 or GIF per video; a `Writer`.
+
+    Args:
+        gif: Write videos as GIF instead of MP4.
+    """
+
+    def __init__(self, gif: bool = False) -> None:
+        self.gif = gif
+
+    def suffix(self, source: Source) -> str:
+        """Return ".jpg", ".mp4" or ".gif"."""
+        if source.kind == "images":
+            return ".jpg"
+        return ".gif" if self.gif else ".mp4"
+
+    def open(self, path: Path, name: str, source: Source) -> None:
+        """Begin the file."""
+        kinds: dict[str, type[ImageFile | Mp4File | GifFile]]
+        kinds = {".jpg": ImageFile, ".mp4": Mp4File, ".gif": GifFile}
+        self._file: _Encoder = kinds[self.suffix(source)](path, source.fps)
+
+    def add(self, result: FrameResult, canvas: np.ndarray) -> None:
+        """Append the canvas."""
+        self._file.add(canvas, result.time_s)
+
+    def close(self, complete: bool) -> None:
+        """Finish the file."""
+        self._file.close()
+
+
+class HtmlWriter:
+    """Write the interactive page, see `HtmlViewer`; a `Writer`."""
+
+    _viewer: HtmlViewer
+
+    def suffix(self, source: Source) -> str:
+        """Return ".html"."""
+        return ".html"
+
+    def open(self, path: Path, name: str, source: Source) -> None:
+        """Begin the page."""
+        from ...visualization.html import HtmlViewer  # imported late, because not every run writes pages
+
+        self._viewer = HtmlViewer(path, path.stem, source.fps)
+
+    def add(self, result: FrameResult, canvas: np.ndarray) -> None:
+        """Append one frame."""
+        self._viewer.add(result)
+
+    def close(self, complete: bool) -> None:
+        """Write the page."""
+        self._viewer.close(complete)
+
+
+def output_stems(folder: str | Path, source: Source) -> dict[str, Path]:
+    """Create the output folder, prove that it can be written, and name the files of a source.
+
+    Args:
+        folder: Folder to create.
+        source: Source of the frames.
+
+    Returns:
+        {`Frame.source`: path without suffix}, one entry per image, or one for a video or camera. Two images of one
+        name, a.jpg and a.png, become a_jpg and a_png.
 
     Raises:
-        OutputError: It cannot, or one of the sources lies in it and might be overwritten.
+        OutputError: The folder cannot be written, or contains an input that might be overwritten.
     """
+    folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".part.probe"
+        probe = folder / ".probe"
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise OutputError(f"cannot write into {folder}", got=error.strerror, fix="--out-dir DIR") from error
-    if any(source.resolve().parent == folder.resolve() for source in sources):
-        raise OutputError(f"the input lies in {folder} and could be overwritten", fix="--out-dir another folder")
-    return folder
+    if any(path.resolve().parent == folder.resolve() for path in source.paths):
+        raise OutputError(f"the input is in {folder} and might be overwritten", fix="--out-dir with another folder")
+    if not source.paths:
+        return {source.name: folder / source.name}
+    stems = unique_stems(source.paths)
+    return {str(path): folder / stem for path, stem in zip(source.paths, stems, strict=True)}
 
 
-def unique_stems(paths: list[Path]) -> list[str]:
-    """Names without ending, one a path; where two are the same (in any case), the ending stays: a.jpg -> a_jpg."""
+def unique_stems(paths: Sequence[Path]) -> list[str]:
+    """Return a name without suffix for every path. Where two would be the same in any case, the suffix is kept.
+
+    Example:
+        >>> unique_stems([Path("a.jpg"), Path("b.v2.png")])
+        ['a', 'b.v2']
+        >>> unique_stems([Path("a.jpg"), Path("A.png")])
+        ['a_jpg', 'A_png']
+    """
     stems = [path.stem for path in paths]
     lowered = [stem.lower() for stem in stems]
     names: list[str] = []

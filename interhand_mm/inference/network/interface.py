@@ -1,4 +1,4 @@
-"""The interface of a pose network, whatever runs it."""
+"""The interface of a pose network, independent of the runtime."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from ...models.plugin import HandPlugin
 OUTPUTS = ("keypoints", "keypoint_scores", "bins", "rel_root_depth", "hand_prob")
 
 
-BACKENDS = ("torch", "onnxruntime", "openvino")
-
-
 class Network(Protocol):
-    """A network ready to run.
+    """A pose network that is ready to run.
 
     Attributes:
-        input_size: (width, height) px of a crop.
-        temperature: Calibrates `hand_prob`; see `at_temperature`.
+        input_size: (width, height) of a crop in px.
+        temperature: Temperature that calibrates `hand_prob`, see `at_temperature`.
         plugin: The model's plugin, or None.
     """
 
@@ -28,4 +25,11 @@ class Network(Protocol):
     plugin: HandPlugin | None
 
     def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
-        """Crops (B, 3, h, w) uint8 BGR to the arrays that `HandHead.infer` names, float32, crop coordinates."""
+        """Predict the joints in crops.
+
+        Args:
+            crops: (B, 3, h, w) uint8 BGR.
+
+        Returns:
+            The float32 arrays that `HandHead.infer` names, in crop coordinates.
+        """

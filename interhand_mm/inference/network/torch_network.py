@@ -1,4 +1,4 @@
-"""The pose network behind one interface, whatever runs it: uint8 crops in, joints of the crop out."""
+"""The pose network in torch: uint8 crops in, joints in crop coordinates out."""
 
 from __future__ import annotations
 
@@ -21,56 +21,62 @@ AMP = {None: None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class CropNetwork(nn.Module):
-    """A pose model with its normalization in front; the module that runs here is the one that is exported."""
+    """A pose model with normalization in front. Inference runs this module, and export writes it."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model: Any = model
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
-        """Crops (B, 3, h, w) uint8 BGR to the tensors of `OUTPUTS`; see `HandHead.infer`."""
+        """Return the tensors of `OUTPUTS` for crops (B, 3, h, w) uint8 BGR; see `HandHead.infer`."""
         found = self.infer(crops)
         return tuple(found[name] for name in OUTPUTS)
 
     def infer(self, crops: Tensor) -> dict[str, Tensor]:
-        """As `forward`, by name, with what the model has to say besides (`replaced`, with a plugin)."""
+        """Return the same tensors by name, with any further outputs of the model (`replaced`, with a plugin)."""
         return self.model.infer(normalize(crops, self.model.data_preprocessor))
 
 
 def pick_device(device: str) -> torch.device:
-    """A torch device that is there.
+    """Return a torch device that is available.
 
     Raises:
-        ConfigError: No such device here.
+        ConfigError: There is no such device on this machine.
     """
     try:
         picked = torch.device(device)
         torch.zeros(1, device=picked)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"device {device}", got=str(error).splitlines()[0], fix="--device cpu") from error
+        raise ConfigError(
+            f"device {device} is not available", got=str(error).splitlines()[0], fix="--device cpu"
+        ) from error
     return picked
 
 
 def load_pose_model(cfg: Config, checkpoint: str | Path) -> tuple[nn.Module, float]:
-    """The config's model with a checkpoint's weights, on the CPU in eval mode, and its handedness temperature.
+    """Return the config's model with a checkpoint's weights, on the CPU in eval mode, and its handedness temperature.
 
     Raises:
-        ConfigError, CheckpointError: See `load_checked`; or a temperature that is none.
+        ConfigError, CheckpointError: See `load_checked`; or the temperature is not a positive number.
     """
     if Path(checkpoint).suffix == ".onnx":
-        raise CheckpointError(f"{checkpoint} is an exported model", fix="--backend onnxruntime, or openvino")
+        raise CheckpointError(f"{checkpoint} is an exported model", fix="--backend onnxruntime or --backend openvino")
     model = build_model(cfg)
     weights = load_checked(model, checkpoint)
     temperature = (weights.get("meta") or {}).get("handedness_temperature", 1.0)
     if not (isinstance(temperature, (int, float)) and temperature > 0):
-        raise CheckpointError(f"{checkpoint}: handedness_temperature", got=temperature, want="above 0")
+        raise CheckpointError(
+            f"handedness_temperature of {checkpoint} must be a positive number",
+            got=temperature,
+            fix="tools/eval_preds.py --calibrate writes it",
+        )
     return model.eval(), float(temperature)
 
 
 def cast_weights(module: nn.Module, dtype: torch.dtype) -> None:
-    """Do once what autocast does at every call: convolutions and linear layers get weights of `dtype`, in place.
+    """Cast the weights of convolutions and linear layers to `dtype` in place, once instead of at every call.
 
-    Outputs under autocast are the same to the bit; weights lie channels-last, which 16-bit convolutions are fast in.
+    Outputs under autocast are identical. Weights become channels-last, the layout of fast 16-bit convolutions.
     """
     module.to(memory_format=torch.channels_last)
     for layer in module.modules():
@@ -79,12 +85,12 @@ def cast_weights(module: nn.Module, dtype: torch.dtype) -> None:
 
 
 class TorchNetwork:
-    """`Network` in torch.
+    """A `Network` that runs in torch.
 
     Args:
         cfg: Loaded config.
-        checkpoint: This project's file.
-        device: As torch names it.
+        checkpoint: Checkpoint of this project.
+        device: torch device.
         amp: None, "bfloat16" or "float16".
     """
 
@@ -98,7 +104,7 @@ class TorchNetwork:
 
     @torch.inference_mode()
     def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
-        """See `Network`."""
+        """Predict the joints in crops; see `Network`."""
         with torch.autocast(self.device.type, self.amp) if self.amp else nullcontext():
             found = self.module.infer(torch.from_numpy(crops).to(self.device, non_blocking=True))
         return {name: values.float().cpu().numpy() for name, values in found.items()}

@@ -1,0 +1,230 @@
+"""The results of inference as a JSON file: its schema, a writer and a reader.
+
+docs/guide/inference.md documents every key. Writer and reader share the records below, so they cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+import numpy as np
+
+from ...errors import InputError
+from ...structures.joints import JOINT_NAMES, NUM_JOINTS
+from ...structures.results import DepthSource, FrameResult, HandsResult, Intrinsics, IntrinsicsSource, Presence
+from ...utils.files import atomic_write
+from .frames import Source
+
+FORMAT, VERSION = "interhand_mm.frames", 1
+UNITS = {
+    "boxes": "px of the full image, x1 y1 x2 y2",
+    "keypoints": "u, v px of the full image; d mm relative to the joint's own wrist",
+    "rel_root_depth_mm": "mm, z(left wrist) - z(right wrist)",
+    "keypoints_mm": "mm, camera frame, x right, y down, z forward; metric only where depth_source is 'given'",
+    "time_s": "seconds from the first frame",
+}
+# Names of `Source.kind` in version 1 of the file.
+_KINDS = {"images": "pictures", "video": "video", "camera": "camera"}
+
+Value = TypeVar("Value")
+_Number = float | None  # JSON has no NaN; null stands for it
+_Pair = Annotated[list[_Number], msgspec.Meta(min_length=2, max_length=2)]
+_Triple = Annotated[list[_Number], msgspec.Meta(min_length=3, max_length=3)]
+_Box = Annotated[list[_Number], msgspec.Meta(min_length=4, max_length=4)]
+_Joints = msgspec.Meta(min_length=NUM_JOINTS, max_length=NUM_JOINTS)
+
+
+class _Sides(msgspec.Struct, Generic[Value]):
+    right: Value
+    left: Value
+
+
+class _Intrinsics(msgspec.Struct):
+    focal: _Pair
+    principal_pt: _Pair
+    source: IntrinsicsSource
+
+
+class _Hands(msgspec.Struct, kw_only=True):
+    track_id: int | None
+    bbox: _Box
+    detections: list[_Box]
+    bbox_score: float
+    hand_prob: _Sides[float]
+    presence: _Sides[Presence]
+    restored: _Sides[bool] = msgspec.field(default_factory=lambda: _Sides(False, False))
+    keypoints: Annotated[list[_Triple], _Joints]
+    keypoint_scores: Annotated[list[_Number], _Joints]
+    rel_root_depth_mm: _Number
+    keypoints_mm: Annotated[list[_Triple], _Joints]
+    depth_source: DepthSource
+
+
+class _Frame(msgspec.Struct):
+    index: int
+    time_s: float | None
+    width: int
+    height: int
+    intrinsics: _Intrinsics
+    hands: list[_Hands]
+
+
+class _Version(msgspec.Struct):
+    format: str = ""
+    version: int = 0
+
+
+class _File(_Version, kw_only=True):
+    source: str
+    frames: list[_Frame]
+
+
+class JsonWriter:
+    """Write the results of a source as JSON, one line per frame; a `Writer`.
+
+    Args:
+        mirror: Whether the input was treated as mirrored.
+        provenance: See `utils.provenance.provenance`.
+    """
+
+    def __init__(self, mirror: bool, provenance: dict[str, Any]) -> None:
+        self.head = {"mirror": mirror, "provenance": provenance}
+
+    def suffix(self, source: Source) -> str:
+        """Return ".json"."""
+        return ".json"
+
+    def open(self, path: Path, name: str, source: Source) -> None:
+        """Write the head of the file."""
+        self._source, self._num_frames = source, 0
+        head = {
+            "format": FORMAT, "version": VERSION, "source": name, "kind": _KINDS[source.kind], "fps": source.fps,
+            **self.head, "units": UNITS, "joints": JOINT_NAMES,
+        }  # fmt: skip
+        self._output = ExitStack()  # gives the file its name in `close`
+        self._file = self._output.enter_context(atomic_write(path))
+        self._file.write(msgspec.json.encode(head)[:-1] + b',\n"frames": [')
+
+    def add(self, result: FrameResult, canvas: np.ndarray) -> None:
+        """Append one frame."""
+        self._file.write((b",\n" if self._num_frames else b"\n") + msgspec.json.encode(_frame_record(result)))
+        self._num_frames += 1
+
+    def close(self, complete: bool) -> None:
+        """Write the end of the file, and give the file its name."""
+        end = {"num_frames": self._num_frames, "skipped_frames": self._source.skipped, "complete": complete}
+        with self._output:
+            self._file.write(b"\n],\n" + msgspec.json.encode(end)[1:] + b"\n")
+
+
+def read_results(path: str | Path) -> list[FrameResult]:
+    """Read the JSON file of the demos back into the results that inference returned.
+
+    Numbers are rounded as in the file (0.01 px and mm). The file holds no pixels: `image` is black, read-only, has the
+    size of the frame and takes no memory. Put the pixels back with `dataclasses.replace(frame, image=...)`.
+
+    Args:
+        path: File that `demo/topdown_demo.py --out-dir` wrote.
+
+    Returns:
+        One `FrameResult` per frame, in order.
+
+    Raises:
+        InputError: The file is missing, is not a results file, has a newer version, or a value in it is wrong.
+
+    Example:
+        >>> frames = read_results(results_file)
+        >>> len(frames), frames[0].image.shape
+        (1, (64, 64, 3))
+        >>> [hands.presence for hands in frames[0].hands]
+        [('yes', 'no')]
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"results file cannot be read: {path}", got=error.strerror) from error
+    try:
+        head = msgspec.json.decode(data, type=_Version)
+    except msgspec.MsgspecError as error:
+        raise InputError(f"not a results file: {path}", got=error, want=f"JSON of the format {FORMAT}") from error
+    if head.format != FORMAT:
+        raise InputError(f"not a results file: {path}", got=f"format '{head.format}'", want=f"format '{FORMAT}'")
+    if head.version != VERSION:
+        fix = "update interhand_mm" if head.version > VERSION else None
+        raise InputError(f"results file of another version: {path}", got=head.version, want=VERSION, fix=fix)
+    try:
+        content = msgspec.json.decode(data, type=_File)
+    except msgspec.MsgspecError as error:
+        raise InputError(f"results file is damaged: {path}", got=error, fix="write it again") from error
+    return [_frame_result(frame, content.source) for frame in content.frames]
+
+
+def _frame_record(result: FrameResult) -> _Frame:
+    camera = result.intrinsics
+    return _Frame(
+        index=result.index,
+        time_s=result.time_s,
+        width=result.image.shape[1],
+        height=result.image.shape[0],
+        intrinsics=_Intrinsics(_rounded(camera.focal), _rounded(camera.principal_pt), camera.source),
+        hands=[_hands_record(hands) for hands in result.hands],
+    )
+
+
+def _frame_result(frame: _Frame, source: str) -> FrameResult:
+    camera = frame.intrinsics
+    return FrameResult(
+        source=source,
+        index=frame.index,
+        time_s=frame.time_s,
+        image=np.broadcast_to(np.uint8(0), (frame.height, frame.width, 3)),
+        intrinsics=Intrinsics(_array(camera.focal), _array(camera.principal_pt), camera.source),
+        hands=tuple(_hands_result(hands) for hands in frame.hands),
+    )
+
+
+def _hands_record(hands: HandsResult) -> _Hands:
+    return _Hands(
+        track_id=hands.track_id,
+        bbox=_rounded(hands.bbox),
+        detections=_rounded(hands.detections),
+        bbox_score=round(float(hands.bbox_score), 4),
+        hand_prob=_Sides(*_rounded(hands.hand_prob, 4)),
+        presence=_Sides(*hands.presence),
+        restored=_Sides(*hands.restored),
+        keypoints=_rounded(hands.keypoints),
+        keypoint_scores=_rounded(hands.keypoint_scores, 4),
+        rel_root_depth_mm=round(float(hands.rel_root_depth_mm), 2),
+        keypoints_mm=_rounded(hands.keypoints_mm),
+        depth_source=hands.depth_source,
+    )
+
+
+def _hands_result(hands: _Hands) -> HandsResult:
+    return HandsResult(
+        bbox=_array(hands.bbox),
+        detections=_array(hands.detections).reshape(-1, 4),
+        bbox_score=hands.bbox_score,
+        hand_prob=np.array([hands.hand_prob.right, hands.hand_prob.left]),
+        presence=(hands.presence.right, hands.presence.left),
+        keypoints=_array(hands.keypoints),
+        keypoint_scores=_array(hands.keypoint_scores),
+        rel_root_depth_mm=float("nan") if hands.rel_root_depth_mm is None else hands.rel_root_depth_mm,
+        keypoints_mm=_array(hands.keypoints_mm),
+        depth_source=hands.depth_source,
+        track_id=hands.track_id,
+        restored=(hands.restored.right, hands.restored.left),
+    )
+
+
+def _rounded(values: np.ndarray, digits: int = 2) -> list[Any]:
+    """Return nested lists of rounded numbers. NaN stays NaN, which JSON encodes as null."""
+    return np.round(np.asarray(values, np.float64), digits).tolist()
+
+
+def _array(values: list[Any]) -> np.ndarray:
+    """Return an array, with NaN for None."""
+    return np.array(values, dtype=np.float64)
