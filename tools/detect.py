@@ -33,12 +33,17 @@ def main() -> None:
     from interhand_mm.apis.detect import detect_split, write_boxes  # late, so that --help answers at once
     from interhand_mm.checkpoints.io import sha256
     from interhand_mm.inference.detector import HandDetector
+    from interhand_mm.inference.options import InferenceOptions
 
-    detector = HandDetector(
-        args.config, args.checkpoint, args.device, args.score_thr,
-        box_scale=args.box_scale, batch_size=args.batch_size, amp=args.amp,
-    )  # fmt: skip
-    found = detect_split(detector, args.data_root, args.split, args.annot_subset)
+    options = InferenceOptions(
+        device=args.device,
+        score_thr=args.score_thr,
+        box_scale=args.box_scale,
+        batch_size=args.batch_size,
+        amp=args.amp,
+    )
+    detector = HandDetector(args.config, args.checkpoint, options)
+    found = detect_split(detector, args.data_root, args.split, args.annot_subset, options.batch_size)
     write_boxes(args.out, found, config=args.config, checkpoint=args.checkpoint, sha256=sha256(args.checkpoint))
     counts = found["counts"]
     print(", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items()))

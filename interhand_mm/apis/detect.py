@@ -1,4 +1,4 @@
-"""Testing a detector, and its boxes as the crops of a pose data set."""
+"""Detect the hands of a data set, for testing a pose network on detected boxes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ..datasets.annotations.index import HandIndex, find_annotations, open_index
-from ..inference.detector import HandDetector
 from ..inference.grouping import crop_bbox, group_hands, match_boxes
+from ..inference.inferencer import Detector
 from ..structures.boxes import square_bbox
 from ..utils.files import write_json
 from ..utils.images import read_image
@@ -19,29 +19,36 @@ from ..utils.provenance import provenance
 
 
 def detect_split(
-    detector: HandDetector, data_root: str, split: str, annot_subset: str = "all", progress: bool = True
+    detector: Detector,
+    data_root: str,
+    split: str,
+    annot_subset: str = "all",
+    batch_size: int = 16,
+    progress: bool = True,
 ) -> dict[str, Any]:
-    """Detect, group and match the hands of an InterHand2.6M-format split.
+    """Detect and group the hands of an InterHand2.6M-format split, and match the groups to the annotations.
 
-    In each image the groups' boxes are matched one to one to the annotations' boxes, both as the square that is
-    cropped, where they overlap by at least `grouping.MIN_MATCH_IOU`.
+    In each image, the boxes of the groups are matched one to one to the boxes of the annotations. Both are compared
+    as the square that is cropped, and match if they overlap by at least `grouping.MIN_MATCH_IOU`.
 
     Args:
-        detector: What detects.
+        detector: Hand detector, such as a `HandDetector`.
         data_root: Folder with images/ and annotations/.
         split: "train", "val" or "test".
-        annot_subset: Of the older layout.
-        progress: Show a bar.
+        annot_subset: Annotation subset of InterHand2.6M's older layout.
+        batch_size: Number of images that are read and detected at once.
+        progress: Show a progress bar.
 
     Returns:
-        boxes: [{annot_id, bbox [x, y, w, h] px square and enlarged, score, hands}], missed: ids of annotations that
-        no group matched, counts: images, annotations, found, missed, hands, groups, unmatched_groups.
+        "boxes": one entry per matched annotation, with "annot_id", "bbox" (the enlarged square, [x, y, w, h] px),
+        "score" and "hands" (number of detections); "missed": ids of the annotations without a match; "counts": images,
+        annotations, found, missed, hands, groups, unmatched_groups.
     """
     index = open_index(find_annotations(data_root, split, annot_subset))
     folder = Path(data_root) / "images" / split
     boxes: list[dict[str, Any]] = []
     counts = dict(images=0, annotations=len(index), found=0, missed=0, hands=0, groups=0, unmatched_groups=0)
-    for batch in tqdm(list(_batches(index, detector.batch_size)), desc="detecting", disable=not progress):
+    for batch in tqdm(list(_batches(index, batch_size)), desc="detecting", disable=not progress):
         found = detector([read_image(folder / name) for name, _ in batch])
         for (_, rows), hands in zip(batch, found, strict=True):
             groups = group_hands(hands.boxes, hands.scores, hands.sides)
@@ -59,7 +66,7 @@ def detect_split(
 
 
 def _batches(index: HandIndex, size: int) -> Iterator[list[tuple[str, list[int]]]]:
-    """Images in batches, each with the rows of its annotations."""
+    """Yield the images in batches, each image with the rows of its annotations."""
     rows: dict[str, list[int]] = {}
     for row in range(len(index)):
         rows.setdefault(index.file_name(row), []).append(row)
@@ -82,5 +89,5 @@ def _record(index: HandIndex, row: int, crop: np.ndarray, scores: np.ndarray) ->
 
 
 def write_boxes(path: str | Path, found: dict[str, Any], **origin: Any) -> None:
-    """Write what `detect_split` found, with its provenance; `--boxes` of `tools/test.py` reads it."""
+    """Write the result of `detect_split` with its provenance, for `--boxes` of `tools/test.py`."""
     write_json(path, {**found, "provenance": provenance(**origin)})

@@ -49,7 +49,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         "--backgrounds",
         nargs="+",
         metavar="DIR",
-        help="folder of photographs for training, and optionally one for test",
+        help="folder of photographs for training, and one for test",
     )
     data.add_argument(
         "--strict", choices=("error", "skip"), help="stop at a broken image or annotation, or skip and count it"

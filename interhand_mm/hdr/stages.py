@@ -15,7 +15,7 @@ from ..errors import ConfigError, InputError
 from ..evaluation.functional.pose_3d import wrist_relative_mm
 from ..inference.inferencer import InterHandInferencer
 from ..inference.io.sources import open_source
-from ..inference.io.writers import prepare_folder, unique_stems
+from ..inference.io.writers import output_stems
 from ..inference.pose import WHOLE, cut
 from ..models.preprocessing import denormalize
 from ..structures.joints import LEFT_WRIST, NUM_HAND_JOINTS, NUM_JOINTS, OWN_WRIST, RIGHT_WRIST, SIDES
@@ -84,18 +84,18 @@ def show_stages(inferencer: InterHandInferencer, source: str, out_dir: str | Pat
             "the config has no HDR plugin, so it has no stages", fix="--hdr configs/hdr/small.py CKPT CKPT CKPT"
         )
     opened = open_source(source)
-    if opened.kind != "pictures":
+    if opened.kind != "images":
         raise InputError(
             f"stages are drawn for images only: {source}", got=opened.kind, fix="topdown_demo.py --hdr ..."
         )
-    paths = [Path(each) for each in getattr(opened, "pictures", [opened.name])]
-    folder, stems = prepare_folder(Path(out_dir), paths), dict(zip(map(str, paths), unique_stems(paths), strict=True))
+    stems = output_stems(out_dir, opened)
     written = []
     for frame in inferencer.infer(opened):
-        written.append(folder / f"{stems.get(frame.source, 'image')}.jpg")
+        stem = stems[frame.source]
+        written.append(stem.with_name(f"{stem.name}.jpg"))
         write_image(written[-1], _frame_strip(inferencer, frame, tile_px))
     if opened.skipped:
-        raise InputError(f"{opened.skipped} of {opened.length} images could not be read; the first: {opened.problem}")
+        raise InputError(f"{opened.skipped} of {opened.length} images could not be read", got=opened.problem)
     return written
 
 
@@ -105,7 +105,7 @@ def _frame_strip(inferencer: InterHandInferencer, frame: FrameResult, tile_px: i
     assert isinstance(plugin, HDRPlugin)
     hands = frame.hands[0] if frame.hands else None
     height, width = frame.image.shape[:2]
-    whole = np.array([0.0, 0.0, width, height]) if inferencer.bbox is None else inferencer.bbox
+    whole = np.array(inferencer.options.bbox or (0.0, 0.0, width, height))
     crop = cut(frame.image, whole if hands is None else hands.bbox, WHOLE, network.input_size)
     images = torch.from_numpy(crop.image.astype(np.float32))[None]
     images = images.to(next(plugin.parameters()).device)

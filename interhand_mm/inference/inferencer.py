@@ -54,7 +54,8 @@ class InterHandInferencer:
         ConfigError, CheckpointError: A config, a checkpoint or an option cannot be used.
 
     Example:
-        >>> inferencer = InterHandInferencer(pose_config, pose_checkpoint, options=InferenceOptions(bbox=[5, 5, 60, 60]))
+        >>> options = InferenceOptions(bbox=[5, 5, 60, 60])
+        >>> inferencer = InterHandInferencer(pose_config, pose_checkpoint, options=options)
         >>> [frame] = inferencer.infer(image)
         >>> frame.image.shape, frame.intrinsics.source
         ((64, 64, 3), 'assumed')
@@ -238,7 +239,7 @@ class _Clip:
     def follow(
         self, region: Region, pose: Pose, keypoints: np.ndarray, rel_root_depth_mm: float, time_s: float | None
     ) -> tuple[np.ndarray, float]:
-        """Move the track to this frame's keypoints, and return keypoints and root depth, smoothed if smoothing is on."""
+        """Move the track to this frame's keypoints. Return keypoints and root depth, smoothed if smoothing is on."""
         self.tracker.follow(region, keypoints[~np.isnan(keypoints[:, 0]), :2])
         if self.smoother is None or region.track_id is None:
             return keypoints, rel_root_depth_mm

@@ -84,9 +84,7 @@ def _report_skipped(source: Source) -> None:
     if not source.skipped:
         return
     if source.kind == "images":
-        raise InputError(
-            f"{source.skipped} of {source.length} images could not be read", got=f"the first: {source.problem}"
-        )
+        raise InputError(f"{source.skipped} of {source.length} images could not be read", got=source.problem)
     print_log(f"{source.skipped} frames of {source.name} could not be decoded", "current", logging.WARNING)
 
 

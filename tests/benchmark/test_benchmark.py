@@ -13,6 +13,7 @@ from interhand_mm.benchmark.pipeline import benchmark_pipeline
 from interhand_mm.benchmark.scale import benchmark_scale
 from interhand_mm.benchmark.step import benchmark_step
 from interhand_mm.benchmark.video import benchmark_video
+from interhand_mm.inference.options import InferenceOptions
 from interhand_mm.models.losses import gaussian_mse
 from interhand_mm.utils.config import load_config
 from tests.conftest import ROOT
@@ -88,6 +89,6 @@ def test_pipeline_runs_beside_mmpose(tmp_path):
 
 
 def test_video_runs(tiny_pose):
-    result = benchmark_video(*tiny_pose, frames=3, batch_size=2)
+    result = benchmark_video(*tiny_pose, frames=3, options=InferenceOptions(batch_size=2))
     assert set(result["rows"]) == {"decode", "detect", "crop", "pose", "lift", "write"}
     assert sum(row["share"] for row in result["rows"].values()) == pytest.approx(1)

@@ -139,7 +139,7 @@ def test_the_demos(made, tmp_path):
         show_stages(plain, str(picture), tmp_path / "none")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "x.jpg").write_bytes(b"nothing")
-    with pytest.raises(ImageError, match="not a picture"):
+    with pytest.raises(ImageError, match="not an image"):
         show_stages(inferencer, str(tmp_path / "broken"), tmp_path / "none")
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import av
 import cv2
@@ -16,12 +17,13 @@ from interhand_mm.cli import options as cli
 from interhand_mm.errors import InputError, OutputError
 from interhand_mm.inference import run as demo
 from interhand_mm.inference.inferencer import InterHandInferencer
-from interhand_mm.inference.io import window, writers
+from interhand_mm.inference.io import json_frames, window, writers
 from interhand_mm.inference.io.frames import Frame
 from interhand_mm.inference.io.writers import unique_stems
+from interhand_mm.inference.options import InferenceOptions
 from interhand_mm.inference.run import run_demo
 from tests.conftest import ROOT
-from tests.inference.conftest import FakeDetector, FakePose, scene
+from tests.inference.conftest import FakeDetector, FakeNetwork, scene
 
 TIMES = [0.0, 0.04, 0.05, 0.2, 0.21, 0.5, 0.54, 0.6]
 
@@ -41,7 +43,7 @@ class FakePage:
     def add(self, frame):
         self.num += 1
 
-    def close(self):
+    def close(self, complete=True):
         self.path.write_text(str(self.num))
 
 
@@ -56,8 +58,8 @@ def _plain_drawing(monkeypatch):
 
 @pytest.fixture
 def made(tiny_pose):
-    made = InterHandInferencer(*tiny_pose, detector=FakeDetector(), batch_size=3)
-    made.pose = FakePose((0.9, 0.1))
+    made = InterHandInferencer(*tiny_pose, FakeDetector(), InferenceOptions(batch_size=3))
+    made.pose.network = FakeNetwork((0.9, 0.1))
     return made
 
 
@@ -65,6 +67,7 @@ class Clip:
     """A decoded video of odd size, of variable rate; may be stopped by an error."""
 
     name, kind, fps, skipped, problem, length = "some/clip.mov", "video", 12.0, 0, None, len(TIMES)
+    paths = (Path(name),)
 
     def __init__(self, error=None, at=5):
         self.error, self.at = error, at
@@ -136,7 +139,7 @@ def test_json_holds_what_the_results_hold(tmp_path, made):
 
 def test_every_json_key_is_documented():
     text = (ROOT / "docs/demo.md").read_text()
-    content = writers.UNITS.keys() | {
+    content = json_frames.UNITS.keys() | {
         "format",
         "version",
         "source",
@@ -226,14 +229,14 @@ def test_broken_pictures_are_named_after_the_others_are_done(tmp_path, made):
     folder.mkdir()
     (folder / "a.png").write_bytes(b"\x89PNG broken")
     cv2.imwrite(str(folder / "b.png"), scene())
-    with pytest.raises(InputError, match=r"1 of 2 pictures .*\n?.*a\.png"):
+    with pytest.raises(InputError, match=r"1 of 2 images .*\n.*a\.png"):
         run_demo(made, folder, tmp_path / "out")
     assert (tmp_path / "out/b.json").exists()
 
 
 def test_stems():
     def stems(*names):
-        return unique_stems([writers.Path(name) for name in names])
+        return unique_stems([Path(name) for name in names])
 
     assert stems("a.jpg", "b.c.png") == ["a", "b.c"]
     assert stems("x/a.jpg", "x/a.png", "x/a_jpg.png") == ["a_jpg_2", "a_png", "a_jpg"]
@@ -241,7 +244,7 @@ def test_stems():
 
 def test_windows_need_a_screen(made, monkeypatch):
     monkeypatch.setattr(window.cv2, "getBuildInformation", lambda: "  GUI:    NONE\n")
-    with pytest.raises(OutputError, match="no windows"):
+    with pytest.raises(OutputError, match="cannot open windows"):
         run_demo(made, Clip(), None, show=True)
     monkeypatch.setattr(window.cv2, "getBuildInformation", lambda: "  GUI:    QT5\n")
     monkeypatch.setattr(window.sys, "platform", "linux")

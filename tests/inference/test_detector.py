@@ -19,7 +19,8 @@ from interhand_mm.datasets.interhand import InterHandDataset
 from interhand_mm.engine.runner import build_model
 from interhand_mm.errors import AnnotationError, CheckpointError, ConfigError
 from interhand_mm.evaluation.report import metrics_report, metrics_table
-from interhand_mm.inference.detector import HandDetector, class_names, detector_scope, hand_sides
+from interhand_mm.inference.detector import HandDetector, class_names, detector_scope, hand_sides, select_hands
+from interhand_mm.inference.options import InferenceOptions
 from interhand_mm.structures.boxes import box_iou
 from interhand_mm.structures.results import Detections
 from interhand_mm.utils.config import DataOptions, load_config, walk_dicts
@@ -60,7 +61,7 @@ def checkpoint(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def detector(checkpoint) -> HandDetector:
-    return HandDetector(TINY, checkpoint, score_thr=0.0)
+    return HandDetector(TINY, checkpoint, InferenceOptions(score_thr=0.0))
 
 
 @pytest.mark.parametrize(
@@ -85,12 +86,12 @@ def test_a_detector_of_people_is_refused(tmp_path):
 
 def test_class_names_of_checkpoint_then_config():
     cfg = load_config(TINY)
-    assert class_names(cfg, {"meta": {"dataset_meta": {"CLASSES": ["lefthand"]}}}, TINY) == ("lefthand",)
-    assert class_names(cfg, {"meta": {"CLASSES": ("a", "b")}}, TINY) == ("a", "b")  # mmdet 2
-    assert class_names(cfg, {}, TINY) == ("hand",)
+    assert class_names(cfg, {"meta": {"dataset_meta": {"CLASSES": ["lefthand"]}}}) == ("lefthand",)
+    assert class_names(cfg, {"meta": {"CLASSES": ("a", "b")}}) == ("a", "b")  # mmdet 2
+    assert class_names(cfg, {}) == ("hand",)
     cfg.test_dataloader.dataset.pop("metainfo")
     with pytest.raises(CheckpointError, match="classes"):
-        class_names(cfg, {"meta": {}}, TINY)
+        class_names(cfg, {"meta": {}})
 
 
 def test_batches_of_any_size_give_what_single_images_do(detector):
@@ -110,17 +111,14 @@ def test_batches_of_any_size_give_what_single_images_do(detector):
         assert overlap.max() <= 0.65 + 1e-6
 
 
-def test_right_and_left_box_of_one_hand_become_one(detector, monkeypatch):
+def test_right_and_left_box_of_one_hand_become_one():
     from mmengine.structures import InstanceData
 
-    monkeypatch.setattr(detector, "classes", ("right_hand", "person", "left_hand"))
-    monkeypatch.setattr(detector, "side_of", {0: 0, 2: 1})
-    monkeypatch.setattr(detector, "score_thr", 0.3)
-    monkeypatch.setattr(detector, "box_scale", 0.5)
+    classes = ("right_hand", "person", "left_hand")
     boxes = torch.tensor([[0, 0, 100, 100], [5, 0, 105, 100], [200, 0, 240, 40], [0, 0, 9, 9], [300, 0, 340, 40.0]])
-    found = detector._hands(
-        InstanceData(bboxes=boxes, scores=torch.tensor([0.6, 0.8, 0.7, 0.9, 0.2]), labels=torch.tensor([0, 2, 0, 1, 0]))
-    )
+    scores, labels = torch.tensor([0.6, 0.8, 0.7, 0.9, 0.2]), torch.tensor([0, 2, 0, 1, 0])
+    predicted = InstanceData(bboxes=boxes, scores=scores, labels=labels)
+    found = select_hands(predicted, classes, InferenceOptions(score_thr=0.3, box_scale=0.5))
     np.testing.assert_allclose(found.boxes, [[30, 25, 80, 75], [210, 10, 230, 30]])
     assert found.sides.tolist() == [1, 0]
     np.testing.assert_allclose(found.scores, [0.8, 0.7])
@@ -138,11 +136,12 @@ def test_pose_model_and_detector_live_in_one_process(checkpoint, scope):
 
 def test_bfloat16_finds_about_the_same(checkpoint, detector):
     image = np.random.default_rng(1).integers(0, 255, (128, 128, 3), dtype=np.uint8)
-    (full,), (half,) = detector([image]), HandDetector(TINY, checkpoint, score_thr=0.0, amp="bfloat16")([image])
+    (full,), (half,) = (
+        detector([image]),
+        HandDetector(TINY, checkpoint, InferenceOptions(score_thr=0.0, amp="bfloat16"))([image]),
+    )
     assert half.boxes.dtype == full.boxes.dtype
     assert abs(half.scores[0] - full.scores[0]) < 0.05
-    with pytest.raises(ConfigError, match="amp"):
-        HandDetector(TINY, checkpoint, amp="float16")
 
 
 def test_config_and_checkpoint_that_do_not_belong_together(tmp_path, checkpoint):
@@ -248,8 +247,6 @@ def test_options_without_meaning_for_a_detector_are_refused():
 class Oracle:
     """A detector that knows the annotations: finds every hand but those of the samples it is told to miss."""
 
-    batch_size = 2
-
     def __init__(self, root: Path, miss: int) -> None:
         self.samples = [InterHandDataset(str(root), split="test").get_data_info(i) for i in range(3)]
         self.calls, self.miss = 0, miss
@@ -273,7 +270,7 @@ class Oracle:
 
 def test_detected_boxes_are_the_annotated_crops_and_misses_are_counted(tmp_path):
     root = write_set(tmp_path / "set", "test", num=3)
-    found = detect_split(Oracle(root, miss=1), str(root), "test", progress=False)
+    found = detect_split(Oracle(root, miss=1), str(root), "test", batch_size=2, progress=False)
     truth = InterHandDataset(str(root), split="test")
     assert found["counts"] == dict(images=3, annotations=3, found=2, missed=1, hands=4, groups=3, unmatched_groups=1), (
         found

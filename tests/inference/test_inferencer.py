@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import cv2
 import numpy as np
@@ -15,7 +15,8 @@ from interhand_mm.engine.runner import build_model
 from interhand_mm.errors import CheckpointError, ConfigError, InputError
 from interhand_mm.inference.handedness import at_temperature, calibrate, decide_presence
 from interhand_mm.inference.inferencer import ADULT_PALM_MM, InterHandInferencer
-from interhand_mm.inference.io import sources
+from interhand_mm.inference.io.frames import Frame
+from interhand_mm.inference.options import CameraOptions, InferenceOptions
 from interhand_mm.inference.smoothing import TrackSmoother
 from interhand_mm.inference.tracking import HandTracker, Region
 from interhand_mm.registry import DATASETS
@@ -26,29 +27,32 @@ from interhand_mm.utils.config import load_config
 from tests.conftest import ROOT
 from tests.fixtures.tiny import write_set
 from tests.fixtures.tiny_pose import CODEC
-from tests.inference.conftest import FakeDetector, FakePose, scene
+from tests.inference.conftest import FakeDetector, FakeNetwork, scene
 
+CAMERA = [field.name for field in fields(CameraOptions)]
 RIGHT, LEFT, BOTH = (0.9, 0.1), (0.1, 0.9), (0.9, 0.9)
 
 
-def inferencer(tiny_pose, hand_prob=None, **changes):
-    made = InterHandInferencer(*tiny_pose, **changes)
+def inferencer(tiny_pose, hand_prob=None, detector=None, **changes):
+    """An inferencer with these fields of its options and camera."""
+    camera = {name: changes.pop(name) for name in CAMERA if name in changes}
+    made = InterHandInferencer(*tiny_pose, detector, InferenceOptions(**changes), CameraOptions(**camera))
     if hand_prob is not None:
-        made.pose = FakePose(hand_prob)
+        made.pose.network = FakeNetwork(hand_prob)
     return made
 
 
 class Clip:
     """A video that is already decoded."""
 
-    name, kind, fps, skipped, problem = "clip", "video", 10.0, 0, None
+    name, kind, fps, skipped, problem, paths = "clip", "video", 10.0, 0, None, ()
 
     def __init__(self, images):
         self.images, self.length = images, len(images)
 
     def __iter__(self):
         for i, image in enumerate(self.images):
-            yield sources.Frame(self.name, i, i / 10, image)
+            yield Frame(self.name, i, i / 10, image)
 
 
 def test_the_same_numbers_as_the_data_set_and_model_give(tmp_path, tiny_pose):
@@ -213,13 +217,24 @@ def test_arguments_are_checked(tiny_pose):
         inferencer(tiny_pose).infer("/no/such/file")  # at once, not with the first frame
 
 
+class Recording:
+    """A network that notes the size of every batch."""
+
+    def __init__(self, network, sizes):
+        self.network, self.sizes = network, sizes
+        self.input_size, self.temperature, self.hdr = network.input_size, network.temperature, None
+
+    def __call__(self, crops):
+        self.sizes.append(len(crops))
+        return self.network(crops)
+
+
 def test_crops_share_batches_over_hands_and_pictures(tmp_path, tiny_pose):
     for i in range(5):
         cv2.imwrite(str(tmp_path / f"{i}.png"), scene((20, 30, 80, 100), (240, 130, 300, 200)))
     made = inferencer(tiny_pose, detector=FakeDetector(), batch_size=4)
     sizes = []
-    forward = made.pose._forward
-    made.pose._forward = lambda batch: sizes.append(len(batch)) or forward(batch)
+    made.pose.network = Recording(made.pose.network, sizes)
     results = list(made.infer(tmp_path))
     assert [len(result.hands) for result in results] == [2] * 5
     assert made.detector.calls == [4, 1]
@@ -295,7 +310,7 @@ def test_boxes_without_size_are_left_out(tiny_pose, capfd):
 def test_without_detector_the_box_stays_and_batches_are_full(tiny_pose):
     made = inferencer(tiny_pose, RIGHT, bbox=[10, 10, 470, 230], detect_every=7, batch_size=8)
     results = list(made.infer(Clip(walk(20))))
-    assert made.pose.batches == [8, 8, 4]
+    assert made.pose.network.batches == [8, 8, 4]
     assert {hands.track_id for result in results for hands in result.hands} == {1}
     assert len({tuple(hands.bbox) for result in results for hands in result.hands}) == 1
 
@@ -305,7 +320,7 @@ def test_smoothing_calms_a_still_hand_and_follows_a_moving_one(tiny_pose):
     rough = {}
     for smooth in (False, True):
         made = inferencer(tiny_pose, RIGHT, detector=FakeDetector(), smooth=smooth)
-        made.pose.noise_px = 1.5
+        made.pose.network.noise_px = 1.5
         points = np.array([result.hands[0].keypoints_mm[:21] for result in made.infer(Clip(still))])[20:]
         rough[smooth] = np.sqrt((np.diff(points, 2, axis=0) ** 2).mean())
     assert rough[True] < rough[False] / 3
@@ -360,7 +375,7 @@ def test_a_long_video_holds_few_frames(tiny_pose, every):
             for i in range(60):
                 image = scene((60, 40, 140, 150))
                 held.append(weakref.ref(image))
-                yield sources.Frame(self.name, i, i / 10, image)
+                yield Frame(self.name, i, i / 10, image)
 
     made = inferencer(tiny_pose, RIGHT, detector=FakeDetector(), detect_every=every, batch_size=4)
     most = 0
@@ -376,8 +391,8 @@ import resource, sys
 import cv2, numpy as np, torch
 torch.set_num_threads(1)
 from interhand_mm.inference.tracking import HandTracker, Region
-from interhand_mm.inference.inferencer import InterHandInferencer
-made = InterHandInferencer(sys.argv[1], sys.argv[2], bbox=[9000, 7000, 11000, 8300])
+from interhand_mm import InferenceOptions, InterHandInferencer
+made = InterHandInferencer(sys.argv[1], sys.argv[2], options=InferenceOptions(bbox=[9000, 7000, 11000, 8300]))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 result = next(made.infer(sys.argv[3]))
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from interhand_mm.errors import ImageError, InputError
-from interhand_mm.inference.intrinsics import check_camera, choose_intrinsics
+from interhand_mm.inference.intrinsics import choose_intrinsics
 from interhand_mm.inference.io import sources
 from interhand_mm.inference.io.sources import as_bgr, natural_key, open_source
+from interhand_mm.inference.options import CameraOptions
 
 RNG = np.random.default_rng(0)
 PICTURE = cv2.resize(RNG.integers(0, 255, (7, 9, 3), dtype=np.uint8), (160, 120), interpolation=cv2.INTER_CUBIC)
@@ -75,7 +76,7 @@ def test_one_pixel_and_arrays(tmp_path):
     assert only(PICTURE).image is PICTURE
     assert as_bgr(PICTURE[..., 0]).shape == as_bgr(np.dstack([PICTURE, PICTURE[..., 0]])).shape == PICTURE.shape
     for wrong in (PICTURE.astype(np.float32), PICTURE[..., :2], PICTURE[None], PICTURE[:0]):
-        with pytest.raises(InputError, match="image array"):
+        with pytest.raises(InputError, match="the image array"):
             open_source(wrong)
 
 
@@ -123,10 +124,10 @@ def test_intrinsics_from_exif_by_hand():
 
 def test_intrinsics_of_the_user_outrank_exif():
     exif = exif_of(film=26)
-    assert choose_intrinsics((160, 120), exif, focal=500.0).focal.tolist() == [500, 500]
-    mixed = choose_intrinsics((160, 120), exif, focal=(500.0, 510.0), principal_pt=(1.0, 2.0))
+    assert choose_intrinsics((160, 120), exif, CameraOptions(focal=500.0)).focal.tolist() == [500, 500]
+    mixed = choose_intrinsics((160, 120), exif, CameraOptions(focal=(500.0, 510.0), principal_pt=(1.0, 2.0)))
     assert (mixed.focal.tolist(), mixed.principal_pt.tolist(), mixed.source) == ([500, 510], [1, 2], "user")
-    wide = choose_intrinsics((160, 120), exif, fov_deg=90.0)
+    wide = choose_intrinsics((160, 120), exif, CameraOptions(fov_deg=90.0))
     assert wide.focal == pytest.approx([80, 80])
     assert wide.source == "user"
     assert choose_intrinsics((160, 120)).source == "assumed"
@@ -139,7 +140,7 @@ def test_intrinsics_of_the_user_outrank_exif():
 )  # fmt: skip
 def test_cameras_that_do_not_exist_are_refused(wrong):
     with pytest.raises(InputError):
-        check_camera(*wrong)
+        CameraOptions(*wrong)
 
 
 def test_missing_empty_and_foreign_files(tmp_path):
@@ -149,11 +150,11 @@ def test_missing_empty_and_foreign_files(tmp_path):
     with pytest.raises(InputError, match="empty"):
         open_source(tmp_path / "empty.jpg")
     (tmp_path / "text.jpg").write_text("not a picture at all, though it is called one")
-    with pytest.raises(InputError, match="neither a picture nor a video"):
+    with pytest.raises(InputError, match="neither an image nor a video"):
         open_source(tmp_path / "text.jpg")
     (tmp_path / "none").mkdir()
     (tmp_path / "none/notes.txt").write_text("x")
-    with pytest.raises(InputError, match="no pictures"):
+    with pytest.raises(InputError, match="there are no images"):
         open_source(tmp_path / "none")
     cv2.imwrite(str(tmp_path / "whole.jpg"), PICTURE)
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:1500])
@@ -177,7 +178,7 @@ def test_folder_in_natural_order_counts_broken_pictures(tmp_path):
 def test_content_and_not_the_name_says_what_a_file_is(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), PICTURE)
     (tmp_path / "a.png").rename(tmp_path / "a.mp4")
-    assert open_source(tmp_path / "a.mp4").kind == "pictures"
+    assert open_source(tmp_path / "a.mp4").kind == "images"
 
 
 # --- videos ---
@@ -226,7 +227,7 @@ def test_cut_video_gives_what_is_there(tmp_path):
     # An MP4 keeps its table at the end: cut, it is no video any more.
     path = write_video(tmp_path / "b.mp4", [33 * i for i in range(30)])
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(InputError, match="neither a picture nor a video"):
+    with pytest.raises(InputError, match="neither an image nor a video"):
         open_source(path)
 
 
@@ -261,7 +262,7 @@ def test_sound_alone_is_no_video(tmp_path):
         frame.sample_rate = 44100
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    with pytest.raises(InputError, match="no video in"):
+    with pytest.raises(InputError, match="there is no video in"):
         open_source(tmp_path / "a.mp4")
 
 
@@ -290,15 +291,16 @@ class _FakeCapture:
 
 
 def test_camera_unplugged_and_absent(monkeypatch):
-    monkeypatch.setattr(sources.cv2, "VideoCapture", _FakeCapture)
+    made = []
+    monkeypatch.setattr(sources.cv2, "VideoCapture", lambda number: made.append(_FakeCapture(number)) or made[-1])
     monkeypatch.setattr(sources.time, "sleep", lambda _: None)
     with pytest.raises(InputError, match="camera 3 cannot be opened"):
         open_source(3)
     camera, frames = open_source(0), []
-    with pytest.raises(InputError, match="gives no more frames, 5 came"):
+    with pytest.raises(InputError, match="delivers no more frames\n  got:  5 frames"):
         frames.extend(camera)
     assert [frame.index for frame in frames] == list(range(5))
-    assert camera._capture.released
+    assert made[-1].released
     mirrored = next(iter(sources.Camera(0, mirror=True)))
     assert mirrored.time_s == 0
     assert (mirrored.image == np.repeat(PICTURE[:, :1], 160, axis=1)[:, ::-1]).all()

@@ -102,7 +102,7 @@ def as_bgr(image: np.ndarray) -> np.ndarray:
     channels = image.shape[2] if image.ndim == 3 else {2: 1}.get(image.ndim)
     if image.dtype != np.uint8 or channels not in (1, 3, 4) or 0 in image.shape:
         raise InputError(
-            "an image array has a wrong type", got=f"{image.dtype} {image.shape}", want="uint8 (H, W, 3) BGR"
+            "the image array has a wrong type or shape", got=f"{image.dtype} {image.shape}", want="uint8 (H, W, 3) BGR"
         )
     if channels == 3:
         return image
