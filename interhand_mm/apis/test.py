@@ -1,4 +1,4 @@
-"""Testing: one checkpoint on the test set and its variants, numbers and predictions written."""
+"""Test a checkpoint on the test set and its variants, and write the metrics and the predictions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
+from mmengine.registry import LOOPS
 from mmengine.runner import Runner
 from mmengine.runner.loops import TestLoop
 
@@ -27,42 +28,37 @@ ORIGINAL = "original"
 def run_test(
     cfg: Config, checkpoint: str, launcher: str = "none", out: str | None = None, dump: str | None = None
 ) -> dict[str, Any]:
-    """Test by the config's `test_dataloader`, then once more for each of its `test_variants`.
+    """Test a checkpoint on the config's `test_dataloader`, then once more on each of its `test_variants`.
 
     Args:
-        cfg: From `load_config`.
-        checkpoint: This project's file.
+        cfg: Config from `load_config`.
+        checkpoint: Checkpoint of this project.
         launcher: "none", "pytorch" or "slurm".
-        out: metrics.json; None writes it into the work_dir.
-        dump: preds.npz; a variant's goes beside it as `<stem>_<variant>.npz`.
+        out: Path of metrics.json. Default: in the work_dir.
+        dump: Path of preds.npz. The predictions on a variant are written beside it as `<stem>_<variant>.npz`.
 
     Returns:
-        The content of metrics.json: metrics, variants, ratios, per_joint, counts, protocol and provenance. For a
-        detector, the result of `run_detector_test`.
+        The content of metrics.json, see `metrics_report`; for a detector, see `run_detector_test`.
     """
     if is_detector(cfg):
         if dump is not None:
-            raise ConfigError("--dump writes poses", got="a detector", fix="tools/detect.py writes boxes")
+            raise ConfigError(
+                "--dump writes poses, but the config is a detector's",
+                fix="tools/detect.py writes the boxes of a detector",
+            )
         return run_detector_test(cfg, checkpoint, launcher, out)
     cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = cfg.param_scheduler = None
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
-    variants = cfg.get("test_variants") or {}
-    loaders = {ORIGINAL: cfg.test_dataloader}
-    loaders |= {name: with_variant(cfg.test_dataloader, transforms) for name, transforms in variants.items()}
+    cfg.test_cfg = dict(type="VariantTestLoop", variants=dict(cfg.get("test_variants") or {}), dump=dump)
     weights = read_checkpoint(checkpoint)
     cfg.load_from, cfg.resume = str(checkpoint), False
     runner = build_runner(cfg, launcher)
     check_fits(weights, bare_model(runner.model), checkpoint)
-    # All before the first batch: a missing photograph shows before minutes of testing without.
-    datasets = {name: runner.build_dataloader(loader, seed=runner.seed) for name, loader in loaders.items()}
-    reports = {}
-    for name, loader in datasets.items():
-        runner.logger.info(f"testing {len(loader.dataset)} samples, {name}")
-        reports[name] = _run(runner, cfg, loader, _dump_path(dump, name))
+    reports = runner.test()
     origin = provenance(
         config=str(cfg.filename), checkpoint=str(checkpoint), checkpoint_sha256=sha256(checkpoint), seed=runner.seed
     )
-    report = metrics_report(reports, datasets[ORIGINAL].dataset, origin)
+    report = metrics_report(reports, runner.test_dataloader.dataset, origin)
     if is_main_process():
         target = Path(out) if out else Path(cfg.work_dir) / "metrics.json"
         write_json(target, report)
@@ -70,24 +66,70 @@ def run_test(
     return report
 
 
-def _dump_path(dump: str | None, name: str) -> str | None:
-    if dump is None or name == ORIGINAL:
-        return dump
+@LOOPS.register_module()
+class VariantTestLoop(TestLoop):
+    """Test on the original test set, then on each of its variants.
+
+    All data sets are built before the first batch, so a missing photograph is an error at once.
+
+    Args:
+        runner: The runner.
+        dataloader: Config of the original `test_dataloader`.
+        evaluator: Config of the `test_evaluator`; each pass builds its own.
+        variants: Name of a variant -> transforms that are inserted after the crop.
+        dump: Path of preds.npz, see `run_test`.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: Any,
+        evaluator: list[dict[str, Any]],
+        variants: dict[str, list[dict[str, Any]]],
+        dump: str | None = None,
+    ) -> None:
+        loaders = {ORIGINAL: dataloader}
+        loaders |= {name: with_variant(dataloader, transforms) for name, transforms in variants.items()}
+        self.passes = {
+            name: TestLoop(runner, loader, [*copy.deepcopy(list(evaluator)), *_dumper(dump, name)])
+            for name, loader in loaders.items()
+        }
+        original = self.passes[ORIGINAL]
+        super().__init__(runner, original.dataloader, original.evaluator)
+
+    def run(self) -> dict[str, dict[str, Any]]:
+        """Return {name: what `collect` returns} for the original test set and every variant."""
+        reports = {}
+        for name, one in self.passes.items():
+            # The runner's hooks read both from this loop.
+            self.dataloader, self.evaluator = one.dataloader, one.evaluator
+            self.runner.logger.info(f"testing {len(one.dataloader.dataset)} samples, {name}")
+            reports[name] = collect(super().run(), one.evaluator.metrics)
+        self.dataloader, self.evaluator = self.passes[ORIGINAL].dataloader, self.passes[ORIGINAL].evaluator
+        return reports
+
+
+def _dumper(dump: str | None, name: str) -> list[dict[str, Any]]:
+    """Return the metric that writes the predictions of a pass, if they are to be written."""
+    if dump is None:
+        return []
     path = Path(dump)
-    return str(path.with_name(f"{path.stem}_{name}{path.suffix}"))
+    if name != ORIGINAL:
+        path = path.with_name(f"{path.stem}_{name}{path.suffix}")
+    return [dict(type="DumpPredictions", out_file=str(path))]
 
 
 def with_variant(loader: Any, transforms: list[dict[str, Any]]) -> Any:
-    """Return a copy of a dataloader's config with `transforms` put right after the crop."""
+    """Return a copy of a dataloader's config with `transforms` inserted right after the crop."""
 
     def insert(pipeline: list[Any]) -> list[Any]:
         crop = next((i for i, step in enumerate(pipeline) if step["type"] in ("HandCrop", "HandCropAugment")), None)
         if crop is None:
             raise ConfigError(
-                "test_variants: the test pipeline has no crop to put their transforms after",
+                "test_variants need a crop in the test pipeline, because their transforms come after it",
                 got=[step["type"] for step in pipeline],
                 want="HandCrop",
-                fix="test_variants=dict(_delete_=True) where they do not apply",
+                fix="test_variants=dict(_delete_=True) if they do not apply",
             )
         return [*pipeline[: crop + 1], *copy.deepcopy(transforms), *pipeline[crop + 1 :]]
 
@@ -96,22 +138,12 @@ def with_variant(loader: Any, transforms: list[dict[str, Any]]) -> Any:
     return loader
 
 
-def _run(runner: Runner, cfg: Config, loader: Any, dump: str | None) -> dict[str, Any]:
-    """One pass; returns {"metrics", "per_joint", "counts"}."""
-    evaluator = [*copy.deepcopy(list(cfg.test_evaluator))]
-    if dump is not None:
-        evaluator.append(dict(type="DumpPredictions", out_file=dump))
-    loop = TestLoop(runner, loader, evaluator)
-    runner._test_loop = loop  # the runner takes a finished loop as it is, and its hooks read it from here
-    return collect(runner.test(), loop.evaluator.metrics)
-
-
 def collect(numbers: dict[str, float], metrics: list[Any]) -> dict[str, Any]:
-    """Join an evaluator's numbers with its metrics' details.
+    """Join an evaluator's numbers with the details of its metrics.
 
     Returns:
-        metrics, per_joint and counts; where metrics have a prefix, as those of one set of a mix, `sets` with the same
-        of each prefix, and its numbers also among all `metrics` under their full names.
+        "metrics", "per_joint" and "counts". If metrics have a prefix, as those of one set of a mix have, "sets" holds
+        the same three for every prefix; its numbers are also among "metrics" under their full names.
     """
     report: dict[str, Any] = {"metrics": dict(numbers), "per_joint": {}, "counts": {}}
     for metric in metrics:
