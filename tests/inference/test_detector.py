@@ -235,9 +235,9 @@ def test_missing_files_and_classes_are_named(scenes, tmp_path):
         train(cfg)
 
 
-def test_options_without_meaning_for_a_detector_are_refused():
+def test_options_without_effect_on_a_detector_are_refused():
     for option in (dict(split="val"), dict(backgrounds=["x"]), dict(boxes="b.json"), dict(depth_source="gt")):
-        with pytest.raises(ConfigError, match="no meaning for a detector"):
+        with pytest.raises(ConfigError, match="no effect on a detector"):
             load_config(TINY, [], DataOptions(**option))
 
 
