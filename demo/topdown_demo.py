@@ -1,7 +1,9 @@
-"""Hands of a picture, a folder, a video or a camera: overlay, JSON and an interactive 3D page (docs/demo.md).
+"""Estimate the hands in images, a video or a camera stream, and write overlay, JSON and an interactive 3D page.
 
 python demo/topdown_demo.py DET_CONFIG DET_CHECKPOINT POSE_CONFIG POSE_CHECKPOINT --input clip.mp4 --out-dir out
 python demo/topdown_demo.py none none POSE_CONFIG POSE_CHECKPOINT --input hand.jpg --bbox 80 40 310 270 --out-dir out
+
+docs/guide/inference.md describes the options and the files.
 """
 
 from __future__ import annotations
@@ -14,20 +16,22 @@ from interhand_mm.cli.options import add_inference_options, run
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_inference_options(parser)
-    parser.add_argument("--input", required=True, help="picture, folder of pictures, video, GIF, or a camera's number")
-    parser.add_argument("--out-dir", required=True, metavar="DIR", help="where <name>.jpg/.mp4, .json and .html go")
-    parser.add_argument("--bbox", nargs=4, type=float, metavar=("X1", "Y1", "X2", "Y2"), help="in place of a detector")
-    parser.add_argument("--mirror", action="store_true", help="the picture is mirrored, as selfie cameras show it")
-    parser.add_argument("--gif", action="store_true", help="write videos as GIF in place of MP4")
-    parser.add_argument("--no-html", action="store_true", help="no 3D page")
-    parser.add_argument("--show", action="store_true", help="also open a window; q or Esc ends")
+    parser.add_argument("--input", required=True, help="image, folder of images, video, GIF, or number of a camera")
+    parser.add_argument("--out-dir", required=True, metavar="DIR", help="folder for the .jpg or .mp4, .json and .html")
+    parser.add_argument(
+        "--bbox", nargs=4, type=float, metavar=("X1", "Y1", "X2", "Y2"), help="box around the hands, px; no detector"
+    )
+    parser.add_argument("--mirror", action="store_true", help="the input is mirrored, as selfie cameras record it")
+    parser.add_argument("--gif", action="store_true", help="write videos as GIF instead of MP4")
+    parser.add_argument("--no-html", action="store_true", help="write no 3D page")
+    parser.add_argument("--show", action="store_true", help="also open a window; q or Esc ends the run")
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.cli.demo import build_inferencer
-    from interhand_mm.inference.run import run_demo  # late, so that --help answers at once
+    from interhand_mm.cli.demo import build_inferencer  # imported late, so that --help answers at once
+    from interhand_mm.inference.run import run_demo
 
     source = int(args.input) if args.input.isdigit() else args.input
     inferencer = build_inferencer(args)

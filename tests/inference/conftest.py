@@ -46,7 +46,7 @@ class FakeNetwork:
     Everything around it, from cropping to lifting, is the real code.
     """
 
-    input_size, temperature, hdr = (128, 128), 1.0, None
+    input_size, temperature, plugin = (128, 128), 1.0, None
 
     def __init__(self, hand_prob=(0.9, 0.1), noise_px=0.0):
         self.hand_prob, self.noise_px, self.rng = np.array(hand_prob), noise_px, np.random.default_rng(0)

@@ -138,7 +138,7 @@ def test_json_holds_what_the_results_hold(tmp_path, made):
 
 
 def test_every_json_key_is_documented():
-    text = (ROOT / "docs/demo.md").read_text()
+    text = (ROOT / "docs/guide/inference.md").read_text()
     content = json_frames.UNITS.keys() | {
         "format",
         "version",

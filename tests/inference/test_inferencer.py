@@ -222,7 +222,7 @@ class Recording:
 
     def __init__(self, network, sizes):
         self.network, self.sizes = network, sizes
-        self.input_size, self.temperature, self.hdr = network.input_size, network.temperature, None
+        self.input_size, self.temperature, self.plugin = network.input_size, network.temperature, None
 
     def __call__(self, crops):
         self.sizes.append(len(crops))

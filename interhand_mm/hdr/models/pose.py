@@ -108,7 +108,7 @@ class SingleHandPose(BaseModel):
         sigma: Of the heat-maps, cells.
         loss_weights: Of heat-map, bone vectors and positions.
         bone_mm: Length of the bone that is the unit, for results in millimeters, which this network cannot see: an
-            average adult's (84, see docs/demo.md) by default.
+            average adult's (84, see docs/guide/inference.md) by default.
         data_preprocessor: Normalization; inputs are RGB.
     """
 
