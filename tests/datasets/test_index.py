@@ -30,9 +30,9 @@ from interhand_mm.datasets.annotations.index import (
 )
 from interhand_mm.errors import AnnotationError, OutputError
 from interhand_mm.utils import json_stream
+from tests.conftest import SAMPLE
 
 COUNT = 200
-SAMPLE = Path(__file__).parents[2].parent / "shared/data/interhand26m_sample"
 
 
 @pytest.fixture(scope="module")
