@@ -28,8 +28,7 @@ from interhand_mm.benchmark.index import PEERS, benchmark_index
 from interhand_mm.cli.options import run as run_tool
 from interhand_mm.utils.config import load_config
 from interhand_mm.utils.files import write_json
-
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+from interhand_mm.utils.paths import CONFIGS
 
 
 def rows_table(result: dict[str, Any]) -> Table:

@@ -11,7 +11,7 @@ import torch
 
 from ..engine.runner import build_model
 from ..utils.config import load_config
-from ..utils.paths import ROOT
+from ..utils.paths import CONFIGS
 from ..utils.provenance import provenance
 
 SIZES = {
@@ -41,7 +41,7 @@ def benchmark_hdr(
     try:
         for size in sizes:
             for stage, config in SIZES[size].items():
-                path = ROOT / "configs" / "hdr" / f"{config}.py"
+                path = CONFIGS / "hdr" / f"{config}.py"
                 if not path.is_file():
                     continue
                 model = build_model(load_config(path)).eval()

@@ -1,41 +1,44 @@
-"""Stage "data": rendered hands of disjoint subjects, and photographs."""
+"""Step "data": render hands of disjoint subjects, and write the photographs."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from ..errors import ConfigError
 from ..utils.files import write_json
 from . import photographs
 from .processes import cores
-from .settings import Settings, read_json
+from .settings import Log, Settings, read_json
 
-# Half of InterHand2.6M's size a side: still more than the networks see, in a third of the time to decode.
+# Half of InterHand2.6M's width and height. This is still more than the networks see, and decodes three times as fast.
 _SIZE = "256x168"
-_DECIDES = ("num", "num_test", "seed", "size")
+_KEYS = ("num", "num_test", "seed", "size")
 
 
-def make_data(settings: Settings, say: Callable[[str], None]) -> None:
-    """Generate what is missing of the set and the photographs; a stopped run goes on where it was."""
+def make_data(settings: Settings, log: Log) -> None:
+    """Generate the data set and the photographs. A run that was interrupted continues.
+
+    Raises:
+        ConfigError: The folder contains a data set of another size or seed.
+    """
     from ..synthesis.chunks import MANIFEST
     from ..synthesis.generate import generate
     from ..synthesis.plan import SynthesisOptions
 
     options = SynthesisOptions(num=settings.num, num_test=settings.num_test, seed=settings.seed, size=_SIZE)
     known = read_json(settings.data / MANIFEST)
-    if known is not None and any(known.get(key) != getattr(options, key) for key in _DECIDES):
+    if known is not None and any(known.get(key) != getattr(options, key) for key in _KEYS):
         raise ConfigError(
-            f"{settings.data} holds another set",
-            got={key: known.get(key) for key in _DECIDES},
-            want={key: getattr(options, key) for key in _DECIDES},
-            fix="give another folder with --data, or the same --num and --seed as before",
+            f"{settings.data} contains another data set",
+            got={key: known.get(key) for key in _KEYS},
+            want={key: getattr(options, key) for key in _KEYS},
+            fix="choose another folder with --data, or use the same --num and --seed as before",
         )
     report = settings.data / "report.json"
     if report.is_file():
-        say(f"data: {settings.data} is complete")
+        log(f"data: {settings.data} is complete")
     else:
-        say(f"data: rendering {options.num} images for training and {options.num_test} of other subjects for the test")
+        log(f"data: rendering {options.num} training images and {options.num_test} test images of other subjects")
         begun = time.monotonic()
         generate(settings.data, options, workers=min(len(cores()), 8))
         took = time.monotonic() - begun
@@ -43,6 +46,6 @@ def make_data(settings: Settings, say: Callable[[str], None]) -> None:
     photos = photographs.write_photographs(settings.data / "photographs", settings.seed)
     for split in photographs.PACKAGED:
         entry = photos[split]
-        say(f"data: {entry['views']} views of {len(entry['sources'])} photographs for {split}")
+        log(f"data: {entry['views']} views of {len(entry['sources'])} photographs for {split}")
         if entry["missing"]:
-            say(f"data: not installed, so left out: {'; '.join(entry['missing'])}")
+            log(f"data: skipped photographs that are not installed: {'; '.join(entry['missing'])}")

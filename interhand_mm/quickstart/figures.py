@@ -1,4 +1,4 @@
-"""Pictures of the report: training curves as SVG, and a sheet of predictions."""
+"""Figures of the report: training curves as SVG, and a sheet of predictions."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from .testing import build_dataset, config
 
 _COLORS = ("#c2410c", "#1d4ed8")
 _TILE = 256  # px
-_EACH = 4  # best, median and worst
+_EACH = 4  # number of best, median and worst predictions
 
 
 def read_scalars(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Iterations and values of a scalar that mmengine logged in a work folder's last training; (N,) each."""
+    """Return iterations and values, (N,) each, of a scalar that mmengine logged in a work folder's last training."""
     for file in sorted(folder.glob("*/vis_data/scalars.json"), reverse=True):
         lines = [json.loads(line) for line in file.read_text().splitlines()]
         pairs = [(line["step"], line[name]) for line in lines if name in line]
-        if pairs:  # a test writes such a file too
+        if pairs:  # tests write such files too, without losses
             steps, values = np.array(pairs, float).T
             return steps, values
     return np.zeros(0), np.zeros(0)
 
 
 def curves(series: dict[str, tuple[np.ndarray, np.ndarray]], title: str, unit: str) -> str:
-    """Line chart as an inline SVG.
+    """Return a line chart as an inline SVG.
 
     Args:
-        series: Label -> (x, y), (N,) each.
-        title: Above it.
-        unit: Of y.
+        series: Values (x, y), (N,) each, of every label.
+        title: Title above the chart.
+        unit: Unit of y.
     """
     width, height, left, top, right, bottom = 460, 260, 58, 30, 12, 34
     filled = {label: pair for label, pair in series.items() if len(pair[0])}
     if not filled:
-        return f"<p>{escape(title)}: nothing was logged.</p>"
+        return f"<p>{escape(title)}: no values were logged.</p>"
     x_max = max(pair[0].max() for pair in filled.values())
     low, high = (float(f([f(pair[1]) for pair in filled.values()])) for f in (np.min, np.max))
     span = high - low or 1.0
@@ -72,7 +72,7 @@ def curves(series: dict[str, tuple[np.ndarray, np.ndarray]], title: str, unit: s
 
 
 def sample_errors(dataset: Any, predicted: dict[str, np.ndarray]) -> np.ndarray:
-    """Mean error of each sample's visible joints other than the wrists, (N,) mm; NaN where none is visible."""
+    """Return the mean error of each sample's visible joints without the wrists, (N,) mm; NaN if none is visible."""
     rows = [dataset.get_data_info(i) for i in range(len(dataset))]
     stacked = {key: np.stack([row[key] for row in rows]) for key in ("abs_depth", "focal", "principal_pt")}
     relative = wrist_relative_mm(predicted["keypoints"], **stacked)
@@ -83,7 +83,16 @@ def sample_errors(dataset: Any, predicted: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def ranked(errors: np.ndarray, each: int) -> dict[str, list[int]]:
-    """Rows of the best, the median and the worst samples, `each` of every kind, fewer in a tiny set."""
+    """Return the rows of the best, the median and the worst samples.
+
+    Args:
+        errors: Error of each sample (N,). Samples with NaN are left out.
+        each: Number of rows of each kind. Small data sets give fewer, so that no row is in two kinds.
+
+    Example:
+        >>> ranked(np.array([5.0, 1.0, np.nan, 3.0]), 1)
+        {'best': [1], 'median': [3], 'worst': [0]}
+    """
     order = np.argsort(errors)[: int(np.isfinite(errors).sum())]
     each = min(each, max(1, len(order) // 3))
     middle = (len(order) - each) // 2
@@ -92,12 +101,12 @@ def ranked(errors: np.ndarray, each: int) -> dict[str, list[int]]:
 
 
 def prediction_sheet(settings: Settings, model: str = BGAUG, variant: str = AUGMENTED) -> np.ndarray:
-    """Best, median and worst predictions of a model on a variant of the test set.
+    """Draw the best, median and worst predictions of a model on a variant of the test set.
 
-    Each tile shows what the network saw with the truth drawn on it, and with the prediction.
+    Each tile shows the network's crop twice: with the ground truth and with the prediction.
 
     Returns:
-        (H, W, 3) uint8 BGR.
+        Image (H, W, 3) uint8 BGR.
     """
     cfg = config(settings)
     init_default_scope(cfg.default_scope)
@@ -123,6 +132,6 @@ def _tile(sample: dict[str, Any], keypoints: np.ndarray, label: str) -> np.ndarr
 
 
 def chart_of(settings: Settings, models: Sequence[str], labels: dict[str, str], scalar: str, title: str) -> str:
-    """`curves` of one logged scalar of several models."""
+    """Return the chart of one logged scalar of several models; see `curves`."""
     series = {labels[model]: read_scalars(settings.folder(model), scalar) for model in models}
     return curves(series, title, scalar)

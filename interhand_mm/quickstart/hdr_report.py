@@ -1,47 +1,47 @@
-"""What stage "hdr" found, as tables: masks, pictures, and poses by how much of the hand is hidden."""
+"""Tables of the step "hdr": masks, restored images, and poses by the share of the hand that is hidden."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..utils.files import write_json
 from ..utils.provenance import provenance
-from .settings import Settings, read_json
+from .settings import Log, Settings, read_json
 
-HDR_TABLES = ("masks", "pictures", "poses")  # of report.json
+HDR_TABLES = ("masks", "images", "poses")  # keys of report.json
 
 
-def write_hdr_report(settings: Settings, networks: Sequence[str], say: Callable[[str], None]) -> None:
-    """Print the tables and write `hdr/report.json`, from what the runs wrote."""
+def write_hdr_report(settings: Settings, networks: Sequence[str], log: Log) -> None:
+    """Log the tables and write `hdr/report.json`, from the result files of the networks."""
     masks = _numbers(settings.hdr / "segmentor" / "metrics.json")
-    pictures = _numbers(settings.hdr / "inpaintor" / "metrics.json")
-    predicted = _numbers(settings.hdr / "together.json")
+    images = _numbers(settings.hdr / "inpaintor" / "metrics.json")
+    predicted = _numbers(settings.hdr / "chain.json")
     content: dict[str, Any] = {
         "masks": mask_rows(masks),
-        "pictures": picture_rows(pictures, predicted),
+        "images": image_rows(images, predicted),
         "phantom": {side: masks[f"Phantom/{side}"] for side in ("right", "left")},
         "poses": pose_rows(read_json(settings.hdr / "poses.json")["rows"]),
         "training": [{"network": name, **_how(settings, name)} for name in networks],
         "provenance": provenance(seed=settings.seed),
     }
     write_json(settings.hdr / "report.json", content)
-    say("hdr: IoU of masks\n" + _table(content["masks"]))
-    say("hdr: PSNR in dB inside what was edited\n" + _table(content["pictures"]))
-    say(
-        "hdr: MPJPE in mm, root aligned, of two-hand views, by the share of the hand that is hidden in %\n"
+    log("hdr: IoU of the masks\n" + _table(content["masks"]))
+    log("hdr: PSNR in dB of the edited pixels\n" + _table(content["images"]))
+    log(
+        "hdr: root-aligned MPJPE in mm of two-hand views, by the share of the hand that is hidden, in %\n"
         + _table(content["poses"])
     )
     for side, share in content["phantom"].items():
-        say(f"hdr: a {side} hand was made up in {share:.1%} of the pictures without one")
-    say(f"hdr: ten random views of the test set are in {settings.hdr / 'pictures.jpg'}")
+        log(f"hdr: a {side} hand was detected in {share:.1%} of the images without one")
+    log(f"hdr: ten random views of the test set are in {settings.hdr / 'images.jpg'}")
 
 
 def _numbers(path: Path) -> dict[str, float]:
-    """A test's metrics; what nothing was measured for, null in the file, is NaN."""
+    """Return the metrics of a test. A metric without samples, null in the file, becomes NaN."""
     return {key: _number(value) for key, value in read_json(path)["metrics"].items()}
 
 
@@ -55,7 +55,7 @@ def _how(settings: Settings, network: str) -> dict[str, Any]:
 
 
 def mask_rows(numbers: dict[str, float]) -> list[dict[str, Any]]:
-    """IoU of the network and of the two answers that know the true visible mask; means of both hands."""
+    """Return the IoU of the network and of two baselines that use the true visible mask, averaged over both hands."""
     rows = []
     for label, prefix in (("network", ""), ("visible mask only", "visible/"), ("hull of the visible mask", "hull/")):
         keys = {"amodal": "IoU/{}_amodal", "visible": "IoU/{}_visible", "hidden part": "IoU_hidden/{}"}
@@ -67,8 +67,8 @@ def mask_rows(numbers: dict[str, float]) -> list[dict[str, Any]]:
     return rows
 
 
-def picture_rows(true_masks: dict[str, float], predicted_masks: dict[str, float]) -> list[dict[str, Any]]:
-    """PSNR of the composed picture in the hidden part, in the other hand's place, and in both."""
+def image_rows(true_masks: dict[str, float], predicted_masks: dict[str, float]) -> list[dict[str, Any]]:
+    """Return the PSNR of the restored image in the hidden part, in the place of the other hand, and in both."""
     sources = {
         "mean colors, true masks": (true_masks, "mean/"),
         "Telea, true masks": (true_masks, "telea/"),
@@ -83,7 +83,7 @@ def picture_rows(true_masks: dict[str, float], predicted_masks: dict[str, float]
 
 
 def pose_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of `hdr.ablation.HDRRun.table` without their counts: errors by hidden share, root aligned."""
+    """Return the root-aligned errors by hidden share: the rows of `hdr.ablation.HDRRun.table` without their counts."""
     groups = [*rows[0]["hands"], "all"]
     return [{"MPJPE": row["variant"], **{group: _number(row[f"EPE_root/{group}"]) for group in groups}} for row in rows]
 

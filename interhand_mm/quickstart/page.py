@@ -1,23 +1,22 @@
-"""Stage "report": one page that needs nothing beside it."""
+"""Step "report": write a self-contained HTML page."""
 
 from __future__ import annotations
 
 import base64
 import shlex
 import sys
-from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import cv2
 
-from ..utils.files import write_json
+from ..utils.files import write_json, write_text
 from ..utils.provenance import provenance
 from .figures import chart_of, prediction_sheet
 from .hdr_report import HDR_TABLES
 from .processes import QuickstartError
-from .settings import MODELS, START, Settings, read_json
+from .settings import MODELS, PRETRAIN, Log, Settings, read_json
 from .tables import COLUMNS, LABELS, cell, console_text, ratio_rows, read_metrics, result_rows
 
 _STYLE = """
@@ -30,26 +29,27 @@ code { background: #f5f5f4; padding: .1em .3em; }
 """
 _NUMBER = ' class="n"'
 _CURVES = {
-    "loss_keypoint": "cross entropy of the joints' marginals",
+    "loss_keypoint": "cross entropy of the marginals",
     "loss_expectation": "distance of the expected bins (weighted)",
     "loss_handedness": "handedness",
     "loss_root_depth": "depth between the wrists (weighted)",
 }
 
 
-def write_report(settings: Settings, say: Callable[[str], None]) -> None:
-    """Print the tables and write report.json and report.html, from what the earlier stages wrote."""
+def write_report(settings: Settings, log: Log) -> None:
+    """Log the tables and write report.json and report.html, from the result files of the earlier steps."""
     metrics = read_metrics(settings)
     content = {
         "results": result_rows(metrics),
         "ratios": ratio_rows(metrics),
         "training": training_rows(settings),
         "photographs": read_json(settings.data / "photographs" / "photographs.json"),
-        "rendering": read_json(settings.out / "data.json"),  # None where the set was there before
+        "rendering": read_json(settings.out / "data.json"),  # None if the data set was made by an earlier run
         "synthesis": read_json(settings.data / "report.json"),
-        "detector": read_json(settings.folder("detector") / "metrics.json"),  # None where the stage did not run
+        # Each of the following is None if its step did not run.
+        "detector": read_json(settings.folder("detector") / "metrics.json"),
         "demo": read_json(settings.out / "demo" / "demo.json"),
-        "heads": read_json(settings.out / "heads.json"),  # likewise
+        "heads": read_json(settings.out / "heads.json"),
         "hdr": read_json(settings.hdr / "report.json"),
         "provenance": provenance(seed=settings.seed),
     }
@@ -57,27 +57,27 @@ def write_report(settings: Settings, say: Callable[[str], None]) -> None:
     sheet = prediction_sheet(settings)
     done, jpeg = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 88])
     if not done:
-        raise QuickstartError("the sheet of predictions could not be encoded", got=sheet.shape)
-    (settings.out / "report.html").write_text(page(settings, content, metrics, jpeg.tobytes()))
-    say("report:\n" + console_text(metrics))
-    say(f"report: written to {settings.out / 'report.html'}")
+        raise QuickstartError("the image of the predictions cannot be encoded", got=sheet.shape)
+    write_text(settings.out / "report.html", page(settings, content, metrics, jpeg.tobytes()))
+    log("report:\n" + console_text(metrics))
+    log(f"report: written to {settings.out / 'report.html'}")
 
 
 def training_rows(settings: Settings) -> list[dict[str, Any]]:
-    """How each model was trained, after the start they share: epochs, samples, seconds, precision, command."""
+    """Return how the shared epochs and each model were trained: epochs, samples, minutes, precision, command."""
     rows = []
-    for model in (START, *MODELS):
+    for model in (PRETRAIN, *MODELS):
         done = read_json(settings.folder(model) / "trained.json")
         if done is None:
-            raise QuickstartError(f"{model} is not trained", fix="python tools/quickstart.py train")
-        label = LABELS.get(model, "start of both")
+            raise QuickstartError(f"{model} is not trained yet", fix="python -m interhand_mm.quickstart train")
+        label = LABELS.get(model, "shared epochs of both")
         rows.append({"model": label, "precision": done["asked"]["amp"], "minutes": done["seconds"] / 60}
                     | {key: done[key] for key in ("epochs", "samples", "at_once", "command")})  # fmt: skip
     return rows
 
 
 def html_table(columns: dict[str, str], rows: list[dict[str, Any]]) -> str:
-    """Rows as an HTML table; `columns` maps keys to headings."""
+    """Return rows as an HTML table. `columns` maps keys of the rows to headings."""
     head = "".join(f"<th>{escape(text)}</th>" for text in columns.values())
     body = []
     for row in rows:
@@ -116,50 +116,52 @@ def _about(settings: Settings, content: dict[str, Any], metrics: dict[str, Any])
     return "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
 
 
-def _wild(content: dict[str, Any]) -> str:
-    """Detector and demo, where their stages ran."""
+def _in_the_wild(content: dict[str, Any]) -> str:
+    """Return the section on the detector and the demo, empty if their steps did not run."""
     if content["detector"] is None or content["demo"] is None:
         return ""
     numbers, counts = content["detector"]["metrics"], content["detector"]["counts"]
-    files = [Path(path) for path in content["demo"]["pictures"]]
+    files = [Path(path) for path in content["demo"]["images"]]
     jpegs = [base64.b64encode(path.read_bytes()).decode() for path in files if path.is_file()]
-    pictures = "".join(f'<img class="third" alt="demo" src="data:image/jpeg;base64,{jpeg}">' for jpeg in jpegs)
+    images = "".join(f'<img class="third" alt="demo" src="data:image/jpeg;base64,{jpeg}">' for jpeg in jpegs)
     return f"""<h2>In the wild: detect, group, lift</h2>
-<p>Hands of other subjects on other photographs, found by a detector that was trained here too: AP50
-{numbers["AP50"]:.3f}, AP {numbers["AP"]:.3f} on {counts["images"]} scenes with {counts["hands"]} hands. Your own
-picture: <code>{escape(content["demo"]["command"])} --input PICTURE --out-dir OUT</code></p>
-{pictures}"""
+<p>Hands of other subjects on other photographs, found by a detector that this run trained: AP50
+{numbers["AP50"]:.3f}, AP {numbers["AP"]:.3f} on {counts["images"]} scenes with {counts["hands"]} hands. For your own
+image: <code>{escape(content["demo"]["command"])} --input IMAGE --out-dir OUT</code></p>
+{images}"""
 
 
 def _heads(content: dict[str, Any]) -> str:
-    """The comparison of heads, where its stage ran."""
+    """Return the section that compares heads, empty if its step did not run."""
     if content["heads"] is None:
         return ""
     columns = {"head": "head", "seconds": "seconds", "samples": "samples", **{c: c for c in COLUMNS}}
-    return f"""<h2>Marginals or a volume, at equal time</h2>
-<p>The same backbone and data without photographs, from random weights, a core each at once; original test set.</p>
+    return f"""<h2>1D marginals and 3D heatmaps after equal training time</h2>
+<p>Both heads use the same backbone and the data without photographs. They start from random weights and are trained at
+the same time on one core each. Errors are on the original test set.</p>
 {html_table(columns, content["heads"]["rows"])}"""
 
 
 def _hdr(settings: Settings, content: dict[str, Any]) -> str:
-    """HDR's small set, where its stage ran."""
+    """Return the section on the HDR plugin, empty if its step did not run."""
     if content["hdr"] is None:
         return ""
     tables = [html_table({key: key for key in rows[0]}, rows) for rows in map(content["hdr"].get, HDR_TABLES)]
-    pictures = "".join(
+    images = "".join(
         f'<img alt="ten random views" src="data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}">'
-        for path in (settings.hdr / "pictures.jpg", settings.hdr / "stages.jpg")
+        for path in (settings.hdr / "images.jpg", settings.hdr / "stages.jpg")
     )
     return f"""<h2>HDR: each hand alone</h2>
-<p>Hands of other subjects, segmented as far as they show and as a whole, then each restored without the other. IoU of
-masks; the baselines are given the true visible mask. PSNR in dB of the restored picture, in the hidden part of the hand
-(de-occlusion), in the other hand's place (removal), in both, and over the whole hand. MPJPE in mm, root aligned, of
-two-hand views by the share of the hand that is hidden, in %; "pose alone" is the single-hand network on the crop as it is.</p>
-{"".join(tables)}{pictures}"""
+<p>The visible and the amodal mask of each hand are segmented, then each hand is restored without the other. The test
+subjects are not in the training set. First table: IoU of the masks; the baselines use the true visible mask. Second
+table: PSNR in dB of the restored image in the hidden part of the hand (de-occlusion), in the place of the other hand
+(removal), in both, and over the whole hand. Third table: root-aligned MPJPE in mm of two-hand views by the share of the
+hand that is hidden, in %; "pose alone" is the single-hand network on the original crop.</p>
+{"".join(tables)}{images}"""
 
 
 def page(settings: Settings, content: dict[str, Any], metrics: dict[str, Any], jpeg: bytes) -> str:
-    """The page, self-contained."""
+    """Return the self-contained page."""
     charts = "".join(chart_of(settings, list(MODELS), LABELS, name, title) for name, title in _CURVES.items())
     results = html_table({"set": "set", "model": "model", **{c: c for c in COLUMNS}}, content["results"])
     ratios = html_table({"model": "augmented / original", **{c: c for c in COLUMNS}}, content["ratios"])
@@ -167,21 +169,22 @@ def page(settings: Settings, content: dict[str, Any], metrics: dict[str, Any], j
         {"model": "model", "epochs": "epochs", "samples": "samples", "minutes": "minutes", "precision": "precision"},
         content["training"],
     )
-    picture = base64.b64encode(jpeg).decode()
+    image = base64.b64encode(jpeg).decode()
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>interhand_mm: quick start</title><style>{_STYLE}</style></head><body>
 <h1>Quick start: do photographs behind the hands help?</h1>
-<p>Two small networks, trained on rendered hands in front of a dark studio; one of them sees photographs behind some of
-the samples in the last part of its training. Tested on other subjects, as rendered (original) and with other
-photographs (augmented). MPJPE and MRRPE in mm, wrists and boxes given; all data is synthetic.</p>
+<p>Two small networks are trained on rendered hands in a dark studio. In the last part of the training, one of them
+sees photographs behind some of the samples. Both are tested on other subjects, as rendered (original) and with other
+photographs as background (augmented). MPJPE and MRRPE are in mm; boxes and wrist depths are ground truth; all data is
+synthetic.</p>
 {results}{ratios}
 <h2>Training</h2>{training}<div>{charts}</div>
 <h2>Best, median and worst predictions</h2>
-<p>{escape(LABELS["marginal_bgaug"])}, augmented set; errors are means over a sample's joints.</p>
-<img alt="predictions" src="data:image/jpeg;base64,{picture}">
-{_wild(content)}
+<p>Model {escape(LABELS["marginal_bgaug"])} on the augmented set. The error is the mean over the joints of a sample.</p>
+<img alt="predictions" src="data:image/jpeg;base64,{image}">
+{_in_the_wild(content)}
 {_heads(content)}
 {_hdr(settings, content)}
-<h2>Where this comes from</h2>{_about(settings, content, metrics)}
+<h2>Provenance</h2>{_about(settings, content, metrics)}
 </body></html>
 """

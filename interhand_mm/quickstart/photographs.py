@@ -1,7 +1,7 @@
-"""Background photographs out of packages that are installed anyway: nothing is downloaded.
+"""Background photographs from installed Python packages; nothing is downloaded.
 
-A handful is little, so each is written as several views: random parts at random zoom, turned and mirrored. The
-views of one photograph are all for training or all for the test.
+There are only ten, so each one is written as several views: random parts at random zoom, rotated and mirrored. All
+views of a photograph belong to the same split.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from ..utils.files import write_json
 from ..utils.images import PACKAGED_PHOTOGRAPHS, packaged_photograph, read_image, write_image
 from .settings import read_json
 
+# Names in `utils.images.PACKAGED_PHOTOGRAPHS`.
 PACKAGED = {
     "train": ("astronaut", "chelsea", "coffee", "motorcycle_left", "brick", "grass", "china"),
     "test": ("rocket", "gravel", "flower"),
 }
-VIEWS = {"train": 40, "test": 16}  # of each photograph
-SIZE = 256  # px a side; the transform enlarges to a frame, of which the network sees 300 px as 128: nothing is lost
+VIEWS = {"train": 40, "test": 16}  # views of each photograph
+SIZE = 256  # side in px; the transform enlarges it to a frame, of which the network sees 300 px as 128 px
 DISTRIBUTIONS = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
 
 
 def find(split: str) -> tuple[list[Path], list[str]]:
-    """Photographs of a split that are here, and the names of those that are not."""
+    """Return the installed photographs of a split, and the names of the missing ones."""
     found, missing = [], []
     for name in PACKAGED[split]:
         path = packaged_photograph(name)
@@ -41,24 +42,33 @@ def find(split: str) -> tuple[list[Path], list[str]]:
 
 
 def random_view(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Square part of a photograph, (SIZE, SIZE, 3): its side 0.35 to 1 of the short edge, quarter turns, mirror."""
+    """Return a random square part of a photograph, rotated by quarter turns and mirrored.
+
+    Args:
+        photo: Photograph (H, W, 3) uint8.
+        rng: Source of randomness. The side of the part is 0.35 to 1 times the photograph's shorter side.
+
+    Returns:
+        Image (SIZE, SIZE, 3) uint8.
+    """
     height, width = photo.shape[:2]
     side = int(rng.uniform(0.35, 1.0) * min(height, width))
     top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
-    part = np.rot90(photo[top : top + side, left : left + side], rng.integers(4))
+    part = np.rot90(photo[top : top + side, left : left + side], int(rng.integers(4)))
     if rng.random() < 0.5:
         part = part[:, ::-1]
     return cv2.resize(np.ascontiguousarray(part), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
 
 
 def write_photographs(root: Path, seed: int) -> dict[str, Any]:
-    """Write the views of both splits below `root`, or find them there from an earlier run.
+    """Write the views of both splits to `root`, unless an earlier run with the same seed did.
 
     Returns:
-        For each split: sources (as "package version: file"), missing, views.
+        For each split: `sources` (as "package version: file"), `missing` (names of files that are not installed) and
+        the number of `views`.
 
     Raises:
-        BackgroundError: A split would have none.
+        BackgroundError: No photograph of a split is installed.
     """
     ledger = root / "photographs.json"
     known = read_json(ledger)
@@ -69,7 +79,9 @@ def write_photographs(root: Path, seed: int) -> dict[str, Any]:
         paths, missing = find(split)
         if not paths:
             raise BackgroundError(
-                f"no background photographs for {split}", want=", ".join(missing), fix="pip install scikit-image"
+                f"no background photographs of the split '{split}' are installed",
+                want=", ".join(missing),
+                fix="pip install scikit-image",
             )
         rng = np.random.default_rng([seed, number])
         for path in paths:

@@ -1,37 +1,39 @@
-"""What a quick start is asked to do, where its files lie, and how its steps are run."""
+"""Settings of a quick start: its sizes, seeds and folders, and the options that its commands share."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from ..utils.paths import ROOT
+from ..utils.paths import CONFIGS
 
 PLAIN, BGAUG = "marginal", "marginal_bgaug"
 MODELS = {PLAIN: "without backgrounds", BGAUG: "with backgrounds"}
-START = "start"  # the part of their training that both share
-STAGES = ("data", "train", "test", "detector", "demo", "report")  # of "all"
-EXTRAS = ("heads", "hdr")  # only by name
+PRETRAIN = "pretrain"  # config and folder of the first epochs, which both models share
+STEPS = ("data", "train", "test", "detector", "demo", "report")  # what "all" runs, in this order
+EXTRA_STEPS = ("heads", "hdr")  # run only when named
+Log = Callable[[str], None]  # receives lines of progress
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked for.
+    """What to run, and where its files are.
 
     Attributes:
-        out: Folder of everything but the data.
-        data: Folder of the generated set and the photographs.
-        num: Training images; a tenth of it again for the test, of other subjects.
-        minutes: Training time: what both models share, then both at once where there are two cores; in stage "hdr"
-            of each network.
-        epochs: Of each model, in place of `minutes`, so that a run can be repeated exactly.
-        seed: Of data, weights and samples.
-        overrides: More `--cfg-options` for every step of the pose networks.
-        detector_overrides: And for the detector's training.
-        hdr_overrides: And for HDR's networks.
+        out: Folder of everything except the data.
+        data: Folder of the generated data set and the photographs.
+        num: Number of training images. The test set has a tenth of it, of other subjects.
+        minutes: Training time of both models together, shared epochs included. In the step "hdr", training time of
+            each network.
+        epochs: Number of epochs of each model. Replaces `minutes` and makes a run repeatable.
+        seed: Seed of the data, the weights and the order of the samples.
+        overrides: Additional `--cfg-options` for every command of the pose networks.
+        detector_overrides: Additional `--cfg-options` for the detector's training.
+        hdr_overrides: Additional `--cfg-options` for the networks of the HDR plugin.
     """
 
     out: Path = Path("work_dirs/quickstart")
@@ -46,26 +48,30 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.num < 16 or self.minutes <= 0 or self.seed < 0 or (self.epochs is not None and self.epochs < 2):
-            raise ConfigError("quick start", got=asdict(self), want="num >= 16, minutes > 0, epochs >= 2, seed >= 0")
+            raise ConfigError(
+                "the quick start's settings are out of range",
+                got=asdict(self),
+                want="num >= 16, minutes > 0, epochs >= 2, seed >= 0",
+            )
 
     @property
     def num_test(self) -> int:
-        """Test images."""
+        """Number of test images."""
         return max(8, self.num // 10)
 
     @property
     def num_scenes(self) -> int:
-        """Training scenes of the detector."""
+        """Number of the detector's training scenes."""
         return max(16, self.num // 4)
 
     @property
     def hdr(self) -> Path:
-        """Folder of HDR's networks."""
+        """Folder of the networks of the HDR plugin."""
         return self.out / "hdr"
 
     @property
     def hdr_data(self) -> Path:
-        """Folder of the set that HDR learns from."""
+        """Folder of the data set that the HDR plugin is trained on."""
         return self.data / "hdr"
 
     @property
@@ -74,31 +80,31 @@ class Settings:
         return self.data / "scenes"
 
     def photographs(self, split: str) -> Path:
-        """Folder of the photographs of "train" or "test"."""
+        """Return the folder of the photographs of "train" or "test"."""
         return self.data / "photographs" / split
 
     def folder(self, model: str) -> Path:
-        """Work folder of one model."""
+        """Return the work folder of one model."""
         return self.out / model
 
     @property
     def constant(self) -> Path:
-        """Folder of the predictor that always answers the mean pose."""
+        """Folder of the baseline that always predicts the mean pose."""
         return self.out / "constant"
 
     def options(self, model: str) -> list[str]:
-        """Options that `tools/train.py` and `tools/test.py` share for a model."""
-        options = [str(ROOT / "configs" / "quickstart" / f"{model}.py")]
+        """Return the arguments that `tools/train.py` and `tools/test.py` share for a model."""
+        options = [str(CONFIGS / "quickstart" / f"{model}.py")]
         options += ["--work-dir", str(self.folder(model)), "--data-root", str(self.data)]
         return [*options, "--backgrounds", str(self.photographs("train")), str(self.photographs("test"))]
 
     def config_options(self) -> list[str]:
-        """Config overrides of every step."""
+        """Return the config overrides of every command."""
         masks = self.data / "masks"
         roots = [f"{loader}_dataloader.dataset.mask_root={masks}" for loader in ("train", "test")]
         return [*roots, f"randomness.seed={self.seed}", *self.overrides]
 
 
 def read_json(path: Path) -> Any:
-    """Content of a JSON file, None where it is not there."""
+    """Return the content of a JSON file, or None if the file does not exist."""
     return json.loads(path.read_text()) if path.is_file() else None

@@ -1,4 +1,4 @@
-"""The quick start's tables, every number read from the metrics.json files of its runs."""
+"""Tables of the quick start. Every number is read from the metrics.json files of its runs."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ LABELS = {**MODELS, CONSTANT: "mean training pose"}
 
 
 def read_metrics(settings: Settings) -> dict[str, Any]:
-    """metrics.json of both models and of the mean pose.
+    """Read metrics.json of both models and of the mean pose.
 
     Raises:
-        QuickstartError: One is not there.
+        QuickstartError: A model is not tested yet.
     """
     found = {model: read_json(settings.folder(model) / "metrics.json") for model in (*MODELS, CONSTANT)}
     missing = [model for model, report in found.items() if report is None]
     if missing:
-        raise QuickstartError(f"not tested: {', '.join(missing)}", fix="python tools/quickstart.py test")
+        raise QuickstartError(f"not tested yet: {', '.join(missing)}", fix="python -m interhand_mm.quickstart test")
     return found
 
 
 def result_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows in the order of the published table (docs/spec/background_augmentation.md), then the mean pose.
+    """Return the rows of the main table, in the order of docs/spec/background_augmentation.md, then the mean pose.
 
     Returns:
-        set, model, and the number (or None) of every key of `COLUMNS`.
+        Rows with `set`, `model`, and a number or None for every key of `COLUMNS`.
     """
     rows = []
     for name in (ORIGINAL, AUGMENTED):
@@ -53,7 +53,7 @@ def result_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def ratio_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """Error on the augmented set over that on the original one: the experiment's figure of merit."""
+    """Return the error on the augmented set divided by the error on the original set, for every model."""
     rows = []
     for model in (PLAIN, BGAUG):
         ratios = metrics[model]["ratios"][AUGMENTED]
@@ -62,7 +62,7 @@ def ratio_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def cell(column: str, value: Any) -> str:
-    """A number as the published table writes it: mm with two digits, shares with four."""
+    """Format a number as the published table does: mm with two digits, handedness accuracy with four."""
     if value is None:
         return "-"
     if isinstance(value, str):
@@ -71,7 +71,7 @@ def cell(column: str, value: Any) -> str:
 
 
 def console_text(metrics: dict[str, Any], width: int = 100) -> str:
-    """Both tables for a terminal."""
+    """Return both tables as text for a terminal."""
     protocol = metrics[PLAIN]["protocol"]
     title = f"MPJPE and MRRPE in mm (synthetic hands; box: {protocol['box']}, depth: {protocol['depth']})"
     table = Table(title=title, title_justify="left")

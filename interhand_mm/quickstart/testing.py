@@ -1,9 +1,7 @@
-"""Stage "test": both models and the mean pose, on the test set as it is and with photographs behind it."""
+"""Step "test": test both models and the mean pose on the original test set and with photographs as background."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +15,14 @@ from ..structures.camera import apply_affine, invert_affine
 from ..structures.joints import NUM_JOINTS
 from ..utils.config import DataOptions, load_config
 from ..utils.files import write_json
-from ..utils.paths import ROOT
+from ..utils.paths import CONFIGS
 from .processes import QuickstartError, python, run_all
-from .settings import MODELS, PLAIN, Settings, read_json
-from .training import newest
+from .settings import MODELS, PLAIN, Log, Settings, read_json
+from .training import RunningTime, newest
 
 
-def evaluate_models(settings: Settings, say: Callable[[str], None]) -> None:
-    """Write metrics.json and preds.npz of every model that has none of its newest checkpoint."""
+def evaluate_models(settings: Settings, log: Log) -> None:
+    """Test every model whose newest checkpoint is not tested yet, and write its metrics.json and preds.npz."""
     from ..checkpoints.io import sha256
 
     commands, logs = {}, {}
@@ -32,10 +30,10 @@ def evaluate_models(settings: Settings, say: Callable[[str], None]) -> None:
         folder = settings.folder(model)
         checkpoint = newest(folder)
         if checkpoint is None:
-            raise QuickstartError(f"{model} is not trained", fix="python tools/quickstart.py train")
+            raise QuickstartError(f"{model} is not trained yet", fix="python -m interhand_mm.quickstart train")
         known = read_json(folder / "metrics.json")
         if known is not None and known["provenance"]["checkpoint_sha256"] == sha256(checkpoint):
-            say(f"test: {model} is tested")
+            log(f"test: {model} is tested")
             continue
         files = ["--out", str(folder / "metrics.json"), "--dump", str(folder / "preds.npz")]
         options, *more = settings.options(model)
@@ -44,49 +42,39 @@ def evaluate_models(settings: Settings, say: Callable[[str], None]) -> None:
         )
         logs[model] = folder / "test.log"
     if commands:
-        say(f"test: {' and '.join(commands)} on {settings.num_test} images, original and augmented")
-        for model, seconds in run_all(commands, logs, _Dots(say)).items():
-            say(f"test: {model} took {seconds:.0f} s")
+        log(f"test: {' and '.join(commands)} on {settings.num_test} images, original and augmented")
+        for model, seconds in run_all(commands, logs, RunningTime("test", log)).items():
+            log(f"test: {model} took {seconds:.0f} s")
     evaluate_constant(settings)
-    say("test: the mean training pose, for comparison")
-
-
-class _Dots:
-    def __init__(self, say: Callable[[str], None], every: float = 20.0) -> None:
-        self.say, self.every, self.begun, self.shown = say, every, time.monotonic(), time.monotonic()
-
-    def __call__(self, name: str) -> None:
-        if time.monotonic() - self.shown >= self.every:
-            self.shown = time.monotonic()
-            self.say(f"test: running for {self.shown - self.begun:.0f} s")
+    log("test: the mean training pose is tested, for comparison")
 
 
 def config(settings: Settings) -> Config:
-    """Config of the model without backgrounds, as its steps read it."""
+    """Return the config of the model without backgrounds, with the overrides of this run."""
     photos = [str(settings.photographs(split)) for split in ("train", "test")]
     return load_config(
-        ROOT / "configs" / "quickstart" / f"{PLAIN}.py",
+        CONFIGS / "quickstart" / f"{PLAIN}.py",
         settings.config_options(),
         DataOptions(data_root=str(settings.data), backgrounds=photos),
     )
 
 
 def build_dataset(loader: Any, without: tuple[str, ...]) -> Any:
-    """Data set of a dataloader's config, leaving steps of its pipeline out."""
+    """Build the data set of a dataloader's config without some transforms of its pipeline."""
     steps = [step for step in loader["dataset"]["pipeline"] if step["type"] not in without]
     return DATASETS.build({**loader["dataset"], "pipeline": steps})
 
 
 def mean_answer(dataset: Any, codec: Any) -> dict[str, np.ndarray]:
-    """What is best answered without looking: means over a training set's unaugmented crops.
+    """Return the best prediction that ignores the image: means over a training set's crops without augmentation.
 
     Args:
-        dataset: Gives samples without a pipeline.
-        codec: For the crop's size.
+        dataset: Training set with an empty pipeline.
+        codec: Codec that defines the size of the crops.
 
     Returns:
-        points (42, 3), mean u, v px of the crop and d mm over visible joints; rel_root_depth () mm over two-hand
-        samples; hand_prob (2,) share of right and left.
+        `points` (42, 3): u, v px of the crop and d mm, averaged over visible joints. `rel_root_depth` () mm, averaged
+        over two-hand samples. `hand_prob` (2,): share of samples with a right and with a left hand.
     """
     from ..structures.camera import crop_affine
 
@@ -110,7 +98,7 @@ def mean_answer(dataset: Any, codec: Any) -> dict[str, np.ndarray]:
 
 
 def evaluate_constant(settings: Settings) -> None:
-    """Test the predictor that puts the mean training pose into every box, by the same code as a model."""
+    """Test the baseline that places the mean training pose in every box, with the same code as a model."""
     from ..apis.evaluate_predictions import evaluate_predictions
     from ..registry import CODECS
     from ..structures.camera import crop_affine

@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from .paths import IS_INSTALLED, PACKAGE
+
 PACKAGES = (
     *("torch", "numpy", "opencv-python-headless", "msgspec", "pycocotools", "xtcocotools"),
     *("mmengine", "mmcv", "mmdet", "mmpose", "interhand_mm"),
@@ -45,7 +47,9 @@ def hardware() -> dict[str, Any]:
 
 def git_commit() -> str | None:
     """Commit of the checkout this package stands in, with "+" where files differ from it."""
-    root = Path(__file__).resolve().parents[2]
+    if IS_INSTALLED:  # a folder above the package may be a repository, but another project's
+        return None
+    root = PACKAGE.parent
     try:
         commit = subprocess.run(
             ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True

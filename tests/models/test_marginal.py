@@ -209,7 +209,7 @@ def test_positions_tell_all_cells_apart_at_any_size():
 
 
 @pytest.mark.parametrize(
-    "name", ["internet_simcc", "quickstart/marginal", "quickstart/marginal_bgaug", "quickstart/volume"]
+    "name", ["internet_simcc", "quickstart/marginal", "quickstart/marginal_bgaug", "quickstart/heatmap_3d"]
 )
 def test_configs_build_and_step(name):
     changes = [] if name.startswith("quickstart") else ["model.backbone.depth=18", "model.head.in_channels=(256,512)"]

@@ -1,4 +1,4 @@
-"""A miniature of the quick start: every stage runs, and the page's numbers are those of the runs' files."""
+"""A miniature of the quick start: every step runs, and the page's numbers are those of the runs' files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 
 from interhand_mm.errors import BackgroundError, ConfigError
 from interhand_mm.evaluation.predictions_file import load_predictions
-from interhand_mm.quickstart import photographs
+from interhand_mm.quickstart import photographs, processes
 from interhand_mm.quickstart.figures import ranked, read_scalars, sample_errors
 from interhand_mm.quickstart.processes import QuickstartError, run_all, share_cores
-from interhand_mm.quickstart.settings import MODELS, STAGES, START, Settings
-from interhand_mm.quickstart.stages import run_stages
+from interhand_mm.quickstart.settings import EXTRA_STEPS, MODELS, PRETRAIN, STEPS, Settings
+from interhand_mm.quickstart.steps import FUNCTIONS, run_steps
 from interhand_mm.quickstart.tables import cell, read_metrics
 from interhand_mm.quickstart.testing import config, mean_answer
 from interhand_mm.quickstart.training import newest
@@ -34,9 +34,9 @@ def finished(tmp_path_factory) -> tuple[Settings, list[str]]:
         out=base / "out", data=base / "data", num=24, minutes=0.02, overrides=OVERRIDES,
         detector_overrides=("train_cfg.max_epochs=1",),
     )  # fmt: skip
-    said: list[str] = []
-    run_stages(settings, "all", said.append)
-    return settings, said
+    lines: list[str] = []
+    run_steps(settings, "all", lines.append)
+    return settings, lines
 
 
 class Cells(HTMLParser):
@@ -61,7 +61,7 @@ class Cells(HTMLParser):
 
 
 def test_the_page_shows_the_numbers_of_the_runs(finished):
-    settings, said = finished
+    settings, lines = finished
     page = (settings.out / "report.html").read_text()
     cells = Cells()
     cells.feed(page)
@@ -76,7 +76,7 @@ def test_the_page_shows_the_numbers_of_the_runs(finished):
     for (head, numbers), row in zip(wanted, [row for row in cells.rows if row], strict=False):
         shown = [numbers[f"MPJPE/{group}"] for group in ("all", "single", "interacting")] + [numbers["MRRPE"]]
         assert row == [*head, *(cell("", value) for value in shown), cell("handedness", numbers["HandednessAccuracy"])]
-        assert any(f"{numbers['MPJPE/all']:.2f}" in line for line in said)
+        assert any(f"{numbers['MPJPE/all']:.2f}" in line for line in lines)
     ratio = files["marginal"]["ratios"]["augmented"]["MPJPE/all"]
     assert ["without backgrounds", f"{ratio:.2f}"] in [row[:2] for row in cells.rows]
     assert json.loads((settings.out / "report.json").read_text())["provenance"]["seed"] == 0
@@ -90,9 +90,9 @@ def test_the_page_needs_no_network(finished):
     assert page.count("<polyline") == 8
 
 
-def test_every_stage_says_something(finished):
-    for stage in STAGES:
-        assert any(line.startswith(f"{stage}:") for line in finished[1]), stage
+def test_every_step_reports_something(finished):
+    for step in STEPS:
+        assert any(line.startswith(f"{step}:") for line in finished[1]), step
 
 
 def test_a_second_run_makes_nothing_again(finished):
@@ -102,45 +102,45 @@ def test_a_second_run_makes_nothing_again(finished):
     }
     kept = {path: time for path, time in kept.items() if "constant" not in path.parts}
     images = {path: path.stat().st_mtime_ns for path in settings.data.rglob("*.jpg")}
-    said: list[str] = []
-    run_stages(settings, "all", said.append)
+    lines: list[str] = []
+    run_steps(settings, "all", lines.append)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert {path: path.stat().st_mtime_ns for path in settings.data.rglob("*.jpg")} == images
-    assert sum("is trained" in line or "is tested" in line or "is complete" in line for line in said) == 9
+    assert sum("is trained" in line or "is tested" in line or "is complete" in line for line in lines) == 9
 
 
 def test_detector_and_demo_are_on_the_page(finished):
-    settings, said = finished
+    settings, lines = finished
     report = json.loads((settings.out / "detector" / "metrics.json").read_text())
     demo = json.loads((settings.out / "demo" / "demo.json").read_text())
     page = (settings.out / "report.html").read_text()
     assert f"{report['metrics']['AP50']:.3f}" in page
-    assert page.count('alt="demo"') == len(demo["pictures"]) == report["counts"]["images"] > 0
-    for picture in map(Path, demo["pictures"]):
-        assert picture.is_file()
-        assert picture.with_suffix(".html").is_file()
-        assert json.loads(picture.with_suffix(".json").read_text())["complete"] is True
-    assert any(demo["command"] in line for line in said)
+    assert page.count('alt="demo"') == len(demo["images"]) == report["counts"]["images"] > 0
+    for image in map(Path, demo["images"]):
+        assert image.is_file()
+        assert image.with_suffix(".html").is_file()
+        assert json.loads(image.with_suffix(".json").read_text())["complete"] is True
+    assert any(demo["command"] in line for line in lines)
 
 
 def test_heads_are_compared_at_equal_time_and_join_the_page(finished):
     settings, _ = finished
     short = replace(settings, overrides=("train_dataloader.batch_size=8",))
-    said: list[str] = []
+    lines: list[str] = []
     try:
-        run_stages(short, "heads", said.append)
-        run_stages(settings, "report", said.append)
+        run_steps(short, "heads", lines.append)
+        run_steps(settings, "report", lines.append)
         rows = json.loads((settings.out / "heads.json").read_text())["rows"]
         page = (settings.out / "report.html").read_text()
-        for row, head in zip(rows, ("marginal", "volume"), strict=True):
+        for row, head in zip(rows, ("marginal", "heatmap_3d"), strict=True):
             numbers = json.loads((settings.out / "heads" / head / "metrics.json").read_text())["metrics"]
             assert row["all"] == numbers["MPJPE/all"]
             assert f"{numbers['MPJPE/all']:.2f}" in page
             assert row["samples"] % settings.num == 0
         assert rows[0]["samples"] >= rows[1]["samples"] > 0  # marginals are the faster ones
-        said.clear()
-        run_stages(short, "heads", said.append)
-        assert said == ["heads: are compared"]
+        lines.clear()
+        run_steps(short, "heads", lines.append)
+        assert lines == ["heads: the comparison is complete"]
     finally:
         (settings.out / "heads.json").unlink(missing_ok=True)
 
@@ -166,9 +166,9 @@ def test_both_models_were_trained_alike(finished):
     done = [json.loads((settings.folder(model) / "trained.json").read_text()) for model in MODELS]
     assert done[0]["epochs"] == done[1]["epochs"] >= 1
     plan = json.loads((settings.out / "plan.json").read_text())
-    start = json.loads((settings.folder(START) / "trained.json").read_text())
-    assert plan["epochs"] == start["epochs"] + done[0]["epochs"]
-    assert all("load_from=" + str(newest(settings.folder(START))) in model["command"] for model in done)
+    shared = json.loads((settings.folder(PRETRAIN) / "trained.json").read_text())
+    assert plan["epochs"] == shared["epochs"] + done[0]["epochs"]
+    assert all("load_from=" + str(newest(settings.folder(PRETRAIN))) in model["command"] for model in done)
     assert all(0 < speed["data_share"] < 1 and speed["samples_a_second"] > 0 for speed in plan["speeds"].values())
     assert len(read_scalars(settings.folder("marginal"), "loss_keypoint")[0]) > 0
 
@@ -207,9 +207,9 @@ def test_best_median_worst():
 def test_wrong_use_says_so(tmp_path, monkeypatch):
     settings = Settings(out=tmp_path / "out", data=tmp_path / "data", num=16)
     with pytest.raises(QuickstartError, match="not trained"):
-        run_stages(settings, "test", print)
+        run_steps(settings, "test", print)
     with pytest.raises(QuickstartError, match="not tested"):
-        run_stages(settings, "report", print)
+        run_steps(settings, "report", print)
     with pytest.raises(ConfigError, match="num >= 16"):
         Settings(num=3)
     monkeypatch.setattr(photographs, "find", lambda split: ([], ["scikit-image: rocket.jpg"]))
@@ -219,8 +219,8 @@ def test_wrong_use_says_so(tmp_path, monkeypatch):
 
 def test_another_set_is_not_overwritten(finished):
     settings, _ = finished
-    with pytest.raises(ConfigError, match="holds another set"):
-        run_stages(Settings(out=settings.out, data=settings.data, num=32), "data", print)
+    with pytest.raises(ConfigError, match="contains another data set"):
+        run_steps(Settings(out=settings.out, data=settings.data, num=32), "data", print)
 
 
 def test_a_failing_step_ends_the_others_and_shows_its_last_words(tmp_path):
@@ -229,18 +229,15 @@ def test_a_failing_step_ends_the_others_and_shows_its_last_words(tmp_path):
     if len(share_cores(2)) == 1:
         commands = {"broken": commands["broken"]}
     with pytest.raises(QuickstartError, match="no such thing"):
-        run_all(commands, logs, lambda name: None)
+        run_all(commands, logs)
 
 
-def test_cores_are_shared_out(monkeypatch):
-    from interhand_mm.quickstart import settings
-
-    monkeypatch.setattr(settings, "cores", lambda: [0, 1, 2, 3, 4])
+def test_cores_are_divided_among_processes(monkeypatch):
+    monkeypatch.setattr(processes, "cores", lambda: [0, 1, 2, 3, 4])
     assert share_cores(2) == [[0, 2, 4], [1, 3]]
-    monkeypatch.setattr(settings, "cores", lambda: [3])
+    monkeypatch.setattr(processes, "cores", lambda: [3])
     assert share_cores(2) == [[3]]
 
 
-def test_the_tool_answers_help_at_once():
-    text = Path(__file__).resolve().parents[1].joinpath("tools/quickstart.py").read_text()
-    assert text.count("\n") < 100
+def test_every_step_of_the_command_line_has_a_function():
+    assert tuple(FUNCTIONS) == (*STEPS, *EXTRA_STEPS)

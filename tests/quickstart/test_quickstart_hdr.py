@@ -1,4 +1,4 @@
-"""A miniature of the quick start's stage "hdr": the report's numbers are those of the runs' files."""
+"""A miniature of the quick start's step "hdr": the report's numbers are those of the runs' files."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from interhand_mm.errors import ConfigError
 from interhand_mm.hdr.ablation import VARIANTS
 from interhand_mm.quickstart import hdr
 from interhand_mm.quickstart.hdr import TRAININGS, run_hdr
-from interhand_mm.quickstart.hdr_report import mask_rows, picture_rows
+from interhand_mm.quickstart.hdr_report import image_rows, mask_rows
 from interhand_mm.quickstart.processes import QuickstartError
-from interhand_mm.quickstart.settings import PLAIN, STAGES, Settings
+from interhand_mm.quickstart.settings import PLAIN, STEPS, Settings
 from interhand_mm.utils.config import load_config
 from interhand_mm.utils.paths import ROOT
 
@@ -32,12 +32,12 @@ def finished(tmp_path_factory) -> Iterator[tuple[Settings, list[str]]]:
     with pytest.raises(QuickstartError, match="pose network"):
         run_hdr(settings, print)
     save_pose_network(settings.folder(PLAIN))
-    said: list[str] = []
+    lines: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         # A segmentor of six steps is not sure of any hand.
         patch.setattr(hdr, "_PLUGIN", write_open_plugin(base / "open.py"))
-        run_hdr(settings, said.append)
-        yield settings, said
+        run_hdr(settings, lines.append)
+        yield settings, lines
 
 
 def write_open_plugin(path: Path) -> Path:
@@ -48,7 +48,7 @@ def write_open_plugin(path: Path) -> Path:
 
 
 def save_pose_network(folder: Path) -> None:
-    """Random weights in the place of the stage "train"'s."""
+    """Random weights in the place of the step "train"'s."""
     folder.mkdir(parents=True)
     model = build_model(load_config(ROOT / "configs/quickstart/marginal.py"))
     model.init_weights()
@@ -60,18 +60,18 @@ def numbers_of(path: Path) -> dict[str, float | None]:
 
 
 def test_the_report_holds_the_runs_numbers(finished):
-    settings, said = finished
+    settings, lines = finished
     report = json.loads((settings.hdr / "report.json").read_text())
-    masks, pictures = (numbers_of(settings.hdr / t.name / "metrics.json") for t in TRAININGS[:2])
-    together = numbers_of(settings.hdr / "together.json")
+    masks, images = (numbers_of(settings.hdr / t.name / "metrics.json") for t in TRAININGS[:2])
+    chain = numbers_of(settings.hdr / "chain.json")
     amodal = (masks["IoU/right_amodal"] + masks["IoU/left_amodal"]) / 2
     assert report["masks"][0]["amodal"] == pytest.approx(amodal)
     assert report["masks"][1]["visible"] == 1  # it is given the truth
-    np.testing.assert_equal(report["pictures"][1]["both"], pictures["telea/PSNR_composite/edited"])
-    np.testing.assert_equal(report["pictures"][3]["removal"], together["PSNR_composite/removal"])
+    np.testing.assert_equal(report["images"][1]["both"], images["telea/PSNR_composite/edited"])
+    np.testing.assert_equal(report["images"][3]["removal"], chain["PSNR_composite/removal"])
     assert {row["network"] for row in report["training"]} == {t.name for t in TRAININGS}
-    assert any("hull of the visible mask" in text for text in said)
-    assert cv2.imread(str(settings.hdr / "pictures.jpg")).shape[1] > 9 * 192
+    assert any("hull of the visible mask" in text for text in lines)
+    assert cv2.imread(str(settings.hdr / "images.jpg")).shape[1] > 9 * 192
     poses = json.loads((settings.hdr / "poses.json").read_text())["rows"]
     assert [row["MPJPE"] for row in report["poses"]] == list(VARIANTS)
     assert report["poses"][3]["all"] == poses[3]["EPE_root/all"]
@@ -80,17 +80,17 @@ def test_the_report_holds_the_runs_numbers(finished):
 def test_what_is_done_is_not_done_again(finished):
     settings, _ = finished
     before = {path: path.stat().st_mtime_ns for path in settings.hdr.glob("*/epoch_*.pth")}
-    said: list[str] = []
-    run_hdr(settings, said.append)
+    lines: list[str] = []
+    run_hdr(settings, lines.append)
     assert len(before) == len(TRAININGS)
     assert {path: path.stat().st_mtime_ns for path in settings.hdr.glob("*/epoch_*.pth")} == before
-    assert sum("is trained" in text for text in said) == len(TRAININGS)
-    with pytest.raises(ConfigError, match="another set"):
-        run_hdr(Settings(out=settings.out, data=settings.data, num=17), said.append)
+    assert sum("is trained" in text for text in lines) == len(TRAININGS)
+    with pytest.raises(ConfigError, match="another data set"):
+        run_hdr(Settings(out=settings.out, data=settings.data, num=17), lines.append)
 
 
 def test_hdr_is_asked_for_by_name():
-    assert "hdr" not in STAGES
+    assert "hdr" not in STEPS
 
 
 def test_rows_by_hand():
@@ -101,5 +101,5 @@ def test_rows_by_hand():
     assert mask_rows(masks)[0]["hidden part"] == pytest.approx(0.6)
     true = {f"{p}PSNR_composite/{r}": v for p, v in (("mean/", 10.0), ("telea/", 12.0), ("", 20.0))
             for r in ("hole", "removal", "edited", "hand")}  # fmt: skip
-    rows = picture_rows(true, {key: 15.0 for key in true})
+    rows = image_rows(true, {key: 15.0 for key in true})
     assert [row["both"] for row in rows] == [10, 12, 20, 15]

@@ -1,4 +1,4 @@
-# InterNet's own head with 32^3 bins on the same small backbone: what the marginals are compared with at equal time.
+# InterNet's head with 3D heatmaps of 32^3 bins on the same small backbone, to compare with the marginals.
 _base_ = ["marginal.py"]
 
 codec = dict(heatmap_size=(32, 32, 32), sigma=1.25)
