@@ -1,4 +1,4 @@
-"""Geometry of one hand's crop out of a crop of two: its box from its amodal mask, in, out, left hands mirrored.
+"""The crop of one hand inside a crop of two: its box by the amodal mask, and the affine there and back.
 
 Pixels are those of the image that the mask belongs to. The published procedure is docs/spec/hdr.md, section 1.1,
 steps 8 to 10.
@@ -22,7 +22,7 @@ PUBLISHED_ENLARGE = 2.0
 
 
 def largest_part(mask: np.ndarray) -> np.ndarray:
-    """The largest connected part of a mask (H, W), uint8: a predicted speck far away must not blow up the box."""
+    """Return the largest connected part of a mask (H, W) uint8, so that distant specks do not enlarge its box."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(mask, np.uint8), connectivity=8)
     if count <= 2:
         return np.ascontiguousarray(mask > 0, np.uint8)
@@ -30,14 +30,14 @@ def largest_part(mask: np.ndarray) -> np.ndarray:
 
 
 def hand_bbox(mask: np.ndarray, enlarge: float = PUBLISHED_ENLARGE) -> np.ndarray | None:
-    """The square to cut out for one hand.
+    """Return the square that is cut out for one hand.
 
     Args:
-        mask: (H, W) amodal, 0 or 1.
-        enlarge: Factor of the tight box; 2.0 as published.
+        mask: (H, W), the amodal mask, 0 or 1.
+        enlarge: Factor on the tight box. Published: 2.0.
 
     Returns:
-        (4,) px, x1 y1 x2 y2, not clipped to the picture, at least `enlarge` px wide; None for an empty mask.
+        (4,) xyxy px, not clipped to the image, at least `enlarge` px wide; None for an empty mask.
     """
     box = mask_bbox(mask)
     if box is None:
@@ -47,16 +47,16 @@ def hand_bbox(mask: np.ndarray, enlarge: float = PUBLISHED_ENLARGE) -> np.ndarra
 
 
 def hand_affine(bbox: np.ndarray, size_px: int, mirrored: bool, width_px: int) -> np.ndarray:
-    """Affine from the picture to one hand's crop; `invert_affine` is the way back.
+    """Return the affine from the image to one hand's crop; `invert_affine` gives the way back.
 
-    A left hand is mirrored with the whole picture, x -> W - 1 - x, and then cut out, as `flip_sample` and
-    `crop_sample` do in training, so that its crop is a right hand's to the pixel.
+    For a left hand the whole image is mirrored, x -> W - 1 - x, before the crop, as `flip_sample` and `crop_sample` do
+    in training. Its crop therefore looks exactly like that of a right hand.
 
     Args:
-        bbox: (4,) px of the picture, a square.
-        size_px: Side of the crop.
+        bbox: (4,) xyxy px of the image, a square.
+        size_px: Side of the crop in px.
         mirrored: Whether it is a left hand.
-        width_px: Of the picture.
+        width_px: Width of the image in px.
 
     Returns:
         (2, 3) float64.
@@ -69,18 +69,18 @@ def hand_affine(bbox: np.ndarray, size_px: int, mirrored: bool, width_px: int) -
 
 
 def scale_affine(factor: float) -> np.ndarray:
-    """(2, 3) affine from a crop to the same crop with `factor` times as many pixels (no half-pixel offsets)."""
+    """Return the affine (2, 3) from a crop to one with `factor` times as many pixels, without half-pixel offsets."""
     return np.array([[factor, 0.0, 0.0], [0.0, factor, 0.0]])
 
 
 def warp_images(images: Tensor, affines: np.ndarray, size_px: int, padding: str = "zeros") -> Tensor:
-    """Resample a batch bilinearly, as `cv2.warpAffine` does one image.
+    """Resample a batch of images bilinearly, as `cv2.warpAffine` does for one image.
 
     Args:
-        images: (N, C, H, W) float.
-        affines: (N, 2, 3) from each image to its crop, or (2, 3) for all.
-        size_px: Side of the crops.
-        padding: What lies outside: "zeros", or "border", which repeats the edge.
+        images: (N, C, H, W), float.
+        affines: (N, 2, 3), from each image to its crop, or (2, 3) for all of them.
+        size_px: Side of the crops in px.
+        padding: Values outside the image: "zeros", or "border" to repeat its edge.
 
     Returns:
         (N, C, size_px, size_px).
@@ -88,7 +88,7 @@ def warp_images(images: Tensor, affines: np.ndarray, size_px: int, padding: str 
     import torch
 
     height, width = images.shape[-2:]
-    # In float64 and by hand: under autocast a matrix product would round positions to 8 bits.
+    # Computed in float64 with numpy, because autocast would round positions in a matrix product to 8 bits.
     back = np.broadcast_to(invert_affine(np.asarray(affines, np.float64)), (len(images), 2, 3))
     steps = np.arange(size_px, dtype=np.float64)
     x = back[:, 0, 0, None, None] * steps + back[:, 0, 1, None, None] * steps[:, None] + back[:, 0, 2, None, None]

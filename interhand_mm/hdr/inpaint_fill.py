@@ -1,4 +1,4 @@
-"""What is to be painted of a hand's crop, and the plainest way to fill it."""
+"""The regions of a hand's crop that are painted, and the simplest way to fill them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .masks import edit_masks
 
 
 def hole_masks(masks: Tensor, masks_valid: Tensor) -> dict[str, Tensor]:
-    """What the networks need of the masks of a target that plays the right hand (docs/spec/hdr.md, section 1.2).
+    """Return the masks that the networks receive, for a target that is the right hand (docs/spec/hdr.md, section 1.2).
 
     Args:
-        masks: (B, 4, H, W), 0 or 1: A, V of the target, A', V' of the other hand (amodal, visible).
-        masks_valid: (B, 4), 0 where a mask is not known; only A' may be unknown, V' then stands for it.
+        masks: (B, 4, H, W), 0 or 1: amodal A and visible V of the target, A' and V' of the other hand.
+        masks_valid: (B, 4), 0 where a mask is unknown. Only A' may be unknown; V' is then used in its place.
 
     Returns:
         Floats (B, 1, H, W): "target_valid" 1 - A (1 - V), "other_valid" 1 - (1 - A) A', "target_modal" A V,
@@ -38,13 +38,14 @@ def mean_colors(
 
     Args:
         image: (B, 3, H, W).
-        target_valid: (B, 1, H, W) binary, see `HandInpaintor`, as the next three.
-        other_valid: See there.
-        target_modal: See there; where it is empty the color is 0, the mean of all images.
-        background_modal: See there, likewise.
+        target_valid: (B, 1, H, W), 0 in the hidden part of the target, 1 elsewhere.
+        other_valid: (B, 1, H, W), 0 on the other hand, 1 elsewhere.
+        target_modal: (B, 1, H, W), the visible part of the target. If it is empty, its color is 0, which is the mean
+            color of all images after normalization.
+        background_modal: (B, 1, H, W), what neither hand covers. If it is empty, its color is 0 as well.
 
     Returns:
-        (B, 3, H, W), the image itself outside the holes.
+        (B, 3, H, W), equal to the image outside the holes.
     """
     filled = image * target_valid * other_valid
     for valid, known in ((target_valid, target_modal), (other_valid, background_modal)):

@@ -1,10 +1,10 @@
-"""THE mask formulas of de-occlusion and removal (docs/spec/hdr.md, sections 1.2, 1.3 and 5.2).
+"""The mask formulas of de-occlusion and removal (docs/spec/hdr.md, sections 1.2, 1.3 and 5.2).
 
-The *target* hand is the one that shall be seen alone, the *other* hand is what shall vanish. Masks are numbers 0 or
-1, not bool, of any dtype and leading shape (..., H, W), numpy or torch alike; a formula's result has its input's
-type. *Amodal* is all of a hand, *visible* the part of it that nothing hides.
+The *target* hand is the one that the result shows alone, the *other* hand is removed. An *amodal* mask covers all of a
+hand, a *visible* mask the part of it that nothing hides. Masks are numbers 0 or 1 (not bool) of any dtype and leading
+shape (..., H, W), in numpy or torch; the result of a formula has the type of its input.
 
-A picture's four masks stand in one array (4, H, W), right before left, in the order of `MASK_NAMES`.
+The four masks of an image are one array (4, H, W), right before left, in the order of `MASK_NAMES`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 MASK_NAMES = ("right_amodal", "right_visible", "left_amodal", "left_visible")
-SWAP_SIDES = (2, 3, 0, 1)  # MASK_NAMES of the mirrored picture
+SWAP_SIDES = (2, 3, 0, 1)  # MASK_NAMES of the mirrored image
 # Bits of a mask file, in the order of MASK_NAMES: of the hand alone, and of the limb, that is the hand with its arm.
 MASK_BITS = {
     "hand": (mask_bits.RIGHT_AMODAL, mask_bits.RIGHT_VISIBLE, mask_bits.LEFT_AMODAL, mask_bits.LEFT_VISIBLE),
@@ -32,8 +32,8 @@ MASK_BITS = {
         mask_bits.LEFT_LIMB_VISIBLE,
     ),
 }
-BACKGROUND, RIGHT_VISIBLE, LEFT_VISIBLE = 0, 1, 2  # values of AIH's rl_visible
-DILATION_PX = 9  # of the edited region when composing a result; training never dilates (docs/spec/hdr.md, section 1.3)
+BACKGROUND, RIGHT_VISIBLE, LEFT_VISIBLE = 0, 1, 2  # values of the label images rl_visible of AIH
+DILATION_PX = 9  # growth of the edited region in composed results; training uses none (docs/spec/hdr.md, section 1.3)
 
 Mask = TypeVar("Mask", np.ndarray, "torch.Tensor")
 MaskPart = Literal["hand", "limb"]
@@ -41,41 +41,41 @@ WarpRule = Literal["half", "floor"]
 
 
 class EditMasks(NamedTuple, Generic[Mask]):
-    """What a picture is edited by, each (..., H, W), 0 or 1, with the letters of docs/spec/hdr.md, section 1.2."""
+    """The masks that an image is edited by, each (..., H, W), 0 or 1 (letters of docs/spec/hdr.md, section 1.2)."""
 
-    hole: Mask  # D: the target is there but hidden, to be filled with hand
+    hole: Mask  # D: hidden part of the target, to be filled with hand
     removal: Mask  # R: the other hand beside the target, to be filled with background
-    target: Mask  # r_modal: what is seen of the target
-    background: Mask  # l_modal: neither hand
+    target: Mask  # r_modal: visible part of the target
+    background: Mask  # l_modal: where there is neither hand
 
     @property
     def target_valid(self) -> Mask:
-        """r_vis = 1 - D."""
+        """r_vis = 1 - D, 0 in the hidden part of the target."""
         return 1 - self.hole
 
     @property
     def background_valid(self) -> Mask:
-        """l_vis = 1 - R."""
+        """l_vis = 1 - R, 0 on the other hand."""
         return 1 - self.removal
 
     @property
     def edited(self) -> Mask:
-        """E = 1 - r_vis * l_vis = D or R: where a network's output replaces the picture."""
+        """E = 1 - r_vis * l_vis = D or R, the region in which the network's output replaces the image."""
         return 1 - (1 - self.hole) * (1 - self.removal)
 
 
 def edit_masks(amodal: Mask, visible: Mask, other_amodal: Mask, other_visible: Mask | None = None) -> EditMasks[Mask]:
-    """Masks for one target hand (docs/spec/hdr.md, section 1.2).
+    """Return the edit masks of one target hand (docs/spec/hdr.md, section 1.2).
 
     Args:
-        amodal: (..., H, W) of the target, A.
-        visible: (..., H, W) of the target, V; pixels outside `amodal` do no harm.
-        other_amodal: (..., H, W) of the other hand, A'; R = (1 - A) A' and l_modal = (1 - A)(1 - A').
-        other_visible: Where A' is not known (AIH_Render), V' stands for it: R = (1 - A) V' and
-            l_modal = (1 - V)(1 - V'). Given, it is used in place of `other_amodal`.
+        amodal: (..., H, W), amodal mask A of the target.
+        visible: (..., H, W), visible mask V of the target. Pixels outside `amodal` are ignored.
+        other_amodal: (..., H, W), amodal mask A' of the other hand; R = (1 - A) A' and l_modal = (1 - A)(1 - A').
+        other_visible: Visible mask V' of the other hand, for data without A' (AIH_Render): R = (1 - A) V' and
+            l_modal = (1 - V)(1 - V'). If it is given, `other_amodal` is not used.
 
     Returns:
-        `EditMasks`; r_modal is V within A.
+        The masks; r_modal is V inside A.
     """
     hole = amodal * (1 - visible)
     if other_visible is not None:
@@ -84,14 +84,14 @@ def edit_masks(amodal: Mask, visible: Mask, other_amodal: Mask, other_visible: M
 
 
 def of_target(masks: Array, target: int) -> tuple[Array, Array, Array, Array]:
-    """Split (..., 4, H, W) masks into A, V, A', V' of the hand `target` (0 right, 1 left), each (..., H, W)."""
+    """Split masks (..., 4, H, W) into A, V, A' and V' of the hand `target` (0 right, 1 left), each (..., H, W)."""
     order = (0, 1, 2, 3) if target == 0 else SWAP_SIDES
     amodal, visible, other_amodal, other_visible = (masks[..., i, :, :] for i in order)
     return amodal, visible, other_amodal, other_visible
 
 
 def stack_visible(rl_visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Right and left visible masks, (H, W) uint8 each, of AIH's label image (0 background, 1 right, 2 left)."""
+    """Return the visible masks of the right and the left hand, (H, W) uint8, from a label image of AIH."""
     return (rl_visible == RIGHT_VISIBLE).astype(np.uint8), (rl_visible == LEFT_VISIBLE).astype(np.uint8)
 
 
@@ -160,25 +160,25 @@ def _channel(mask: Any) -> Any:
 
 
 def composite(image: Array, restored: Array, edited: Array) -> Array:
-    """``(1 - E) image + E restored`` (docs/spec/hdr.md, section 1.3): keep the picture but where it was edited.
+    """Replace the edited region of an image: ``(1 - E) image + E restored`` (docs/spec/hdr.md, section 1.3).
 
     Args:
-        image: (..., C, H, W) the picture.
-        restored: (..., C, H, W) the network's output.
-        edited: (..., H, W) 0 or 1, dilated or not.
+        image: (..., C, H, W).
+        restored: (..., C, H, W), the network's output.
+        edited: (..., H, W), 0 or 1, dilated or not.
     """
     return image * (1 - _channel(edited)) + restored * _channel(edited)
 
 
 def dilate(mask: Mask, size_px: int = DILATION_PX) -> Mask:
-    """Grow masks by an elliptical structuring element, once.
+    """Grow masks once by an elliptical structuring element.
 
     Args:
-        mask: (H, W) numpy, or (..., H, W) torch, which stays on its device.
-        size_px: Odd diameter; 1 leaves a mask as it is.
+        mask: (H, W) in numpy, or (..., H, W) in torch on any device.
+        size_px: Odd diameter in px; 1 leaves a mask as it is.
 
     Returns:
-        0 or 1 in the mask's shape; uint8 in numpy, the mask's type in torch.
+        The grown mask in the mask's shape, 0 or 1; uint8 in numpy, the mask's dtype in torch.
     """
     element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size_px, size_px))
     if isinstance(mask, np.ndarray):
@@ -198,20 +198,20 @@ def overlay_hand(
     other_amodal: np.ndarray,
     other_in_front: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paste another hand onto a picture of one hand (docs/spec/hdr.md, section 5.2).
+    """Paste another hand onto an image of one hand (docs/spec/hdr.md, section 5.2).
 
-    In front, ``I = L m_l + R (1 - m_l)``; behind, the same with ``m_l (1 - m_r)``. Either way `target_image`, with
-    its real background, is what the picture looks like without the other hand.
+    In front, ``I = L m_l + R (1 - m_l)``; behind, the same with ``m_l (1 - m_r)`` instead of ``m_l``. In both cases
+    `target_image`, with its real background, is the true image without the other hand.
 
     Args:
-        target_image: (H, W, 3) R.
-        target_amodal: (H, W) m_r, 0 or 1.
-        other_image: (H, W, 3) L.
-        other_amodal: (H, W) m_l, 0 or 1.
-        other_in_front: Whether the other hand hides the target (always so in AIH_Syn) or the target the other hand.
+        target_image: (H, W, 3), R.
+        target_amodal: (H, W), m_r, 0 or 1.
+        other_image: (H, W, 3), L.
+        other_amodal: (H, W), m_l, 0 or 1.
+        other_in_front: True if the other hand hides the target (always so in AIH_Syn), False for the opposite.
 
     Returns:
-        (H, W, 3) picture and (4, H, W) uint8 target amodal, visible, other amodal, visible.
+        The image (H, W, 3), and the masks (4, H, W) uint8: target amodal and visible, other amodal and visible.
     """
     m_r, m_l = np.asarray(target_amodal, np.uint8), np.asarray(other_amodal, np.uint8)
     visible, other_visible = (m_r * (1 - m_l), m_l) if other_in_front else (m_r, m_l * (1 - m_r))
@@ -220,6 +220,10 @@ def overlay_hand(
 
 
 def occlusion_rate(amodal: np.ndarray, visible: np.ndarray) -> float:
-    """Share of a hand's pixels that are hidden; 0 for a hand without pixels."""
+    """Return the hidden share of a hand's pixels; 0 for an empty mask.
+
+    >>> occlusion_rate(np.array([[1, 1, 1, 1]]), np.array([[1, 1, 1, 0]]))
+    0.25
+    """
     total = int(np.count_nonzero(amodal))
     return int(np.count_nonzero(amodal * (1 - visible))) / total if total else 0.0

@@ -104,7 +104,7 @@ def test_columns_of_unequal_length_are_refused(syn_root):
     with pytest.raises(AnnotationError, match="column 'other_row'"):
         AIHDataset(str(syn_root))
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(AnnotationError, match="not whole"):
+    with pytest.raises(AnnotationError, match="damaged"):
         AIHDataset(str(syn_root))
 
 
@@ -335,7 +335,7 @@ def test_half_of_a_triple_is_named_or_left_out(tmp_path, gone):
         shutil.rmtree(path)
     else:
         path.unlink()
-    with pytest.raises(AnnotationError, match="lack a file") as caught:
+    with pytest.raises(AnnotationError, match="miss a file") as caught:
         AIHDataset(str(root), part="render")
     assert str(path) in str(caught.value)
     kept = AIHDataset(str(root), part="render", strict="skip")

@@ -384,10 +384,10 @@ def test_perceptual_losses_come_from_a_local_file(tmp_path):
     assert losses["loss_perceptual_removal"].item() == pytest.approx(0.1 * expected.item(), rel=1e-5)
     losses["loss_style_removal"].backward()
     assert out.grad.abs().sum() > 0
-    with pytest.raises(CheckpointError, match="not VGG-16 weights"):
+    with pytest.raises(CheckpointError, match="not contain VGG-16 weights"):
         _model(vgg16=str(tmp_path / "none.pth"))
     torch.save({"features.0.weight": torch.zeros(1)}, path)
-    with pytest.raises(CheckpointError, match="not VGG-16 weights"):
+    with pytest.raises(CheckpointError, match="not contain VGG-16 weights"):
         _model(vgg16=str(path))
 
 

@@ -410,5 +410,5 @@ def test_training_does_not_touch_the_plugin():
     model = estimator()
     model.train()
     assert not model.plugin.segmentor.training
-    assert isinstance(model.hdr, HDRPlugin)
+    assert isinstance(model.plugin, HDRPlugin)
     assert not any(name.startswith("hdr") or "segmentor" in name for name in model.state_dict())

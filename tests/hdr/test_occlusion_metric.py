@@ -58,7 +58,7 @@ def test_groups_of_the_parent_are_as_before():
 
 def test_wrong_edges_and_samples_without_occlusion():
     for edges in ((0, 0.5), (0, 0.5, 0.5, 1), (0.1, 1), (0,)):
-        with pytest.raises(EvaluationError, match="rising"):
+        with pytest.raises(EvaluationError, match="increasing"):
             OcclusionEPE(edges=edges)
     sample = _sample((0, 0), (1, 1))
     del sample["occlusion"]

@@ -1,4 +1,4 @@
-"""Registered data sets of the HDR plugin."""
+"""Data sets of the HDR plugin."""
 
 from .aih import AIHDataset
 from .one_hand import OneHandDataset

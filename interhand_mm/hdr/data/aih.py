@@ -23,32 +23,35 @@ AIH_SIZE = 256
 
 @DATASETS.register_module()
 class AIHDataset(HandDataset):
-    """Pictures of two hands with the same picture of one hand alone, and amodal and visible masks.
+    """Images of two hands, the same images with one hand alone, and amodal and visible masks.
 
-    *render*: rendered triples, for each annotation subset the samples whose target is the right hand, then the left.
-    *syn*: pairs of single-hand crops that `SynthesizeInteraction` joins, by the stored recipes, or online: each
-    listed crop once as target, right then left, with another side's crop that the sample's generator draws.
+    The part *render* has rendered triples. For each annotation subset, the samples whose target is the right hand come
+    first, then those whose target is the left hand. The part *syn* has pairs of single-hand crops, which
+    `SynthesizeInteraction` combines by the stored recipes. With `online`, each listed crop is the target once, right
+    before left, and the sample's generator draws a crop of the other side as its partner.
 
-    An item names its files; `LoadAIH` reads them. From `LoadAIH` (render) or `SynthesizeInteraction` (syn) on:
+    An item names its files, and `LoadAIH` reads them. After `LoadAIH` (render) or `SynthesizeInteraction` (syn) a
+    sample contains:
 
     =============== ================ ==================================================================
     key             shape            meaning
     =============== ================ ==================================================================
     img             (H, W, 3) uint8  BGR, both hands
     masks           (4, H, W) uint8  0 or 1, order `hdr.masks.MASK_NAMES`, right before left
-    masks_valid     (4,) float32     0 where a mask is not known: the other hand's amodal one in `render`
-    clean           (2, H, W, 3)     uint8 BGR, the picture with the right, the left hand alone
-    clean_valid     (2,) float32     0 where there is none; the target's is there
-    target          int              0 right, 1 left: the hand that shall be seen alone
+    masks_valid     (4,) float32     0 where a mask is unknown: the other hand's amodal mask in `render`
+    clean           (2, H, W, 3)     uint8 BGR, the image with the right and with the left hand alone
+    clean_valid     (2,) float32     0 where there is no clean image; the target always has one
+    target          int              0 right, 1 left: the hand that the result shows alone
     =============== ================ ==================================================================
 
     Args:
-        data_root: The folder AIH_dataset, or the one that holds it.
+        data_root: The folder AIH_dataset, or the one that contains it.
         split: "train", "val" or "test".
         part: "syn" or "render".
-        annot_subset: "human_annot", "machine_annot" or "all" of those that are there.
-        online: For "syn": draw partners and geometry anew in place of the stored recipes, which need not be there.
-        **kwargs: See `HandDataset`. ``strict='skip'`` also leaves out, and counts, render samples that lack a file.
+        annot_subset: "human_annot", "machine_annot", or "all" of those that exist.
+        online: For "syn": draw partners and geometry anew instead of using the stored recipes.
+        **kwargs: Arguments of `HandDataset`. With ``strict='skip'``, render samples with a missing file are left out
+            and counted.
 
     Raises:
         AnnotationError: Folders, lists or recipes are missing or contradict each other.
@@ -64,9 +67,11 @@ class AIHDataset(HandDataset):
         **kwargs: Any,
     ) -> None:
         if part not in _FOLDERS:
-            raise ConfigError("AIHDataset: part", got=part, want=" or ".join(_FOLDERS))
+            raise ConfigError("AIHDataset.part is unknown", got=part, want=" or ".join(_FOLDERS))
         if annot_subset not in ("all", *SUBSETS):
-            raise ConfigError("AIHDataset: annot_subset", got=annot_subset, want="all or " + " or ".join(SUBSETS))
+            raise ConfigError(
+                "AIHDataset.annot_subset is unknown", got=annot_subset, want="all or " + " or ".join(SUBSETS)
+            )
         super().__init__(**kwargs)
         root = Path(data_root)
         self.root = (root / "AIH_dataset" if (root / "AIH_dataset").is_dir() else root) / _FOLDERS[part]
@@ -80,11 +85,11 @@ class AIHDataset(HandDataset):
                 want=f"a folder {self.root / order[0] / split}",
                 fix="--data-root with the folder that holds AIH_dataset; tools/make_synthetic.py --aih makes one",
             )
-        # Rows (subset, ...): of "render" (subset, side, index of `_names`), of "syn" (subset, recipe or target).
+        # One row per sample: (subset, side, index in `_names`) for "render", (subset, recipe or target) for "syn".
         self._rows = self._open_render() if part == "render" else self._open_syn()
 
     def __len__(self) -> int:
-        """Number of samples."""
+        """Return the number of samples."""
         return len(self._rows)
 
     # --- AIH_Render ---
@@ -117,22 +122,22 @@ class AIHDataset(HandDataset):
                     rows.append((s, "rl".index(side), len(names)))
                     names.append(name)
         if lost:
-            self._complain(f"{lost} samples lack a file; the first: {first}")
+            self._complain(f"{lost} samples miss a file; the first is {first}")
         if not rows:
             raise AnnotationError(
-                f"no whole sample under {self.root} for split '{self.split}'",
+                f"there is no whole sample under {self.root} for split '{self.split}'",
                 want="images/{r,l}_images/{IH,DR_gt} and labels/in_{r,l}_images/{r,l}_amodal, rl_visible",
                 fix="unpack the archive again",
             )
-        self._names = np.array(names)  # one block of memory, which loader workers share
+        self._names = np.array(names)  # one block of memory that loader workers share
         return np.array(rows, np.int64)
 
     def _complain(self, what: str) -> None:
-        """Raise, or with ``strict='skip'`` warn."""
+        """Raise an error, or log a warning with ``strict='skip'``."""
         if self.strict == "error":
             raise AnnotationError(
                 f"split '{self.split}' under {self.root}: {what}",
-                fix="unpack the archive again, or set strict='skip' to leave those samples out (they are counted)",
+                fix="unpack the archive again, or set strict='skip' to leave these samples out (they are counted)",
             )
         print_log(f"split '{self.split}' under {self.root}: {what}; left out", "current", logging.WARNING)
 
@@ -159,8 +164,8 @@ class AIHDataset(HandDataset):
         made = np.concatenate(rows)
         if not len(made):
             raise AnnotationError(
-                f"nothing to join under {self.root} for split '{self.split}'",
-                want="crops of right and of left hands in filtered_list, and recipes that name them",
+                f"there are no pairs to combine under {self.root} for split '{self.split}'",
+                want="crops of right and left hands in filtered_list, and recipes that name them",
             )
         return made
 
@@ -174,7 +179,7 @@ class AIHDataset(HandDataset):
         }
 
     def _syn_item(self, subset: int, number: int) -> dict[str, Any]:
-        """Target first, then its partner, which online is not known yet."""
+        """Return the item of a target and its partner. With `online` the partner is drawn later."""
         if self.online:
             right = len(self._lists[subset][0])
             side, row = (0, number) if number < right else (1, number - right)
@@ -192,7 +197,7 @@ class AIHDataset(HandDataset):
     # --- both ---
 
     def load_item(self, idx: int) -> dict[str, Any]:
-        """Sample `idx` as file names, without pixels."""
+        """Return sample `idx` as file names, without pixels."""
         subset, *rest = (int(value) for value in self._rows[idx])
         if self.part == "syn":
             item = self._syn_item(subset, rest[0])
@@ -204,7 +209,7 @@ class AIHDataset(HandDataset):
         return {**item, "ann_id": idx, "dataset_name": f"aih_{self.part}"}
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """Sample `idx` with its generator; online, the generator's first draw is the partner."""
+        """Return sample `idx` with its generator. With `online`, the generator's first draw is the partner."""
         sample = super().get_data_info(idx)
         if self.part == "syn" and self.online:
             subset = int(self._rows[sample["sample_idx"]][0])
@@ -214,9 +219,9 @@ class AIHDataset(HandDataset):
         return sample
 
     def check(self, sample: dict[str, Any]) -> None:
-        """Check what `load_item` promises."""
+        """Check that an item has a target and names its files."""
         if sample["target"] not in (0, 1) or not ("sources" in sample or "clean_path" in sample):
-            raise DataContractError("after AIHDataset: 'target' and files", got=sorted(sample))
+            raise DataContractError("an item of AIHDataset has no target or names no files", got=sorted(sample))
 
     @staticmethod
     def _blank(sample: dict[str, Any], error: ImageError) -> dict[str, Any]:
@@ -233,7 +238,7 @@ class AIHDataset(HandDataset):
 
 
 def _stems(folder: Path) -> set[str]:
-    """Names of a folder's files without their endings; empty where there is no folder."""
+    """Return the names of a folder's files without their suffixes; empty if there is no folder."""
     try:
         with os.scandir(folder) as entries:
             return {entry.name.rsplit(".", 1)[0] for entry in entries if not entry.name.startswith(".")}

@@ -24,17 +24,17 @@ _PREPARE = "python tools/prepare_aih.py AIH_DATASET converts the published .npy 
 
 @dataclass(frozen=True)
 class Recipes:
-    """AIH_Syn's recipes as columns of N rows."""
+    """The recipes of AIH_Syn as columns of N rows."""
 
     target_side: np.ndarray  # (N,) uint8: 0 right, 1 left
     target_row: np.ndarray  # (N,) int32: row of the list of that side, or NO_HAND
     other_row: np.ndarray  # (N,) int32: row of the other side's list, or NO_HAND
-    right: np.ndarray  # (N, 7) float32: tx, ty (parts of the crop), scale, rotation deg, color gain (3)
+    right: np.ndarray  # (N, 7) float32: tx, ty (fractions of the crop), scale, rotation deg, color gain (3)
     left: np.ndarray  # (N, 7) float32
-    occlusion_rate: np.ndarray  # (N,) float32 as stored, NaN where it is not; known not to hold in val and test
+    occlusion_rate: np.ndarray  # (N,) float32 as stored, NaN where it is missing; wrong in val and test
 
     def __len__(self) -> int:
-        """Number of recipes."""
+        """Return the number of recipes."""
         return len(self.target_side)
 
 
@@ -43,10 +43,10 @@ COLUMNS = {"target_side": ((), "u1"), "target_row": ((), "i4"), "other_row": (()
 
 
 def find_recipes(folder: Path, subset: str, split: str) -> Path:
-    """The recipes of a subset and split: `.npz` (converted) or `.json` (of our renderer).
+    """Find the recipes of a subset and split: `.npz` (converted) or `.json` (from our renderer).
 
     Raises:
-        AnnotationError: Neither is there; the message says so if the published `.npy` waits to be converted.
+        AnnotationError: Neither exists. The message says whether a published `.npy` can be converted.
     """
     stem = folder / f"all_{subset}_{split}_syn_cfgs"
     for suffix in (".npz", ".json"):
@@ -54,18 +54,18 @@ def find_recipes(folder: Path, subset: str, split: str) -> Path:
             return stem.with_suffix(suffix)
     waiting = stem.with_suffix(".npy").is_file()
     raise AnnotationError(
-        f"no recipes for {subset}/{split} of AIH_Syn",
-        got=f"{stem}.npy, which is not read here because loading it runs what it says" if waiting else None,
+        f"there are no recipes for {subset}/{split} of AIH_Syn",
+        got=f"{stem}.npy, which is not read because loading it would execute its content" if waiting else None,
         want=f"{stem}.npz or .json",
         fix=_PREPARE if waiting else "unpack AIH_syn/syn_cfgs, or choose another split",
     )
 
 
 def read_recipes(path: str | Path) -> Recipes:
-    """Read recipes from `.npz`, `.json`, or a published `.npy` (through the restricted reader).
+    """Read recipes from `.npz`, `.json`, or a published `.npy`, which is read without executing anything.
 
     Raises:
-        AnnotationError: The file is broken, or an entry is; the message names both.
+        AnnotationError: The file or one of its entries is broken. The message names both.
     """
     path = Path(path)
     if path.suffix == ".npz":
@@ -75,9 +75,9 @@ def read_recipes(path: str | Path) -> Recipes:
     try:
         records = json.loads(path.read_bytes())
     except OSError as error:
-        raise AnnotationError(f"cannot be read: {path}", got=error.strerror) from error
+        raise AnnotationError(f"the recipes cannot be read: {path}", got=error.strerror) from error
     except ValueError as error:
-        raise AnnotationError(f"not JSON: {path}", got=error) from error
+        raise AnnotationError(f"the recipes are not JSON: {path}", got=error) from error
     return _from_records(path, records)
 
 
@@ -93,13 +93,13 @@ def _read_columns(path: Path) -> Recipes:
             columns = {name: stored[name] for name in COLUMNS}
     except Exception as error:  # zip, zlib and numpy raise their own
         raise AnnotationError(
-            f"not whole: {path}", got=f"{type(error).__name__}: {error}", fix="delete it; " + _PREPARE
+            f"the recipes are damaged: {path}", got=f"{type(error).__name__}: {error}", fix="delete it; " + _PREPARE
         ) from error
     rows = len(columns["target_side"]) if columns["target_side"].ndim else 0
     for name, (tail, kind) in COLUMNS.items():
         if columns[name].shape != (rows, *tail) or columns[name].dtype != kind:
             raise AnnotationError(
-                f"{path}: column '{name}'",
+                f"{path}: column '{name}' has the wrong type or shape",
                 got=f"{columns[name].dtype} {columns[name].shape}",
                 want=f"{np.dtype(kind)} {(rows, *tail)}",
                 fix="delete it; " + _PREPARE,
@@ -109,7 +109,7 @@ def _read_columns(path: Path) -> Recipes:
 
 def _from_records(path: Path, records: Any) -> Recipes:
     if not isinstance(records, list):
-        raise AnnotationError(f"{path}: content", got=type(records).__name__, want="a list of recipes")
+        raise AnnotationError(f"{path} does not contain a list of recipes", got=type(records).__name__)
     made = Recipes(**{name: np.zeros((len(records), *tail), kind) for name, (tail, kind) in COLUMNS.items()})
     for i, record in enumerate(records):
         try:
@@ -121,10 +121,10 @@ def _from_records(path: Path, records: Any) -> Recipes:
                 made.right[i], made.left[i] = _augmentation(record["r_aug_list"]), _augmentation(record["l_aug_list"])
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise AnnotationError(
-                f"{path}: recipe {i}",
+                f"{path}: recipe {i} is broken",
                 got=f"{type(error).__name__}: {error}",
                 want="loop_side, loop_side_idx, another_side_idx, r_aug_list, l_aug_list",
-                fix="fetch the file again",
+                fix="download the file again",
             ) from error
     return made
 
@@ -136,7 +136,7 @@ def _row(value: Any) -> int:
 
 
 def _augmentation(value: Any) -> list[float]:
-    """[[tx, ty], scale, rotation deg, color gain (3)] as seven numbers."""
+    """Flatten [[tx, ty], scale, rotation deg, color gain (3)] to seven numbers."""
     shift, scale, turn, gain = value
     flat = [float(v) for v in (*shift, scale, turn, *gain)]
     if len(shift) != 2 or len(gain) != 3 or not np.isfinite(flat).all() or flat[2] <= 0:
@@ -145,39 +145,41 @@ def _augmentation(value: Any) -> list[float]:
 
 
 def read_list(path: Path) -> np.ndarray:
-    """Stems of AIH_Syn's single-hand crops, (N,) int64: one number a line, row as the recipes count.
+    """Read a list of single-hand crops of AIH_Syn, (N,) int64, one number per line; recipes refer to its rows.
 
     Raises:
-        AnnotationError: The file is missing, or a line is no whole number.
+        AnnotationError: The file is missing, or a line is not a whole number.
     """
     try:
         lines = path.read_text().split()
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(
-            f"list cannot be read: {path}", got=error, fix="unpack AIH_syn/filtered_list, or choose another split"
+            f"the list of crops cannot be read: {path}",
+            got=error,
+            fix="unpack AIH_syn/filtered_list, or choose another split",
         ) from error
     stems = np.zeros(len(lines), np.int64)
     for i, line in enumerate(lines):
         try:
-            number = float(line)  # written by numpy.savetxt, 7 may stand as 7.000000000000000000e+00
+            number = float(line)  # numpy.savetxt may have written 7 as 7.000000000000000000e+00
             stems[i] = int(number)
             if stems[i] != number or number < 0:
                 raise ValueError
         except (ValueError, OverflowError):
-            raise AnnotationError(f"{path}: line {i + 1}", got=line, want="the number of a crop") from None
+            raise AnnotationError(f"{path}: line {i + 1} is not the number of a crop", got=line) from None
     return stems
 
 
 def check_rows(path: Path, recipes: Recipes, lengths: tuple[int, int]) -> np.ndarray:
-    """Indices of the recipes that can be made, (M,) int64: those without `NO_HAND`.
+    """Return the indices (M,) int64 of the recipes that can be used: those without `NO_HAND`.
 
     Args:
-        path: Where the recipes come from, for messages.
-        recipes: All of them.
-        lengths: Rows of the right and left list.
+        path: File of the recipes, for messages.
+        recipes: All recipes of the file.
+        lengths: Numbers of rows of the right and the left list.
 
     Raises:
-        AnnotationError: A recipe names a row that its list does not have.
+        AnnotationError: A recipe refers to a row that its list does not have.
     """
     usable = (recipes.target_row != NO_HAND) & (recipes.other_row != NO_HAND)
     size = np.array(lengths)
@@ -186,8 +188,8 @@ def check_rows(path: Path, recipes: Recipes, lengths: tuple[int, int]) -> np.nda
         if len(beyond):
             first = int(beyond[0])
             raise AnnotationError(
-                f"{path}: {len(beyond)} recipes name a row beyond their list, the first is recipe {first}",
+                f"{path}: {len(beyond)} recipes refer to rows beyond their list; the first is recipe {first}",
                 got=f"row {rows[first]} of the {SIDES[side[first]]} list, which has {size[side[first]]}",
-                fix="recipes and lists are of different releases: fetch both again",
+                fix="recipes and lists belong to different releases: download both again",
             )
     return np.flatnonzero(usable)

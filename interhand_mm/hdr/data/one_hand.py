@@ -1,4 +1,4 @@
-"""One hand at a time from InterHand2.6M's format, always a right one: what a single-hand network learns from."""
+"""Single right hands from data in InterHand2.6M's format, for networks that know one hand only."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .transforms.hand_masks import read_hand_masks
 
 
 def keep_hand(sample: dict[str, Any], side: int) -> dict[str, Any]:
-    """Make a sample one of its hand `side` (0 right, 1 left) alone, in place; a left one is mirrored.
+    """Reduce a sample to its hand `side` (0 right, 1 left), in place. A left hand is mirrored.
 
-    The other hand's joints lose their validity, and neither handedness nor relative root depth counts any more.
+    The other hand's joints become invalid, and so do handedness and relative root depth.
     """
     if side == 1:
         flip_sample(sample)
@@ -31,19 +31,19 @@ def keep_hand(sample: dict[str, Any], side: int) -> dict[str, Any]:
 
 @DATASETS.register_module()
 class OneHandDataset(InterHandDataset):
-    """The hands of `InterHandDataset`, one a sample, the left ones mirrored; joints 0 to 20 are its own.
+    """The hands of `InterHandDataset`, one per sample, with left hands mirrored. Joints 0 to 20 are the hand's own.
 
     Args:
-        interacting: None takes single-hand pictures alone (the published SH setting). Otherwise also either hand of
-            two-hand pictures, if at most this share of it is hidden, by the masks of `mask_root`; 1 takes all.
-        **kwargs: See `InterHandDataset`.
+        interacting: None for single-hand images only (the published setting). A number adds the hands of two-hand
+            images of which at most this share is hidden, by the masks of `mask_root`; 1 adds all of them.
+        **kwargs: Arguments of `InterHandDataset`.
     """
 
     def __init__(self, interacting: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         kinds = self.hand_kinds
         items = [(row, int(kind) - 1) for row, kind in enumerate(kinds) if kind in (1, 2)]
-        self._items: list[tuple[int, int]] = []  # parent's sample, side
+        self._items: list[tuple[int, int]] = []  # (sample of the parent class, side)
         if interacting is not None:
             for row in np.flatnonzero(kinds == 3).tolist():
                 items += [(row, side) for side in (0, 1) if self._hidden_share(row, side, interacting) <= interacting]
@@ -56,7 +56,7 @@ class OneHandDataset(InterHandDataset):
         return occlusion_rate(masks[2 * side], masks[2 * side + 1])
 
     def __len__(self) -> int:
-        """Number of hands."""
+        """Return the number of hands."""
         return len(self._items)
 
     def load_item(self, idx: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Preparing AIH: its pickled recipes into a format that cannot run code."""
+"""Convert the pickled recipes of AIH to a format that cannot execute code."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from .aih_recipes import NO_HAND, read_recipes, write_recipes
 
 
 def prepare_aih(data_root: str | Path) -> list[str]:
-    """Convert every `syn_cfgs/*.npy` of AIH_Syn to an `.npz` beside it; sources stay as they are.
+    """Convert every `syn_cfgs/*.npy` of AIH_Syn to an `.npz` next to it. The sources are not changed.
 
     Args:
-        data_root: The folder AIH_dataset, or the one that holds it.
+        data_root: The folder AIH_dataset, or the one that contains it.
 
     Returns:
-        A line for each file: its path, how many recipes, how many of them their authors gave up.
+        One line per file: its path, its number of recipes, and how many of them are marked as failed.
 
     Raises:
-        AnnotationError: No such file, a broken one, or one that would have run code (`UnsafeFileError`).
+        AnnotationError: There is no such file, or one is broken or would have executed code (`UnsafeFileError`).
         OutputError: The folder cannot be written.
     """
     root = Path(data_root)
@@ -26,8 +26,8 @@ def prepare_aih(data_root: str | Path) -> list[str]:
     sources = sorted(folder.glob("*.npy"))
     if not sources:
         raise AnnotationError(
-            f"no .npy recipes in {folder}",
-            fix="name the folder that holds AIH_dataset; recipes in .npz or .json need no preparing",
+            f"there are no .npy recipes in {folder}",
+            fix="give the folder that contains AIH_dataset; recipes in .npz or .json need no conversion",
         )
     lines = []
     for source in sources:
@@ -38,5 +38,5 @@ def prepare_aih(data_root: str | Path) -> list[str]:
         except OSError as error:
             raise OutputError(f"cannot write {target}", got=error.strerror) from error
         invalid = int(((recipes.target_row == NO_HAND) | (recipes.other_row == NO_HAND)).sum())
-        lines.append(f"{target}: {len(recipes)} recipes, {invalid} of them given up by their authors")
+        lines.append(f"{target}: {len(recipes)} recipes, {invalid} of them marked as failed by their authors")
     return lines

@@ -1,4 +1,4 @@
-"""Registered metrics of the HDR plugin."""
+"""Metrics of the HDR plugin."""
 
 from .metrics import AmodalIoU, HandEPE, RestorationScore
 from .occlusion import OcclusionEPE

@@ -1,4 +1,4 @@
-"""What amodal masks and restored pictures are compared with: answers that need no network, given the TRUE masks."""
+"""Baselines for amodal masks and restored images. They need no network, and are given the TRUE masks."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ TELEA_RADIUS_PX = 3
 
 
 def visible_masks(masks: np.ndarray) -> np.ndarray:
-    """Say that nothing is hidden: amodal is what is visible; (4, H, W) to the same, order `MASK_NAMES`."""
+    """Predict that nothing is hidden: the amodal masks are the visible ones. (4, H, W) in the order of `MASK_NAMES`."""
     return masks[[1, 1, 3, 3]]
 
 
 def hull_masks(masks: np.ndarray) -> np.ndarray:
-    """Say that a hand is the convex hull of what is visible of it; (4, H, W) to the same, order `MASK_NAMES`."""
+    """Predict that a hand is the convex hull of its visible part. (4, H, W) in the order of `MASK_NAMES`."""
     return np.stack([convex_hull(masks[1]), masks[1], convex_hull(masks[3]), masks[3]])
 
 
 def convex_hull(mask: np.ndarray) -> np.ndarray:
-    """Filled convex hull (H, W) uint8 of a mask's pixels; empty of an empty one."""
+    """Return the filled convex hull (H, W) uint8 of a mask; empty for an empty mask."""
     hull = np.zeros(mask.shape, np.uint8)
     points = cv2.findNonZero(np.ascontiguousarray(mask, np.uint8))
     return hull if points is None else cv2.fillConvexPoly(hull, cv2.convexHull(points), 1)
@@ -36,7 +36,8 @@ def mean_fill(image: np.ndarray, edit: EditMasks[np.ndarray]) -> np.ndarray:
 
     Args:
         image: (3, H, W) uint8.
-        edit: Masks (H, W); a color that cannot be known, for nothing of it shows, is that of all that is left.
+        edit: Masks (H, W). If nothing of the hand or of the background is visible, the mean color of everything outside
+            the edited region is used instead.
 
     Returns:
         (3, H, W) float64.
@@ -50,10 +51,10 @@ def mean_fill(image: np.ndarray, edit: EditMasks[np.ndarray]) -> np.ndarray:
 
 
 def telea_fill(image: np.ndarray, edit: EditMasks[np.ndarray]) -> np.ndarray:
-    """OpenCV's fast marching (Telea 2004) from the border of the edited region inwards; shapes as `mean_fill`."""
+    """Fill the edited region from its border inwards (OpenCV, Telea 2004). Shapes are those of `mean_fill`."""
     where = np.ascontiguousarray(edit.edited, np.uint8)
-    picture = np.ascontiguousarray(image.transpose(1, 2, 0))
-    return cv2.inpaint(picture, where, TELEA_RADIUS_PX, cv2.INPAINT_TELEA).transpose(2, 0, 1).astype(np.float64)
+    source = np.ascontiguousarray(image.transpose(1, 2, 0))
+    return cv2.inpaint(source, where, TELEA_RADIUS_PX, cv2.INPAINT_TELEA).transpose(2, 0, 1).astype(np.float64)
 
 
 MASK_BASELINES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"visible": visible_masks, "hull": hull_masks}

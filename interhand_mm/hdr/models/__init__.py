@@ -1,4 +1,4 @@
-"""HDR's three networks: segment both hands amodally, restore one hand, estimate its pose (Meng et al., ECCV 2022)."""
+"""HDR's networks: Segmentor, Inpaintor and SingleHandPose (Meng et al., ECCV 2022), and the plugin that joins them."""
 
 from .discriminator import PatchDiscriminator
 from .generator import PartialConvUNet

@@ -1,4 +1,4 @@
-"""HDRM's patch discriminator."""
+"""The Inpaintor's patch discriminator."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from ...registry import MODELS
 
 @MODELS.register_module()
 class PatchDiscriminator(BaseModule):
-    """Five spectrally normalized 4x4 convolutions; real or painted, a 256 px image to 30x30 patches.
+    """Classify patches of an image as real or painted, with five spectrally normalized 4x4 convolutions.
+
+    An image of 256 px gives 30x30 patches.
 
     Args:
-        in_channels: RGB and the two modal masks.
-        base_channels: Width of the first layer; 64 as published.
+        in_channels: Number of input channels: RGB and the two modal masks.
+        base_channels: Width of the first layer. Published: 64.
     """
 
     def __init__(self, in_channels: int = 5, base_channels: int = 64) -> None:
@@ -30,9 +32,10 @@ class PatchDiscriminator(BaseModule):
             self.add_module(f"conv{layer}", nn.Sequential(conv, *([] if last else [nn.LeakyReLU(0.2, inplace=True)])))
 
     def forward(self, image: Tensor, target_modal: Tensor, background_modal: Tensor) -> Tensor:
-        """Image (B, 3, H, W), masks (B, 1, H, W); returns LOGITS (B, 1, h, w), the published sigmoid left to the loss.
+        """Return the LOGITS (B, 1, h, w) of an image (B, 3, H, W) with its masks (B, 1, H, W).
 
-        Runs in float32 under autocast too: the power iteration of the spectral norm needs it.
+        The published sigmoid is part of the loss. The forward pass stays in float32 under autocast, because the power
+        iteration of the spectral norm needs it.
         """
         with torch.autocast(image.device.type, enabled=False):
             dtype = torch.promote_types(image.dtype, torch.float32)

@@ -1,4 +1,4 @@
-"""HDRM's generator: a U-Net of partial convolutions with transformer blocks at four of its levels.
+"""The Inpaintor's generator: a U-Net of partial convolutions with transformer blocks at four of its levels.
 
 Parameter names are the published ones without the mask convolutions, whose weights are all ones.
 """
@@ -26,12 +26,12 @@ _TRANSFORMERS = {  # heads, hidden ratio, spatial reduction
 
 
 class PartialConv2d(nn.Module):
-    """Convolution over the valid part of its input alone.
+    """Convolution over the valid part of its input.
 
-    With X the input, M its mask and s the number of valid values in a window, over all channels and with the
-    border's padding counted as invalid: ``y = conv(X M) / s + b`` where s > 0, else 0; the window is valid where
-    s > 0. Unlike Liu et al. (2018) nothing is multiplied by the window's size, as in the published network.
-    A mask is the same for all channels of a part of the input, so one channel stands for it.
+    Let X be the input, M its mask, and s the number of valid values in a window over all channels, where the border's
+    padding counts as invalid. Then ``y = conv(X M) / s + b`` and the output is valid where s > 0; elsewhere y is 0.
+    As in the published network, and unlike Liu et al. (2018), the result is not multiplied by the size of the window.
+    The mask of an input part is the same for all of its channels and has one channel.
     """
 
     def __init__(
@@ -43,14 +43,14 @@ class PartialConv2d(nn.Module):
         nn.init.kaiming_normal_(self.input_conv.weight)
 
     def forward(self, features: Sequence[Tensor], masks: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Convolve parts that are concatenated along the channels.
+        """Convolve the concatenation of several parts along the channels.
 
         Args:
             features: Parts (B, C_i, H, W).
-            masks: Their masks (B, 1, H, W), float32 or wider, 1 valid and 0 not.
+            masks: Their masks (B, 1, H, W), float32 or wider, 1 where the part is valid and 0 elsewhere.
 
         Returns:
-            (B, out, h, w) in the convolution's type, and its mask (B, 1, h, w) in the masks' type.
+            The output (B, out, h, w) in the convolution's type, and its mask (B, 1, h, w) in the masks' type.
         """
         conv = self.input_conv
         # Counts reach 9216, too many for autocast's 8 bits: they are pooled and inverted in the masks' type.
@@ -72,7 +72,7 @@ class PartialConv2d(nn.Module):
 
 
 class PartialConvBlock(nn.Module):
-    """Partial convolution, batch norm, activation; the latter two where given."""
+    """Partial convolution, with optional batch norm and activation."""
 
     def __init__(self, conv: PartialConv2d, norm: bool, activation: nn.Module | None) -> None:
         super().__init__()
@@ -81,14 +81,14 @@ class PartialConvBlock(nn.Module):
         self.activation = activation
 
     def forward(self, features: Sequence[Tensor], masks: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """See `PartialConv2d.forward`."""
+        """Convolve; arguments and results are those of `PartialConv2d.forward`."""
         out, mask = self.conv(features, masks)
         out = out if self.bn is None else self.bn(out)
         return (out if self.activation is None else self.activation(out)), mask
 
 
 class ReducedAttention(nn.Module):
-    """Multi-head attention whose keys and values are spatially reduced by a strided convolution (PVT v2)."""
+    """Multi-head attention with keys and values that a strided convolution has reduced spatially (PVT v2)."""
 
     def __init__(self, dim: int, heads: int, reduction: int) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class ReducedAttention(nn.Module):
         self.reduction = reduction
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """Tokens (B, H W, C) of a map of `size` H, W."""
+        """Map the tokens (B, H W, C) of a feature map of `size` (H, W) to tokens of the same shape."""
         source = tokens
         if self.reduction > 1:
             source = self.norm(_to_tokens(self.sr(_to_map(tokens, size))))
@@ -123,7 +123,7 @@ class ConvMLP(nn.Module):
         self.fc2 = nn.Linear(hidden, dim)
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """Tokens (B, H W, C) of a map of `size` H, W."""
+        """Map the tokens (B, H W, C) of a feature map of `size` (H, W) to tokens of the same shape."""
         return self.fc2(F.gelu(_to_tokens(self.dwconv["dwconv"](_to_map(self.fc1(tokens), size)))))
 
 
@@ -138,7 +138,7 @@ class TransformerBlock(nn.Module):
         self.mlp = ConvMLP(dim, ratio * dim)
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """Tokens (B, H W, C) of a map of `size` H, W."""
+        """Map the tokens (B, H W, C) of a feature map of `size` (H, W) to tokens of the same shape."""
         tokens = tokens + self.attn(self.norm1(tokens), size)
         return tokens + self.mlp(self.norm2(tokens), size)
 
@@ -161,7 +161,7 @@ class TransformerStage(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, feature: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape."""
+        """Map a feature map (B, C, H, W) to one of the same shape."""
         size = (feature.shape[-2], feature.shape[-1])
         tokens = _to_tokens(feature)
         for block in self.block1:
@@ -179,17 +179,18 @@ def _to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
 
 @MODELS.register_module()
 class PartialConvUNet(BaseModule):
-    """Partial-convolution levels down and up; no activation at the output.
+    """U-Net of partial convolutions. Its output has no activation.
 
     Args:
-        in_channels: Of the input, over its parts.
-        base_channels: Width of the first level; 64 as published.
-        depth: Levels, 8 as published; sides are divisible by 2 ** depth. Those below 5 have fewer transformers.
+        in_channels: Number of input channels, summed over its parts.
+        base_channels: Width of the first level. Published: 64.
+        depth: Number of levels. Published: 8. With fewer than 5 there are fewer transformers. The sides of the input
+            must be divisible by 2 ** depth.
     """
 
     def __init__(self, in_channels: int = 8, base_channels: int = 64, depth: int = 8) -> None:
         if not 1 <= depth <= len(_ENCODER):
-            raise ConfigError("PartialConvUNet.depth", got=depth, want=f"1 to {len(_ENCODER)}")
+            raise ConfigError("PartialConvUNet.depth is out of range", got=depth, want=f"1 to {len(_ENCODER)}")
         super().__init__()
         self.depth = depth
         widths = [in_channels]
@@ -224,18 +225,21 @@ class PartialConvUNet(BaseModule):
         """Restore an image.
 
         Args:
-            features: Parts of the input (B, C_i, H, W) in channel order, H and W divisible by 2 ** depth.
+            features: Parts of the input (B, C_i, H, W) in the order of their channels. H and W are divisible by
+                2 ** depth.
             masks: Their masks (B, 1, H, W), 1 where the part is valid.
 
         Returns:
-            (B, 3, H, W), in the inputs' normalized space.
+            (B, 3, H, W), normalized like the input.
 
         Raises:
-            DataContractError: Another size.
+            DataContractError: The sides of the input are not divisible by 2 ** depth.
         """
         size = tuple(features[0].shape[-2:])
         if any(side % 2**self.depth for side in size):
-            raise DataContractError("PartialConvUNet input", got=size, want=f"sides divisible by {2**self.depth}")
+            raise DataContractError(
+                f"PartialConvUNet: the sides of the input must be divisible by {2**self.depth}", got=size
+            )
         levels = [(list(features), list(masks))]
         for level in range(1, self.depth + 1):
             feature, mask = self._run(f"enc_{level}", *levels[-1])

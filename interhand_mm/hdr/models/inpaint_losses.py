@@ -1,4 +1,4 @@
-"""HDRM's losses as pure functions, and VGG-16's features for two of them. L1 is the mean over all elements."""
+"""The Inpaintor's losses as pure functions, and the VGG-16 features for two of them. L1 is a mean over all elements."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ...errors import CheckpointError
 
 
 def pixel_losses(out: Tensor, gt: Tensor, target_valid: Tensor, other_valid: Tensor) -> dict[str, Tensor]:
-    """L1 inside each hole and outside both, zeros of the masked part counted in the mean.
+    """Return the L1 inside each hole and outside both. The mean includes the zeros outside the mask.
 
     Args:
-        out: (B, 3, H, W) painted image.
-        gt: (B, 3, H, W) the image without the other hand.
+        out: (B, 3, H, W), the painted image.
+        gt: (B, 3, H, W), the image without the other hand.
         target_valid: (B, 1, H, W), 0 where the target hand is hidden.
         other_valid: (B, 1, H, W), 0 where the other hand is to be removed.
 
     Returns:
-        "hole_deocclusion", "hole_removal", "valid".
+        The losses by name: "hole_deocclusion", "hole_removal" and "valid".
     """
     masks = {
         "hole_deocclusion": 1 - target_valid,
@@ -35,45 +35,45 @@ def pixel_losses(out: Tensor, gt: Tensor, target_valid: Tensor, other_valid: Ten
 
 
 def total_variation(image: Tensor) -> Tensor:
-    """Mean absolute difference of horizontal neighbors plus that of vertical ones; (B, C, H, W) to ()."""
+    """Return the mean absolute difference of horizontal neighbors plus that of vertical ones, of (B, C, H, W)."""
     return image.diff(dim=3).abs().mean() + image.diff(dim=2).abs().mean()
 
 
 def perceptual_loss(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-    """Sum over taps of the L1 between feature maps (B, C, H, W)."""
+    """Return the sum over layers of the L1 between feature maps (B, C, H, W)."""
     return sum((F.l1_loss(a, b) for a, b in zip(features, targets, strict=True)), start=features[0].new_zeros(()))
 
 
 def gram(feature: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, C, C): F F^T / (C H W)."""
+    """Return the Gram matrices F F^T / (C H W), (B, C, C), of feature maps (B, C, H, W)."""
     flat = feature.flatten(2)
     return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
 
 
 def style_loss(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-    """Sum over taps of the L1 between Gram matrices."""
+    """Return the sum over layers of the L1 between Gram matrices."""
     return perceptual_loss([gram(feature) for feature in features], [gram(target) for target in targets])
 
 
 def adversarial_loss(logits: Tensor, real: bool, weight: Tensor | None = None) -> Tensor:
-    """Mean binary cross entropy of sigmoid(logits) with all patches real (1) or painted (0).
+    """Return the mean binary cross entropy with all patches labeled real (1) or painted (0).
 
     Args:
         logits: (B, 1, h, w).
-        real: What they should say.
-        weight: (B, 1, 1, 1) of each sample.
+        real: The label.
+        weight: (B, 1, 1, 1), weight of each sample. Default: 1.
     """
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)), weight)
 
 
 class VGGFeatures(nn.Module):
-    """Frozen VGG-16 after each of its first three poolings; inputs stay in ImageNet's normalized space.
+    """Features of a frozen VGG-16 after each of its first three pooling layers, for images normalized as ImageNet's.
 
     Args:
-        path: A local file in torchvision's names (`features.N.weight`), ImageNet-trained.
+        path: Local file with ImageNet weights under torchvision's names (`features.N.weight`).
 
     Raises:
-        CheckpointError: No such file, or not VGG-16's names and shapes.
+        CheckpointError: The file cannot be read, or its names and shapes are not those of VGG-16.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -85,11 +85,13 @@ class VGGFeatures(nn.Module):
             self.vgg.load_state_dict({name: state[name] for name in self.vgg.state_dict()})
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
             raise CheckpointError(
-                f"not VGG-16 weights: {path}", got=f"{type(error).__name__}: {str(error)[:200]}", fix=fix
+                f"the file does not contain VGG-16 weights: {path}",
+                got=f"{type(error).__name__}: {str(error)[:200]}",
+                fix=fix,
             ) from error
         self.requires_grad_(False)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """(B, 3, H, W) to 64, 128 and 256 channels at 1/2, 1/4 and 1/8 of the size, float32."""
+        """Return features of 64, 128 and 256 channels at 1/2, 1/4 and 1/8 of the size of (B, 3, H, W), in float32."""
         with torch.autocast(image.device.type, enabled=False):
             return self.vgg(image.float())

@@ -1,4 +1,4 @@
-"""HDRM: paint the hidden part of a hand and remove the other one, trained against a discriminator."""
+"""The Inpaintor: paint the hidden part of a hand and remove the other hand, trained against a discriminator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..inpaint_fill import hole_masks, mean_colors
 from ..masks import DILATION_PX, composite, dilate
 from .inpaint_losses import VGGFeatures, adversarial_loss, perceptual_loss, pixel_losses, style_loss, total_variation
 
-# The published settings; a weight of both holes where these are split in two.
+# The published weights. Where we split a loss by hole, both halves have the published weight.
 LOSS_WEIGHTS = {
     "valid": 1.0,
     "hole_deocclusion": 6.0,
@@ -33,9 +33,9 @@ LOSS_WEIGHTS = {
 
 
 def _unwrap_names(model: torch.nn.Module, state: dict[str, Any], prefix: str, _metadata: Any) -> None:
-    """Name what lies in a data-parallel wrapper of its own as if it did not: one process reads what several wrote.
+    """Remove the "module." of data-parallel wrappers around submodules from the names of a state dict.
 
-    mmengine does so only for a wrapper round the whole model, and reads either way.
+    One process can then read what several have written. mmengine does this only for a wrapper around the whole model.
     """
     for name, child in model.named_children():
         wrapped = f"{prefix}{name}.module."
@@ -46,24 +46,27 @@ def _unwrap_names(model: torch.nn.Module, state: dict[str, Any], prefix: str, _m
 
 @MODELS.register_module()
 class InpaintPreprocessor(ImgDataPreprocessor):
-    """mmengine's normalization, of the image and of the clean one alike, and the masks of `hole_masks`."""
+    """Normalize an image and its clean version alike, and compute the masks of `hole_masks`."""
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Make `HandInpaintor.forward`'s arguments of what the loader gives.
+        """Convert a batch of the loader to the arguments of `HandInpaintor.forward`.
 
         Args:
-            data: `inputs` (3, H, W) a sample, and `data_samples` with `masks` (4, H, W) and `masks_valid` (4,) in
-                the order of `MASK_NAMES`, or a segmentor's `pred_masks` in place of `masks`, `target` 0, and where
-                training `clean` (2, 3, H, W) (right, left hand alone) and `clean_valid` (2,).
-            training: As the parent's.
+            data: `inputs`, one (3, H, W) per sample, and `data_samples`. Each sample contains `masks` (4, H, W), or a
+                segmentor's `pred_masks` instead, and `masks_valid` (4,), in the order of `MASK_NAMES`; `target`, which
+                is 0; and for training `clean` (2, 3, H, W), the right and the left hand alone, and `clean_valid` (2,).
+            training: Passed to the parent class.
 
         Raises:
-            DataContractError: A target that does not play the right hand.
+            DataContractError: A target is not the right hand.
         """
         data = super().forward(data, training)
         samples = data["data_samples"]
         if any(sample.get("target", 0) != 0 for sample in samples):
-            raise DataContractError("InpaintPreprocessor: target", got="a left hand", fix="MirrorHands() before it")
+            raise DataContractError(
+                "InpaintPreprocessor: the target of a sample is the left hand",
+                fix="put MirrorHands() into its pipeline",
+            )
         predicted = "pred_masks" in samples[0]
         masks = torch.stack([sample.get("pred_masks" if predicted else "masks") for sample in samples])
         known = torch.stack([sample.masks_valid for sample in samples])
@@ -74,26 +77,27 @@ class InpaintPreprocessor(ImgDataPreprocessor):
         return data
 
     def denormalize(self, images: Tensor) -> Tensor:
-        """Back to the loader's 0 to 255 and channel order: (B, 3, H, W) float, clipped, not rounded."""
+        """Return normalized images (B, 3, H, W) in the loader's channel order, 0 to 255, clipped but not rounded."""
         return denormalize(images, self).clip(0, 255)
 
 
 @MODELS.register_module()
 class HandInpaintor(BaseModel):
-    """De-occlusion and removal: the target hand, made a right one, alone and whole in its crop.
+    """Paint the target hand whole and alone in its crop. The target is always a right hand.
 
-    Masks are (B, 1, H, W) floats, 1 or 0. `target_valid`: not a hidden part of the target hand; `other_valid`: not
-    the other hand; `target_modal`: the target hand where seen; `background_modal`: neither hand.
+    Masks are (B, 1, H, W) floats, 0 or 1. `target_valid` is 0 in the hidden part of the target hand, `other_valid` is 0
+    on the other hand, `target_modal` is 1 on the visible part of the target hand, and `background_modal` is 1 where
+    there is neither hand.
 
     Args:
         generator: Config of `PartialConvUNet`.
-        discriminator: Config of `PatchDiscriminator`; None trains without it, or for use alone.
-        vgg16: Local file of ImageNet VGG-16 weights for the perceptual and style losses; None leaves them off.
-        loss_weights: Replaces entries of `LOSS_WEIGHTS`.
-        residual: The generator paints what is to be added to `mean_colors`, so that a small one trained for minutes
-            is not worse than these; False, as published, paints all.
-        dilation: Of the region that is edited at prediction, px, odd; see `hdr.masks.dilate`. 1 is none.
-        data_preprocessor: `InpaintPreprocessor` with ImageNet's mean and std.
+        discriminator: Config of `PatchDiscriminator`. None to train without it, or for prediction only.
+        vgg16: Local file with ImageNet weights of VGG-16 for the perceptual and style losses. None turns them off.
+        loss_weights: Entries of `LOSS_WEIGHTS` to replace.
+        residual: If True, the generator predicts the difference to `mean_colors`, so that a small generator that is
+            trained for minutes is not worse than these. If False, as published, it predicts the image.
+        dilation: Odd diameter in px by which the edited region grows at prediction; see `hdr.masks.dilate`. 1 is none.
+        data_preprocessor: Config of `InpaintPreprocessor` with the mean and std of ImageNet.
     """
 
     def __init__(
@@ -110,23 +114,27 @@ class HandInpaintor(BaseModel):
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         unknown = set(loss_weights or {}) - set(LOSS_WEIGHTS)
         if unknown:
-            raise ConfigError("HandInpaintor.loss_weights", got=sorted(unknown), want=f"of {sorted(LOSS_WEIGHTS)}")
+            raise ConfigError(
+                "HandInpaintor.loss_weights has unknown names",
+                got=sorted(unknown),
+                want=f"names in {sorted(LOSS_WEIGHTS)}",
+            )
         if dilation < 1 or dilation % 2 == 0:
-            raise ConfigError("HandInpaintor.dilation", got=dilation, want="an odd number of pixels")
+            raise ConfigError("HandInpaintor.dilation must be an odd number of pixels", got=dilation)
         self.loss_weights = {**LOSS_WEIGHTS, **(loss_weights or {})}
         self.residual = residual
         self.dilation = dilation
         self.generator = MODELS.build(generator)
         self.discriminator: Any = MODELS.build(discriminator) if discriminator else None
         self.vgg16 = vgg16
-        # In a tuple: frozen features are no part of the model's state, checkpoints or averages.
+        # In a tuple, so that the frozen features stay out of the model's state, checkpoints and averages.
         self._vgg: tuple[VGGFeatures, ...] = (VGGFeatures(vgg16),) if vgg16 else ()
         self.register_state_dict_post_hook(_unwrap_names)
 
     def paint(
         self, inputs: Tensor, target_valid: Tensor, other_valid: Tensor, target_modal: Tensor, background_modal: Tensor
     ) -> Tensor:
-        """Run the generator on the erased image twice over; returns (B, 3, H, W)."""
+        """Run the generator on the image with each of the two regions erased, and return the image (B, 3, H, W)."""
         parts = [
             torch.cat([inputs * target_valid, target_modal], dim=1),
             torch.cat([inputs * other_valid, background_modal], dim=1),
@@ -148,21 +156,20 @@ class HandInpaintor(BaseModel):
         data_samples: list[BaseDataElement] | None = None,
         mode: str = "tensor",
     ) -> Tensor | dict[str, Tensor] | list[BaseDataElement]:
-        """Paint.
+        """Run the network.
 
         Args:
             inputs: (B, 3, H, W) normalized RGB.
-            target_valid: See the class, as the next three.
-            other_valid: See the class.
-            target_modal: See the class.
-            background_modal: See the class.
-            gt: (B, 3, H, W) normalized image of the target hand alone; only for "loss".
-            gt_valid: (B,) 0 where `gt` is not known: such a sample adds nothing to any loss.
-            data_samples: Predictions are added to them.
-            mode: "tensor" gives the generator's image; "loss" its losses; "predict" the samples with `pred_clean`
-                (3, H, W), what was painted, 0 to 255 in the loader's channel order; `pred_edited` (H, W), 1 where it
-                replaces the picture; and `restored` (3, H, W), the composite, normalized as the pose network wants
-                it.
+            target_valid: (B, 1, H, W), 0 in the hidden part of the target hand.
+            other_valid: (B, 1, H, W), 0 on the other hand.
+            target_modal: (B, 1, H, W), 1 on the visible part of the target hand.
+            background_modal: (B, 1, H, W), 1 where there is neither hand.
+            gt: (B, 3, H, W) normalized image of the target hand alone. Only read for "loss".
+            gt_valid: (B,), 0 where `gt` is unknown. Such samples add nothing to any loss.
+            data_samples: Samples that receive the predictions.
+            mode: "tensor" returns the generator's image; "loss" its losses; "predict" the samples with `pred_clean`
+                (3, H, W), the generator's image, 0 to 255 in the loader's channel order; `pred_edited` (H, W), 1 where
+                it replaces the input; and `restored` (3, H, W), the composed image, normalized for the pose network.
         """
         masks = (target_valid, other_valid, target_modal, background_modal)
         out = self.paint(inputs, *masks)
@@ -193,10 +200,10 @@ class HandInpaintor(BaseModel):
         background_modal: Tensor,
         gt_valid: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """All of the generator's losses by name, weighted; means over the samples of which `gt` is known."""
+        """Return the generator's weighted losses by name, as means over the samples with a known `gt`."""
         known = gt.new_ones(len(gt)) if gt_valid is None else gt_valid.to(gt.dtype)
         weight = known[:, None, None, None]
-        # Black before black: what is not known differs from nothing.
+        # Zero both output and target where there is no ground truth, so those samples add no loss.
         out, inputs, gt = out.to(gt.dtype) * weight, inputs * weight, gt * weight
         losses = pixel_losses(out, gt, target_valid, other_valid)
         losses["tv"] = total_variation(composite(inputs, out, (1 - target_valid * other_valid)[:, 0]))
@@ -213,9 +220,9 @@ class HandInpaintor(BaseModel):
         return {f"loss_{name}": share * self.loss_weights[name] * loss for name, loss in losses.items()}
 
     def _judge(self, out: Tensor, target_modal: Tensor, background_modal: Tensor) -> Tensor:
-        """The discriminator's view of the painted image, with a gradient to the image alone.
+        """Return the discriminator's logits for the painted image, with a gradient for the image only.
 
-        Its DDP wrapper, where there is one, is passed by: it would wait for gradients that never come.
+        The forward pass bypasses a DDP wrapper, which would wait for gradients of the discriminator that never come.
         """
         judge = self.discriminator.module if is_model_wrapper(self.discriminator) else self.discriminator
         judge.requires_grad_(False)
@@ -227,7 +234,7 @@ class HandInpaintor(BaseModel):
     def discriminator_loss(
         self, out: Tensor, gt: Tensor, target_modal: Tensor, background_modal: Tensor, gt_valid: Tensor
     ) -> Tensor:
-        """Half the sum of the losses of a clean and of a painted batch; means as in `generator_losses`."""
+        """Return half the sum of the losses of a clean and of a painted batch, as means like in `generator_losses`."""
         images = torch.cat([gt, out.detach().to(gt.dtype)])
         masks = [torch.cat([mask, mask]) for mask in (target_modal, background_modal)]
         real, painted = self.discriminator(images, *masks).chunk(2)
@@ -238,19 +245,19 @@ class HandInpaintor(BaseModel):
         """Step the generator, then the discriminator on the same painted batch.
 
         Args:
-            data: `forward`'s arguments, from the loader.
-            optim_wrapper: With the entries "generator" and, where there is one, "discriminator".
+            data: A batch of the loader.
+            optim_wrapper: One wrapper named "generator", and one named "discriminator" if the model has one.
 
         Returns:
             Losses for the log.
 
         Raises:
-            ConfigError: Another optimizer wrapper.
+            ConfigError: The optimizer wrapper has other entries.
         """
         wanted = {"generator"} | ({"discriminator"} if self.discriminator is not None else set())
         if not isinstance(optim_wrapper, OptimWrapperDict) or set(optim_wrapper.keys()) != wanted:
             raise ConfigError(
-                "HandInpaintor's optimizers",
+                "HandInpaintor needs an optimizer for each of its networks",
                 got=sorted(optim_wrapper.keys()) if isinstance(optim_wrapper, OptimWrapperDict) else "one for all",
                 want=f"one each for {sorted(wanted)}",
                 fix="optim_wrapper=dict(constructor='SubmoduleOptimWrapperConstructor', generator=dict(...), ...)",
@@ -272,12 +279,12 @@ class HandInpaintor(BaseModel):
         return log
 
     def init_weights(self) -> None:
-        """As the parent's; says once, in the training log, which losses are off."""
+        """Initialize the weights, and log once which losses are off."""
         super().init_weights()
         if self.vgg16 is None:
             print_log(
-                "HandInpaintor: the perceptual and style losses are OFF, for no `vgg16` file is given "
-                "(--cfg-options model.vgg16=vgg16.pth: torchvision's ImageNet weights)",
+                "HandInpaintor: the perceptual and style losses are OFF, because no `vgg16` file is given "
+                "(turn them on with torchvision's ImageNet weights: --cfg-options model.vgg16=vgg16.pth)",
                 logger="current",
                 level=30,
             )

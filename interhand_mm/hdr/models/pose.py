@@ -1,7 +1,7 @@
-"""SHPE, the pose of one right hand by DetNet: heat-maps, then unit bone vectors, then positions, a map each.
+"""The pose of one right hand by DetNet, which predicts heatmaps, then maps of unit bone vectors, then of positions.
 
-Inside, joints stand in the published order (the wrist, then each finger base to tip, which is OpenPose's); what goes
-in and comes out is in this project's.
+Inside the network, joints have the published order (the wrist, then each finger from base to tip, as in OpenPose). Its
+inputs and outputs have this project's order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .pose_targets import bone_vectors, decode, gaussian_maps, masked_norm, norm
 
 
 class Bottleneck(nn.Module):
-    """ResNet's bottleneck of expansion 4; stride and dilation on the 3x3, the shortcut given."""
+    """ResNet's bottleneck with expansion 4, and stride and dilation in its 3x3 convolution."""
 
     def __init__(
         self, in_channels: int, width: int, shortcut: nn.Module | None = None, stride: int = 1, dilation: int = 1
@@ -35,7 +35,7 @@ class Bottleneck(nn.Module):
         self.shortcut = shortcut
 
     def forward(self, feature: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, 4 width, H / stride, W / stride)."""
+        """Map (B, C, H, W) to (B, 4 width, H / stride, W / stride)."""
         out = F.relu(self.bn1(self.conv1(feature)))
         out = F.relu(self.bn2(self.conv2(out)))
         return F.relu(self.bn3(self.conv3(out)) + (feature if self.shortcut is None else self.shortcut(feature)))
@@ -54,10 +54,10 @@ def _conv_block(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 class DilatedResNet(BaseModule):
-    """DetNet's backbone: stride 4, the last ten blocks dilated.
+    """DetNet's backbone with stride 4, whose last ten blocks are dilated.
 
     Args:
-        width: Of the stem; 64 as published. The output has four times as many channels.
+        width: Width of the stem. Published: 64. The output has four times as many channels.
     """
 
     def __init__(self, width: int = 64) -> None:
@@ -71,13 +71,13 @@ class DilatedResNet(BaseModule):
         self.squeeze = _conv_block(16 * width, 4 * width)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) to (B, 4 width, H/4, W/4)."""
+        """Map an image (B, 3, H, W) to features (B, 4 width, H/4, W/4)."""
         out = self.pool(self.block1(F.relu(self.bn1(self.conv1(image)))))
         return self.squeeze(self.block3(self.block2(out)))
 
 
 class MapBranch(nn.Module):
-    """A 3x3 convolution block and a 1x1 prediction."""
+    """A 3x3 convolution block and a 1x1 convolution that predicts maps."""
 
     def __init__(self, in_channels: int, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -85,12 +85,12 @@ class MapBranch(nn.Module):
         self.prediction = nn.Conv2d(channels, out_channels, 1)
 
     def forward(self, feature: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, out, H, W)."""
+        """Map features (B, C, H, W) to maps (B, out, H, W)."""
         return self.prediction(self.project(feature))
 
 
 def append_coordinates(feature: Tensor) -> Tensor:
-    """Append x and y from -1 to 1: (B, C, H, W) to (B, C + 2, H, W)."""
+    """Append two channels with the x and y position, from -1 to 1: (B, C, H, W) to (B, C + 2, H, W)."""
     batch, _, height, width = feature.shape
     x = torch.linspace(-1, 1, width, dtype=feature.dtype, device=feature.device).expand(batch, 1, height, width)
     y = torch.linspace(-1, 1, height, dtype=feature.dtype, device=feature.device)[:, None]
@@ -99,17 +99,18 @@ def append_coordinates(feature: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class SingleHandPose(BaseModel):
-    """Joints of one right hand in units of its wrist-to-middle-knuckle bone, relative to the wrist.
+    """Predict the joints of one right hand, relative to its wrist and in units of one bone.
 
-    Parameter names and shapes are the published ones.
+    The unit is the bone from the wrist to the base of the middle finger. Parameter names and shapes are the published
+    ones.
 
     Args:
-        width: Of the stem; 64 as published.
-        sigma: Of the heat-maps, cells.
-        loss_weights: Of heat-map, bone vectors and positions.
-        bone_mm: Length of the bone that is the unit, for results in millimeters, which this network cannot see: an
-            average adult's (84, see docs/guide/inference.md) by default.
-        data_preprocessor: Normalization; inputs are RGB.
+        width: Width of the stem. Published: 64.
+        sigma: Standard deviation of the heatmaps in cells.
+        loss_weights: Weights of the losses of heatmaps, bone vectors and positions.
+        bone_mm: Length of the unit bone, for results in millimeters. The network cannot see it; the default is that of
+            an average adult.
+        data_preprocessor: Config of the normalization. The network receives RGB.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class SingleHandPose(BaseModel):
         self.register_buffer("_to_ours", torch.from_numpy(FROM_OPENPOSE), persistent=False)
 
     def maps(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalized RGB (B, 3, H, W) to heat-maps (B, 21, h, w), bone vectors and positions (B, 21, 3, h, w)."""
+        """Predict heatmaps (B, 21, h, w), and bone vectors and positions (B, 21, 3, h, w), from RGB (B, 3, H, W)."""
         feature = append_coordinates(self.resnet(inputs))
         heat = self.hmap_0(feature).sigmoid()
         feature = torch.cat([feature, heat], dim=1)
@@ -157,10 +158,10 @@ class SingleHandPose(BaseModel):
 
         Args:
             inputs: (B, 3, H, W) normalized RGB of a right hand.
-            data_samples: Samples packed by `PackOneHand`. The losses read their labels; predictions are added to them.
-            mode: "tensor" gives `maps`; "loss" the losses; "predict" the samples with `pred_instances`:
-                `keypoints_crop` (1, 21, 2) x, y px, `keypoints_norm` (1, 21, 3) bone units relative to the wrist,
-                `keypoints_mm` (1, 21, 3) the same times `bone_mm`, `keypoint_scores` (1, 21).
+            data_samples: Samples packed by `PackOneHand`. They contain the labels, and receive the predictions.
+            mode: "tensor" returns `maps`; "loss" the losses; "predict" the samples with `pred_instances`:
+                `keypoints_crop` (1, 21, 2), x, y px of the crop; `keypoints_norm` (1, 21, 3), bone units relative to
+                the wrist; `keypoints_mm` (1, 21, 3), the same times `bone_mm`; `keypoint_scores` (1, 21).
         """
         outputs = self.maps(inputs)
         if mode == "tensor":
@@ -180,12 +181,12 @@ class SingleHandPose(BaseModel):
         return samples
 
     def _decode(self, outputs: tuple[Tensor, Tensor, Tensor], input_size: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Points (B, 21, 2) x, y px of the crop, positions (B, 21, 3) in bone units and peaks (B, 21), in our order."""
+        """Return points (B, 21, 2) in px of the crop, positions (B, 21, 3) in bone units, and heatmap peaks (B, 21)."""
         cells, _, positions, scores = (part[:, self._to_ours] for part in decode(*outputs))
         return cells.flip(-1) * (input_size / outputs[0].shape[-1]), positions, scores
 
     def single_hand(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """As `InterHandEstimator.single_hand`; d is the position's z, from the wrist's, times `bone_mm`."""
+        """Predict like `InterHandEstimator.single_hand`. The depth d is the z of the position, times `bone_mm`."""
         points, positions, scores = self._decode(self.maps(inputs), inputs.shape[-1])
         depth = positions[..., 2:] - positions[:, RIGHT_WRIST, None, 2:]
         return torch.cat([points, depth * self.bone_mm], dim=-1), scores

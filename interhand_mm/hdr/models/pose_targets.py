@@ -1,22 +1,24 @@
-"""DetNet's decoding, targets and loss as pure functions; 21 joints in the published order, the wrist first."""
+"""DetNet's decoding, targets and loss as pure functions, for 21 joints in the published order: the wrist first."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-PARENTS = (0, *(0 if j % 4 == 1 else j - 1 for j in range(1, 21)))  # the wrist is its own
-ROOT, REFERENCE = 0, 9  # wrist and middle knuckle: their distance is the unit of length
-_WINDOW = 8  # cells before a joint's own that belong to its Gaussian, one fewer after it
+from ...structures.joints import NUM_HAND_JOINTS
+
+PARENTS = (0, *(0 if j % 4 == 1 else j - 1 for j in range(1, NUM_HAND_JOINTS)))  # the wrist is its own parent
+ROOT, REFERENCE = 0, 9  # wrist and base of the middle finger; their distance is the unit of length
+_WINDOW = 8  # a Gaussian covers this many cells before its peak, and one fewer after it
 
 
 def decode(heat: Tensor, bones: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Read the maps at each heat-map's highest cell, the first in row-major order.
+    """Read the maps at the highest cell of each heatmap, and at the first one in row-major order if there are several.
 
     Args:
-        heat: (B, J, h, w).
-        bones: (B, J, 3, h, w).
-        positions: (B, J, 3, h, w).
+        heat: (B, J, h, w), heatmaps.
+        bones: (B, J, 3, h, w), maps of bone vectors.
+        positions: (B, J, 3, h, w), maps of positions.
 
     Returns:
         Cells (B, J, 2) int64 as ROW, COLUMN; bone vectors (B, J, 3); positions (B, J, 3); peaks (B, J).
@@ -29,17 +31,19 @@ def decode(heat: Tensor, bones: Tensor, positions: Tensor) -> tuple[Tensor, Tens
 
 
 def gaussian_maps(cells: Tensor, size: int, sigma: float) -> tuple[Tensor, Tensor]:
-    """Heat-map targets: peak 1 at the truncated cell, cut to the 16 x 16 cells from 8 before it to 7 after.
+    """Return heatmap targets: Gaussians with peak 1 at the truncated cell, cut to the 16 x 16 cells around it.
+
+    The window reaches from 8 cells before the peak to 7 after it.
 
     The published code puts peaks of cells 0 to 7 one cell too far; this does not.
 
     Args:
-        cells: (B, J, 2) x, y in cells.
-        size: Cells a side.
-        sigma: Cells.
+        cells: (B, J, 2), x and y in cells.
+        size: Number of cells per side.
+        sigma: Standard deviation in cells.
 
     Returns:
-        Maps (B, J, size, size) and whether any of the window lies inside, (B, J) float.
+        Maps (B, J, size, size), and (B, J) float, 1 where a part of the window lies inside the map.
     """
     center = cells.trunc()
     distance = torch.arange(size, device=cells.device) - center[..., None]  # (B, J, 2, size)
@@ -50,14 +54,15 @@ def gaussian_maps(cells: Tensor, size: int, sigma: float) -> tuple[Tensor, Tenso
 
 
 def normalized_joints(joints: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-    """Joints relative to the wrist, in units of the distance from wrist to middle knuckle.
+    """Return joints relative to the wrist, in units of the distance from the wrist to the base of the middle finger.
 
     Args:
-        joints: (B, 21, 3) mm.
-        visible: (B, 21), 1 known.
+        joints: (B, 21, 3), mm.
+        visible: (B, 21), 1 where a joint is known.
 
     Returns:
-        (B, 21, 3), and (B, 21) what is known: a joint of a hand whose wrist or middle knuckle is not, is not.
+        Normalized joints (B, 21, 3), and their validity (B, 21). If one of the two joints of the unit is unknown, every
+        joint of that hand is invalid.
     """
     relative = joints - joints[:, ROOT, None]
     length = relative[:, REFERENCE, None].norm(dim=-1, keepdim=True) + 1e-6
@@ -65,18 +70,18 @@ def normalized_joints(joints: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def bone_vectors(joints: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-    """Unit vectors from parent to joint, zero at the wrist: (B, 21, 3), and whether both ends are known (B, 21)."""
+    """Return unit vectors from parent to joint (B, 21, 3), 0 at the wrist, and whether both ends are known (B, 21)."""
     parents = torch.tensor(PARENTS, device=joints.device)
     vectors = torch.nn.functional.normalize(joints - joints[:, parents], dim=-1)
     return vectors, visible * visible[:, parents]
 
 
 def masked_norm(difference: Tensor, valid: Tensor) -> Tensor:
-    """Frobenius norm of the valid joints' maps over the whole batch, over their number; 0 if there is none.
+    """Return the Frobenius norm of all valid joints' maps of a batch, divided by their number; 0 if there is none.
 
     Args:
-        difference: (B, J, ..., h, w).
-        valid: (B, J), 1 or 0.
+        difference: (B, J, ..., h, w), the maps.
+        valid: (B, J), 0 or 1.
     """
     mask = valid.view(*valid.shape, *[1] * (difference.ndim - 2)).to(difference.dtype)
     return torch.linalg.vector_norm(difference * mask) / valid.sum().clamp(min=1)

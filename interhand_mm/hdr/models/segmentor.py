@@ -1,4 +1,4 @@
-"""HASM, the amodal segmentation of both hands: a MiT backbone and a SegFormer head with one branch a mask."""
+"""The Segmentor: amodal and visible masks of both hands, by a MiT backbone and a SegFormer head with four branches."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ...registry import MODELS
 from ..hand_crop import scale_affine, warp_images
 from ..masks import MASK_NAMES, mirror_masks
 
-IGNORED = 255  # label of pixels that take no part
-_PUBLISHED_BRANCH = (3, 4, 1, 2)  # the published parameter names number the left hand's branches first
-_MIT_SIZES = {  # embed_dims, blocks a stage (SegFormer, table 6)
+IGNORED = 255  # label of pixels that add nothing to the loss
+_PUBLISHED_BRANCH = (3, 4, 1, 2)  # the published parameter names count the left hand's branches first
+_MIT_SIZES = {  # embed_dims, blocks per stage (SegFormer, table 6)
     "b0": (32, (2, 2, 2, 2)),
     "b1": (64, (2, 2, 2, 2)),
     "b2": (64, (3, 4, 6, 3)),
@@ -31,14 +31,14 @@ _MIT_SIZES = {  # embed_dims, blocks a stage (SegFormer, table 6)
 
 
 def amodal_mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """Cross entropy of each mask over two classes, that is of the difference of their logits.
+    """Return the cross entropy of each mask over its two classes.
 
     Args:
-        logits: (B, 4, 2, h, w); upsampled bilinearly to the masks' size.
+        logits: (B, 4, 2, h, w), background and hand. They are upsampled bilinearly to the masks' size.
         masks: (B, 4, H, W) integers: 0 background, 1 hand, 255 ignored.
 
     Returns:
-        (4,) float32, each the mean over all pixels, the ignored ones counted as 0.
+        (4,) float32, each the mean over all pixels. Ignored pixels count as 0.
     """
     difference = _resize(_hand_logits(logits.float()), masks.shape[-2:])
     known = (masks != IGNORED).float()
@@ -47,9 +47,9 @@ def amodal_mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 def _hand_logits(logits: Tensor) -> Tensor:
-    """(B, 4, 2, h, w) of background and hand to their difference (B, 4, h, w): softmax is its sigmoid.
+    """Reduce two-class logits (B, 4, 2, h, w) to one (B, 4, h, w): softmax over two equals sigmoid of their difference.
 
-    Upsampling is linear, so the difference can be taken before, in half of the time.
+    Upsampling is linear, so taking the difference first halves its cost.
     """
     return logits[:, :, 1] - logits[:, :, 0]
 
@@ -60,18 +60,19 @@ def _resize(maps: Tensor, size: torch.Size) -> Tensor:
 
 @MODELS.register_module()
 class MixVisionTransformer(PyramidVisionTransformerV2):
-    """SegFormer's MiT encoder: PVT v2 (mmpose's) with a hidden ratio of 4 everywhere.
+    """SegFormer's MiT encoder: mmpose's PVT v2 with a hidden ratio of 4 in every stage.
 
-    Parameter names are mmseg's, so `init_cfg=dict(type="Pretrained", checkpoint="mit_b5.pth")` takes its files.
+    The parameter names are those of mmseg, so `init_cfg=dict(type="Pretrained", checkpoint="mit_b5.pth")` reads its
+    files.
 
     Args:
         size: "b0" to "b5".
-        **kwargs: As `mmpose.PyramidVisionTransformer`.
+        **kwargs: Arguments of `mmpose.PyramidVisionTransformer`.
     """
 
     def __init__(self, size: str = "b5", **kwargs: Any) -> None:
         if size not in _MIT_SIZES:
-            raise ConfigError("MixVisionTransformer.size", got=size, want=f"one of {', '.join(_MIT_SIZES)}")
+            raise ConfigError("MixVisionTransformer.size is unknown", got=size, want=f"one of {', '.join(_MIT_SIZES)}")
         embed_dims, num_layers = _MIT_SIZES[size]
         kwargs = {"embed_dims": embed_dims, "num_layers": num_layers, **kwargs}
         super().__init__(mlp_ratios=[4] * 4, convert_weights=False, **kwargs)
@@ -80,13 +81,13 @@ class MixVisionTransformer(PyramidVisionTransformerV2):
 
 @MODELS.register_module()
 class AmodalMaskHead(BaseModule):
-    """SegFormer's all-MLP head with four branches of their own after the fused features.
+    """SegFormer's all-MLP head, with a separate branch per mask after the fused features.
 
     Args:
         in_channels: Channels of the backbone's stages.
         channels: Width of the head.
-        dropout: Of whole channels, before the last convolution of a branch.
-        norm_cfg: `SyncBN` for several GPUs.
+        dropout: Probability of dropping a channel before the last convolution of a branch.
+        norm_cfg: Config of the normalization; use `SyncBN` on several GPUs. Default: `BN`.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class AmodalMaskHead(BaseModule):
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, feats: list[Tensor]) -> Tensor:
-        """Backbone stages, the first (B, C, h, w), to logits (B, 4, 2, h, w) in the order of `MASK_NAMES`."""
+        """Return logits (B, 4, 2, h, w) in the order of `MASK_NAMES`, with the size (h, w) of the first stage."""
         size = feats[0].shape[-2:]
         fused = torch.cat([_resize(conv(feat), size) for conv, feat in zip(self.convs, feats, strict=True)], dim=1)
         branches = []
@@ -121,12 +122,12 @@ class AmodalMaskHead(BaseModule):
 
 @MODELS.register_module()
 class HandSegmentor(BaseModel):
-    """Amodal and visible masks of both hands from one crop of both.
+    """Predict the amodal and visible masks of both hands from one crop.
 
     Args:
         backbone: Config of the backbone.
-        decode_head: Config of the head; its input widths are the backbone's, where that says them (MiT does).
-        data_preprocessor: Normalization; inputs are RGB.
+        decode_head: Config of the head. Without `in_channels` it takes the backbone's `out_channels` (MiT has them).
+        data_preprocessor: Config of the normalization. The network receives RGB.
         flip_test: Average the probabilities with those of the mirrored image.
     """
 
@@ -153,10 +154,10 @@ class HandSegmentor(BaseModel):
 
         Args:
             inputs: (B, 3, H, W) normalized RGB.
-            data_samples: For "loss" with `masks` (4, H, W), 0 or 1, ordered as `MASK_NAMES`, and `masks_valid` (4,),
-                0 where a mask is not known. Predictions are added to them.
-            mode: "tensor" gives logits (B, 4, 2, H/4, W/4); "loss" the losses; "predict" the samples with
-                `pred_masks` (4, H, W) uint8, 0 or 1, and `pred_scores` (4, H, W), the probability of hand.
+            data_samples: Samples that receive the predictions. For "loss" they contain `masks` (4, H, W), 0 or 1, in
+                the order of `MASK_NAMES`, and `masks_valid` (4,), 0 where a mask is unknown.
+            mode: "tensor" returns logits (B, 4, 2, H/4, W/4); "loss" the losses; "predict" the samples with
+                `pred_masks` (4, H, W) uint8, 0 or 1, and `pred_scores` (4, H, W), the probability of each mask.
         """
         if mode == "predict":
             scores = self.probabilities(inputs)
@@ -173,12 +174,12 @@ class HandSegmentor(BaseModel):
         return self.losses(logits, data_samples)
 
     def probabilities(self, inputs: Tensor) -> Tensor:
-        """Probability of hand, (B, 4, H, W), upsampled before the softmax as published."""
+        """Return the probabilities of the four masks (B, 4, H, W), upsampled before the softmax as published."""
         logits = self.decode_head(self.backbone(inputs))
         return _resize(_hand_logits(logits.float()), inputs.shape[-2:]).sigmoid()
 
     def losses(self, logits: Tensor, data_samples: list[BaseDataElement]) -> dict[str, Tensor]:
-        """`amodal_mask_loss` by name; their plain sum is the total. A mask that is not known takes no part."""
+        """Return the `amodal_mask_loss` of each mask by name. Unknown masks add nothing; the total is the plain sum."""
         masks, known = (torch.stack([sample.get(key) for sample in data_samples]) for key in ("masks", "masks_valid"))
         labels = masks.long().masked_fill(known[:, :, None, None] == 0, IGNORED)
         return {f"loss_{name}": loss for name, loss in zip(MASK_NAMES, amodal_mask_loss(logits, labels), strict=True)}

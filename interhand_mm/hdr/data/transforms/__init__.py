@@ -1,4 +1,4 @@
-"""Registered transforms of the HDR plugin; each changes a sample in place."""
+"""Transforms of the HDR plugin. Each changes a sample in place."""
 
 from .aih import CropTarget, JointColorJitter, LoadAIH, LoadLimbMasks, MirrorHands, PackAmodalInputs
 from .hand_masks import CropHandMasks

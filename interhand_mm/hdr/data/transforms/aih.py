@@ -1,4 +1,4 @@
-"""Samples with amodal masks: reading, crop, mirror, color, packing. Keys as in `AIHDataset`."""
+"""Reading, cropping, mirroring, coloring and packing of samples with amodal masks. See `AIHDataset` for their keys."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _META = (
 )  # fmt: skip
 
 
-def read_picture(path: str) -> np.ndarray:
-    """(H, W, 3) uint8 BGR; `ImageError` also where it is all black."""
+def read_shown(path: str) -> np.ndarray:
+    """Read an image (H, W, 3) uint8 BGR; an image that is all black is an `ImageError`."""
     image = read_image(path)
     if image.max() < BLACK_LEVEL:
         raise ImageError(f"image {path} is all black", fix=CHECK_DOWNLOAD)
@@ -35,44 +35,50 @@ def read_picture(path: str) -> np.ndarray:
 
 
 def read_label(path: str, shape: tuple[int, ...], largest: int) -> np.ndarray:
-    """A label image (H, W) uint8 of values 0..`largest`; `ImageError` for other values or another shape."""
+    """Read a label image (H, W) uint8 with values 0 to `largest`; anything else is an `ImageError`."""
     label = read_image(path, cv2.IMREAD_UNCHANGED)
     if label.shape != shape:
-        raise ImageError(f"label {path}: (height, width)", got=label.shape, want=shape, fix=CHECK_DOWNLOAD)
+        raise ImageError(
+            f"the label image {path} has the wrong (height, width)", got=label.shape, want=shape, fix=CHECK_DOWNLOAD
+        )
     if label.dtype != np.uint8 or label.max() > largest:
-        raise ImageError(f"label {path}: values", got=f"up to {label.max()}", want=f"0 to {largest}, uint8")
+        raise ImageError(
+            f"the label image {path} has wrong values",
+            got=f"{label.dtype} up to {label.max()}",
+            want=f"uint8, 0 to {largest}",
+        )
     return label
 
 
 @TRANSFORMS.register_module()
 class LoadAIH(BaseTransform):
-    """Read what an item of `AIHDataset` names: both `sources` of AIH_Syn, or an AIH_Render triple.
+    """Read the files of an item of `AIHDataset`: both `sources` of AIH_Syn, or a triple of AIH_Render.
 
     Args:
-        both: AIH_Render: also read the other hand's clean picture and amodal mask, where files of the same name
-            show the same view, that is where both sides' visible labels are equal.
+        both: For AIH_Render: also read the other hand's clean image and amodal mask, if the files of the same name show
+            the same view, which is the case if the visible labels of both sides are equal.
     """
 
     def __init__(self, both: bool = True) -> None:
         self.both = both
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add pixels; a sample that was blanked already stays so.
+        """Add the pixels. A sample that was blanked before is not changed.
 
         Raises:
-            ImageError: A file is missing, unreadable, black, of another size, has labels out of range, or a
-                single-hand crop has no hand.
+            ImageError: A file is missing, unreadable, black or of another size, its labels are out of range, or a
+                single-hand crop shows no hand.
         """
         if "img" in results:
             return results
         if "sources" in results:
             for source in results["sources"]:
-                source["img"] = read_picture(source["img_path"])
+                source["img"] = read_shown(source["img_path"])
                 source["amodal"] = read_label(source["amodal_path"], source["img"].shape[:2], 1)
                 if not source["amodal"].any():
-                    raise ImageError(f"mask {source['amodal_path']}: there is no hand", fix="take it off the list")
+                    raise ImageError(f"the mask {source['amodal_path']} is empty", fix="remove the crop from its list")
             return results
-        image = read_picture(results["img_path"])
+        image = read_shown(results["img_path"])
         shape, target = image.shape[:2], results["target"]
         masks, clean = np.zeros((len(MASK_NAMES), *shape), np.uint8), np.zeros((2, *image.shape), np.uint8)
         known = np.zeros(2, np.float32)
@@ -81,16 +87,18 @@ class LoadAIH(BaseTransform):
         for side, names in ((target, results), (1 - target, self._partner(results, visible))):
             if names is None:
                 continue
-            picture = read_picture(names["clean_path"])
-            if picture.shape != image.shape:
-                raise ImageError(f"image {names['clean_path']}: shape", got=picture.shape, want=image.shape)
-            clean[side], masks[2 * side], known[side] = picture, read_label(names["amodal_path"], shape, 1), 1
+            alone = read_shown(names["clean_path"])
+            if alone.shape != image.shape:
+                raise ImageError(
+                    f"the image {names['clean_path']} has the wrong shape", got=alone.shape, want=image.shape
+                )
+            clean[side], masks[2 * side], known[side] = alone, read_label(names["amodal_path"], shape, 1), 1
         masks_valid = np.array([known[0], 1, known[1], 1], np.float32)
         results.update(img=image, masks=masks, masks_valid=masks_valid, clean=clean, clean_valid=known)
         return results
 
     def _partner(self, results: dict[str, Any], visible: np.ndarray) -> dict[str, str] | None:
-        """The other side's files of the same name, where they belong to the same view."""
+        """Return the other side's files of the same name, or None if they do not show the same view."""
         if not self.both:
             return None
         own, other = "rl"[results["target"]], "lr"[results["target"]]
@@ -107,21 +115,21 @@ class LoadAIH(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LoadLimbMasks(BaseTransform):
-    """Read the masks of both limbs at `mask_path`, a file of our renderer, through the crop that was made before.
+    """Read the masks of both limbs from `mask_path`, a file of our renderer, and crop them like the image.
 
-    Stands after `HandCrop` or `HandCropAugment`. Frames of one hand are samples like any other, the absent hand's
-    masks empty and known to be so: what a network sees of them keeps it from making up a second hand.
+    This transform must follow `HandCrop` or `HandCropAugment`. In frames of one hand the masks of the other hand are
+    valid and empty, which teaches a network not to invent a second hand.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add `masks` and `masks_valid`, all 0 for a sample that was blanked; see `AIHDataset`.
+        """Add `masks` and `masks_valid` (see `AIHDataset`). Both are 0 for a sample that was blanked.
 
         Raises:
-            ConfigError: The data set names no masks.
+            ConfigError: The data set has no masks.
             ImageError: The file is missing or of another size than the frame.
         """
         if "mask_path" not in results:
-            raise ConfigError("LoadLimbMasks: the data set names no mask files", fix="set its mask_root")
+            raise ConfigError("LoadLimbMasks: the data set has no mask files", fix="set its mask_root")
         height, width = results["img"].shape[:2]
         known, full = not results["skipped"], results["img_full"].shape[:2]
         bits = read_label(results["mask_path"], full, 255) if known else np.zeros(full, np.uint8)
@@ -134,17 +142,17 @@ class LoadLimbMasks(BaseTransform):
 
 @TRANSFORMS.register_module()
 class CropTarget(BaseTransform):
-    """Cut out the square round the amodal mask of the target hand, picture, masks and clean pictures alike.
+    """Crop the image, masks and clean images to a square around the amodal mask of the target hand.
 
-    Without a pixel of the target the whole picture is taken (docs/spec/hdr.md, section 1.1).
+    If that mask is empty, the crop is the whole image (docs/spec/hdr.md, section 1.1).
 
     Args:
         size: (width, height) px of the crop.
-        padding: Factor on the tight box's longer side.
-        shift: See `draw_augment`, as the next three; 0 is the crop of a test.
-        scale: See there.
-        rotation_deg: See there.
-        rotation_prob: See there.
+        padding: Factor on the longer side of the tight box.
+        shift: Range of the random shift; see `draw_augment`. The default 0 gives the crop for a test.
+        scale: Range of the random scale; see `draw_augment`.
+        rotation_deg: Range of the random rotation; see `draw_augment`.
+        rotation_prob: Probability of a rotation.
     """
 
     def __init__(
@@ -177,7 +185,7 @@ class CropTarget(BaseTransform):
                 results[key] = warp_mask(results[key], warp.full_to_crop, self.size)
         results.update(
             img=warp.crop_read(results["img"]),
-            clean=np.stack([warp.crop_read(picture) for picture in results["clean"]]),
+            clean=np.stack([warp.crop_read(alone) for alone in results["clean"]]),
             warp=warp,
         )
         return results
@@ -185,20 +193,20 @@ class CropTarget(BaseTransform):
 
 @TRANSFORMS.register_module()
 class MirrorHands(BaseTransform):
-    """Mirror picture, masks and clean pictures, right and left exchanged.
+    """Mirror the image, masks and clean images, and exchange right and left.
 
     Args:
-        prob: Share of samples; None mirrors exactly those whose target is the left hand, so that networks that know
-            right hands alone see one.
+        prob: Share of the samples that are mirrored. None mirrors exactly those whose target is the left hand, for
+            networks that only know right hands.
     """
 
     def __init__(self, prob: float | None = None) -> None:
         if prob is not None and not 0 <= prob <= 1:
-            raise ConfigError("MirrorHands: prob", got=prob, want="None, or between 0 and 1")
+            raise ConfigError("MirrorHands.prob must be None or between 0 and 1", got=prob)
         self.prob = prob
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change the keys of `AIHDataset`; `mirrored` says whether the picture is mirrored against its file."""
+        """Mirror all keys of `AIHDataset`. `mirrored` says whether the image is mirrored compared to its file."""
         mirror = results["target"] == 1 if self.prob is None else results["rng"].random() < self.prob
         if not mirror:
             return results
@@ -221,16 +229,17 @@ class JointColorJitter(BaseTransform):
     This is docs/spec/hdr.md, section 5.2, steps 2 and 5.
 
     Args:
-        gain: Each channel times a factor uniform in 1 +- gain.
-        shift: With probability 1/2 each channel plus a value uniform in +- shift (of 255).
-        contrast: With probability 1/2 times a factor uniform in 1 +- contrast, plus 255 times one in +- contrast.
+        gain: Each channel is multiplied by a factor uniform in 1 +- gain.
+        shift: With probability 1/2, a value uniform in +- shift (of 255) is added to each channel.
+        contrast: With probability 1/2, values are multiplied by a factor uniform in 1 +- contrast, and 255 times a
+            number uniform in +- contrast is added.
     """
 
     def __init__(self, gain: float = 0.2, shift: float = 20.0, contrast: float = 0.2) -> None:
         self.gain, self.shift, self.contrast = gain, shift, contrast
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change `img` and `clean`; the same number of values is drawn for every sample."""
+        """Change `img` and `clean`. Every sample draws the same number of values."""
         rng = results["rng"]
         gain, shift = rng.uniform(-self.gain, self.gain, 3), rng.uniform(-self.shift, self.shift, 3)
         (shifted, lit), (light, contrast) = rng.random(2) < 0.5, rng.uniform(-self.contrast, self.contrast, 2)
@@ -240,7 +249,7 @@ class JointColorJitter(BaseTransform):
         table = (levels + 0.5).astype(np.uint8)[None]
         results["img"] = cv2.LUT(results["img"], table)
         clean = results["clean"]
-        # A picture that is not there stays black.
+        # A clean image that does not exist stays black.
         results["clean"] = np.stack(
             [cv2.LUT(c, table) if known else c for c, known in zip(clean, results["clean_valid"], strict=True)]
         )

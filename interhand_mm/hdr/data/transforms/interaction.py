@@ -1,4 +1,4 @@
-"""Two single-hand pictures joined to one of two hands, as AIH_Syn does (docs/spec/hdr.md, section 5.2)."""
+"""Combine two single-hand images into one of two hands, as AIH_Syn does (docs/spec/hdr.md, section 5.2)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ...masks import MASK_NAMES, occlusion_rate, overlay_hand, warp_mask
 
 
 def recipe_move(row: np.ndarray) -> Augment:
-    """The geometry of a stored recipe's seven numbers; its color gain is drawn anew, as published."""
+    """Return the geometry of a stored recipe's seven numbers. Its color gain is drawn anew, as published."""
     tx, ty, scale, turn = (float(value) for value in row[:4])
     return Augment((tx, ty), scale, turn)
 
 
 def move_affine(move: Augment, source: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
-    """(2, 3) affine from a source's to the picture's pixels: the box (0, 0, w - 1, h - 1) shifted, scaled, turned.
+    """Return the affine (2, 3) from a source to the image: the box (0, 0, w - 1, h - 1), shifted, scaled and rotated.
 
     Args:
-        move: `shift` in parts of the box; `scale` above 1 shows more.
+        move: The geometry. `shift` is in fractions of the box; a `scale` above 1 shows more.
         source: (width, height) px of the source.
-        size: (width, height) px of the picture.
+        size: (width, height) px of the image.
     """
     box = np.array([source[0] - 1, source[1] - 1], float)
     low = np.array(move.shift) * box
@@ -36,24 +36,25 @@ def move_affine(move: Augment, source: tuple[int, int], size: tuple[int, int]) -
 
 @TRANSFORMS.register_module()
 class SynthesizeInteraction(BaseTransform):
-    """Join `sources` (target hand, other hand) to one picture; the target plays the right hand from here on.
+    """Combine the `sources` (target hand, other hand) into one image, in which the target is the right hand.
 
-    A source is a dict of `img` (H, W, 3) uint8, `amodal` (H, W) 0 or 1 and `side` (0 right, 1 left). The target is
-    mirrored where it is a left hand, the other one where it is a right hand. With a stored `recipe` (`AIHDataset`)
-    its geometry is used and the other hand is in front, as published. Otherwise geometry and order are drawn from
-    the sample's generator until the *occlusion rate*, the share of the hand behind that is hidden, lies within
-    `occlusion`; after `trials` draws the nearest one is taken.
+    A source is a dict of `img` (H, W, 3) uint8, `amodal` (H, W) 0 or 1, and `side` (0 right, 1 left). The target is
+    mirrored if it is a left hand, the other hand if it is a right hand. A sample with a stored `recipe` (see
+    `AIHDataset`) uses its geometry, with the other hand in front, as published. Otherwise the geometry and the order
+    are drawn from the sample's generator until the *occlusion rate*, the hidden share of the rear hand, lies in the
+    range `occlusion`. After `trials` draws the closest one is used.
 
     Args:
-        occlusion: Least and largest occlusion rate, between 0 and 1.
-        front_prob: Share of samples whose other hand is in front; in the rest the target hides the other hand, so
-            that there is nothing to fill in, only something to remove.
-        shift: Of the target, in parts of the picture.
-        other_shift: Of the other hand; published 0.15 / 5, wider here, so that hands that barely touch occur too.
-        scale: See `draw_augment`.
-        rotation_deg: Likewise.
-        rotation_prob: Likewise.
-        trials: Draws at most.
+        occlusion: Smallest and largest occlusion rate, between 0 and 1.
+        front_prob: Share of the samples with the other hand in front. In the others the target hides the other hand, so
+            nothing has to be filled in, and the other hand has to be removed.
+        shift: Range of the target's random shift, in fractions of the image.
+        other_shift: Range of the other hand's random shift. The published range is 0.15 / 5. It is wider here, so that
+            there are hands that barely touch.
+        scale: Range of the random scale; see `draw_augment`.
+        rotation_deg: Range of the random rotation; see `draw_augment`.
+        rotation_prob: Probability of a rotation.
+        trials: Maximum number of draws.
     """
 
     def __init__(
@@ -68,9 +69,13 @@ class SynthesizeInteraction(BaseTransform):
         trials: int = 100,
     ) -> None:
         if not (len(occlusion) == 2 and 0 <= occlusion[0] <= occlusion[1] <= 1):
-            raise ConfigError("SynthesizeInteraction: occlusion", got=occlusion, want="(least, largest) within 0 and 1")
+            raise ConfigError(
+                "SynthesizeInteraction.occlusion is not a range",
+                got=occlusion,
+                want="(smallest, largest) between 0 and 1",
+            )
         if not 0 <= front_prob <= 1:
-            raise ConfigError("SynthesizeInteraction: front_prob", got=front_prob, want="between 0 and 1")
+            raise ConfigError("SynthesizeInteraction.front_prob must be between 0 and 1", got=front_prob)
         self.occlusion, self.front_prob, self.trials = occlusion, front_prob, trials
         turn = dict(scale=scale, rotation_deg=rotation_deg, rotation_prob=rotation_prob, flip_prob=0.0)
         self.ranges = dict(shift=shift, **turn), dict(shift=other_shift, **turn)
@@ -79,15 +84,15 @@ class SynthesizeInteraction(BaseTransform):
         """Add `img`, `masks`, `masks_valid`, `clean`, `clean_valid`, `occlusion_rate`, `other_in_front`, `mirrored`.
 
         Raises:
-            DataContractError: There are not two sources.
+            DataContractError: The sample does not have two sources.
         """
         if results.get("skipped"):
             return results
         if len(results.get("sources", ())) != 2:
             raise DataContractError(
-                "SynthesizeInteraction: 'sources'",
+                "SynthesizeInteraction needs two sources",
                 got=len(results.get("sources", ())),
-                want="two loaded single-hand pictures; render samples need no synthesis",
+                want="two loaded single-hand images; samples of the part 'render' need no synthesis",
             )
         images, masks = zip(*(_as_side(s, side) for side, s in enumerate(results["sources"])), strict=True)
         size = (images[0].shape[1], images[0].shape[0])
@@ -105,7 +110,7 @@ class SynthesizeInteraction(BaseTransform):
             masks=four,
             masks_valid=np.ones(len(MASK_NAMES), np.float32),
             clean=np.stack([warped[0], np.zeros_like(warped[0])]),
-            clean_valid=np.array([1, 0], np.float32),  # the other hand's picture has another background
+            clean_valid=np.array([1, 0], np.float32),  # the other hand's image has another background
             occlusion_rate=occlusion_rate(four[0], four[1]) if in_front else occlusion_rate(four[2], four[3]),
             other_in_front=in_front,
             mirrored=results["target"] == 1,
@@ -125,7 +130,7 @@ class SynthesizeInteraction(BaseTransform):
                 for mask, move in zip(masks, moves, strict=True)
             )
             if not (target.any() and other.any()):
-                continue  # a hand left the picture
+                continue  # a hand lies outside the image
             behind, front = (target, other) if in_front else (other, target)
             rate = occlusion_rate(behind, 1 - front)
             away = max(self.occlusion[0] - rate, rate - self.occlusion[1], 0.0)
@@ -137,7 +142,7 @@ class SynthesizeInteraction(BaseTransform):
 
 
 def _as_side(source: dict[str, Any], side: int) -> tuple[np.ndarray, np.ndarray]:
-    """A source's picture and mask, mirrored if it shows the other side's hand."""
+    """Return the image and the mask of a source, mirrored if it shows a hand of the other side."""
     image, mask = source["img"], source["amodal"]
     if source["side"] == side:
         return image, mask

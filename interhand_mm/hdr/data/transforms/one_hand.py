@@ -18,7 +18,7 @@ from .hand_masks import read_hand_masks
 
 
 def _inside(box: np.ndarray, width: int, height: int) -> tuple[slice, slice]:
-    """Rows and columns of a picture whose pixels' centers lie in a box."""
+    """Return the rows and columns of an image whose pixel centers lie inside a box."""
     x1, y1 = (max(0, int(np.ceil(value))) for value in box[:2])
     x2, y2 = min(width - 1, int(np.floor(box[2]))), min(height - 1, int(np.floor(box[3])))
     return slice(y1, max(y1, y2 + 1)), slice(x1, max(x1, x2 + 1))
@@ -26,17 +26,18 @@ def _inside(box: np.ndarray, width: int, height: int) -> tuple[slice, slice]:
 
 @TRANSFORMS.register_module()
 class OneHandCrop(HandCropAugment):
-    """Cut out one right hand as the plugin does at its stage: by its amodal mask inside the crop of both.
+    """Cut out one right hand as the plugin does: by its amodal mask inside the crop of both hands.
 
-    What lies outside the crop of both is black there, and so it is here. A single hand's picture has no crop of
-    both: `context` draws one round the annotated box. Without a mask file the annotated box is what is cut out.
+    Pixels outside the crop of both hands are black, as in the plugin. An image of a single hand has no crop of both
+    hands, so `context` draws one around the annotated box. Without a mask file the annotated box is cut out.
 
     Args:
         encoder: See `HandCropAugment`.
-        enlarge: Of the mask's tight box.
-        part: Of the mask: "hand" or "limb".
-        context: The crop of both is the annotated box times a factor uniform between 1 and this, anywhere round it.
-        **ranges: See `HandCropAugment`; hands are right ones, so there is no `flip_prob`.
+        enlarge: Factor on the tight box of the mask.
+        part: "hand", or "limb" for the mask of the hand with its arm.
+        context: Largest size of the crop of both hands. It is the annotated box times a factor uniform between 1 and
+            this number, at a random place around the box.
+        **ranges: Ranges of `HandCropAugment`. There is no `flip_prob`, because all hands are right ones.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class OneHandCrop(HandCropAugment):
         self.enlarge, self.part, self.context = enlarge, part, context
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change `bbox` and `img` and crop; see `crop_sample`."""
+        """Change `bbox` and `img`, and crop; see `crop_sample`."""
         rng = results["rng"]
         factor, where = rng.uniform(1.0, self.context), rng.uniform(-0.5, 0.5, 2)
         if "mask_path" in results:
@@ -72,10 +73,10 @@ class OneHandCrop(HandCropAugment):
         mask = np.zeros((height, width), np.uint8)
         mask[rows, columns] = read_hand_masks(results, self.part)[0][rows, columns]
         box = hand_bbox(mask, self.enlarge)
-        if box is None:  # annotated outside its own picture
+        if box is None:  # the hand lies outside the crop of both
             return
         results["bbox"] = box.astype(np.float32)
-        if is_flipped(results):  # pixels are mirrored only by the warp
+        if is_flipped(results):  # only the warp mirrors the pixels
             columns = slice(width - columns.stop, width - columns.start)
         image = np.zeros_like(results["img"])
         image[rows, columns] = results["img"][rows, columns]
