@@ -126,3 +126,53 @@ def _renames(file):
 def test_files_are_written_atomically_in_one_place():
     found = [line for file in PACKAGE.rglob("*.py") for line in _renames(file)]
     assert {line.split(":")[0] for line in found} == {"interhand_mm/utils/files.py"}, found
+
+
+JOINT_NUMBERS = {20, 21, 41, 42}
+SHAPED = {
+    "arange",
+    "broadcast_to",
+    "empty",
+    "expand",
+    "full",
+    "ones",
+    "rand",
+    "randn",
+    "range",
+    "repeat",
+    "reshape",
+    "roll",
+    "tile",
+    "unflatten",
+    "view",
+    "zeros",
+}
+# Index or count of something else than joints: file -> why.
+NOT_JOINTS: dict[str, str] = {}
+
+
+def _joint_numbers(file):
+    """Lines where a literal 20, 21, 41 or 42 is an index, a slice bound or part of an array's shape."""
+
+    def numbers(node):
+        return (
+            n
+            for n in ast.walk(node)
+            if isinstance(n, ast.Constant) and type(n.value) is int and n.value in JOINT_NUMBERS
+        )
+
+    for node in ast.walk(ast.parse(file.read_text())):
+        parts = [node.slice] if isinstance(node, ast.Subscript) else []
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            parts = node.args if name in SHAPED else []
+        for number in (n for part in parts for n in numbers(part)):
+            yield f"{file.relative_to(ROOT)}:{number.lineno}"
+
+
+def test_joint_numbers_live_in_joints():
+    files = [*PACKAGE.rglob("*.py"), *(ROOT / "tools").glob("*.py"), *(ROOT / "demo").glob("*.py")]
+    allowed = {"interhand_mm/structures/joints.py", *NOT_JOINTS}
+    found = {line for file in files if str(file.relative_to(ROOT)) not in allowed for line in _joint_numbers(file)}
+    assert not found, f"use the names of structures/joints.py: {sorted(found)}"
+    assert not [name for name in NOT_JOINTS if not list(_joint_numbers(ROOT / name))], "nothing left to allow"

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..structures.boxes import joints_bbox
 from ..structures.camera import camera_to_pixel
 from ..structures.joints import NUM_HAND_JOINTS, NUM_JOINTS, WRISTS
 
@@ -183,9 +184,8 @@ def _nested(flags: np.ndarray) -> str:
 
 def _boxes(pixels: np.ndarray) -> np.ndarray:
     """Return InterHand2.6M's boxes (C, 4), x, y, w, h px, of points (C, K, 2) px."""
-    low, high = pixels.min(axis=1), pixels.max(axis=1)
-    size = (high - low) * 1.2
-    return np.concatenate([(low + high - size) / 2, size], axis=1)
+    boxes = joints_bbox(pixels)
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
 
 
 def plain_records(folder: Path, split: str = "train") -> Iterator[dict[str, Any]]:

@@ -11,10 +11,10 @@ from msgspec import Meta
 
 from ..errors import AnnotationError, ConfigError
 from ..registry import DATASETS
-from ..structures.boxes import square_bbox
+from ..structures.boxes import joints_bbox, square_bbox
 from ..structures.joints import FROM_FREIHAND, NUM_HAND_JOINTS
 from ..utils.json_stream import FIX_FILE, read_records
-from .single_hand import RIGHT, SingleHandDataset, SingleHands, named_metainfo, tight_boxes
+from .single_hand import RIGHT, SingleHandDataset, SingleHands, named_metainfo
 
 VERSIONS = ("gs", "hom", "sample", "auto")  # green screen, and three ways to replace it
 SPLITS = ("train", "val", "trainval", "test")
@@ -190,6 +190,6 @@ def _table(lists: dict[str, np.ndarray], rows: np.ndarray, blocks: Sequence[int]
         principal_pt=principal_pt,
         bbox=np.zeros((len(rows), 4)),
     )
-    boxes = np.where(unknown[:, None], np.array([0.0, 0.0, SIZE, SIZE]), tight_boxes(one.pixels, visible))
+    boxes = np.where(unknown[:, None], np.array([0.0, 0.0, SIZE, SIZE]), joints_bbox(one.pixels, visible))
     hands = one._replace(bbox=boxes).take(np.tile(np.arange(len(rows)), len(blocks)))
     return hands._replace(ann_id=ids, image=np.array([f"{folder}/{i:08d}.jpg" for i in ids], np.str_))

@@ -12,10 +12,11 @@ import numpy as np
 
 from ..errors import AnnotationError, ConfigError
 from ..registry import DATASETS
+from ..structures.boxes import joints_bbox
 from ..structures.joints import FROM_RHD, NUM_HAND_JOINTS, NUM_JOINTS
 from ..utils.safe_pickle import read_pickle
 from .internet_json import read_parsed, skeleton_order
-from .single_hand import LEFT, RIGHT, SingleHandDataset, SingleHands, first_existing, named_metainfo, tight_boxes
+from .single_hand import LEFT, RIGHT, SingleHandDataset, SingleHands, first_existing, named_metainfo
 
 FOLDERS = {"train": "training", "test": "evaluation"}
 PUBLISHED = {"train": 41_258, "test": 2_728}
@@ -130,7 +131,7 @@ def read_original(path: Path) -> tuple[SingleHands, np.ndarray]:
         visible=visible,
         focal=intrinsics[:, [0, 1], [0, 1]],
         principal_pt=intrinsics[:, :2, 2],
-        bbox=tight_boxes(pixels, visible),
+        bbox=joints_bbox(pixels, visible),
     )
     shown = visible.sum(1) > 1
     return hands.take(shown), pixels[shown]

@@ -10,7 +10,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from ..errors import AnnotationError
-from ..structures.boxes import BBOX_ENLARGE, square_bbox
+from ..structures.boxes import square_bbox
 from ..structures.camera import camera_to_pixel
 from ..structures.joints import NUM_HAND_JOINTS, NUM_JOINTS, RIGHT_WRIST, pose_metainfo
 from .base import HandDataset
@@ -58,24 +58,6 @@ class SingleHands(NamedTuple):
 def join(tables: list[SingleHands]) -> SingleHands:
     """Concatenate tables."""
     return SingleHands(*(np.concatenate(columns) for columns in zip(*tables, strict=True)))
-
-
-def tight_boxes(pixels: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Return the boxes of the visible joints, enlarged by `BBOX_ENLARGE` as in InterHand2.6M.
-
-    Args:
-        pixels: (N, 21, 2) px, the joints in the image.
-        visible: (N, 21) bool. Joints that are not visible do not count.
-
-    Returns:
-        (N, 4) float64 xyxy px. A box has no area where fewer than two joints are visible.
-    """
-    shown = visible[..., None] & np.isfinite(pixels)
-    low = np.where(shown, pixels, np.inf).min(axis=1)
-    high = np.where(shown, pixels, -np.inf).max(axis=1)
-    low, high = np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
-    middle, half = (low + high) / 2, (high - low) / 2 * BBOX_ENLARGE
-    return np.concatenate([middle - half, middle + half], axis=1)
 
 
 def find_faults(hands: SingleHands, pixels: np.ndarray | None = None) -> dict[int, str]:

@@ -15,16 +15,16 @@ import numpy as np
 
 from ..errors import AnnotationError, ConfigError
 from ..registry import DATASETS
+from ..structures.boxes import joints_bbox
 from ..structures.camera import camera_to_pixel
-from ..structures.joints import FROM_STB, NUM_HAND_JOINTS, RIGHT_WRIST
+from ..structures.joints import FROM_STB, NUM_HAND_JOINTS, RIGHT_WRIST, RING_BASE
 from .internet_json import read_parsed, skeleton_order
-from .single_hand import LEFT, SingleHandDataset, SingleHands, first_existing, join, named_metainfo, tight_boxes
+from .single_hand import LEFT, SingleHandDataset, SingleHands, first_existing, join, named_metainfo
 
 TEST_SEQUENCES = ("B1Counting", "B1Random")
 _SIZE = (640, 480)
 _FRAMES = 1500
 _PUBLISHED = {"train": 10 * _FRAMES, "test": 2 * _FRAMES}  # a view
-_RING_BASE = 15  # in HAND_JOINT_NAMES
 
 # view -> focal px, principal point px, whose labels
 _BUMBLEBEE = ((822.79041, 822.79041), (318.47345, 250.31296), "BB")
@@ -130,7 +130,7 @@ def _sequence(folder: Path, name: str, number: int, view: str, root: str) -> Sin
     focal, principal_pt, camera = VIEWS[view]
     joints = read_labels(folder / f"{name}_{camera}.mat")[:, FROM_STB]
     if root == "wrist":
-        joints[:, RIGHT_WRIST] = 2 * joints[:, RIGHT_WRIST] - joints[:, _RING_BASE]
+        joints[:, RIGHT_WRIST] = 2 * joints[:, RIGHT_WRIST] - joints[:, RING_BASE]
     joints = in_view(joints, view)
     frames, count = np.arange(len(joints)), len(joints)
     visible = np.ones((count, NUM_HAND_JOINTS), bool)
@@ -145,7 +145,7 @@ def _sequence(folder: Path, name: str, number: int, view: str, root: str) -> Sin
         visible=visible,
         focal=np.tile(np.array(focal), (count, 1)),
         principal_pt=np.tile(np.array(principal_pt), (count, 1)),
-        bbox=tight_boxes(pixels, visible),
+        bbox=joints_bbox(pixels, visible),
     )
 
 

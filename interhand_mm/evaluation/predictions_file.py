@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import EvaluationError
+from ..structures.joints import NUM_JOINTS
 from ..utils.files import atomic_write
 
 # Name -> shape after N, and dtype; None for text.
 FIELDS: dict[str, tuple[tuple[int, ...], type | None]] = {
     "img_path": ((), None),
     "ann_id": ((), np.int64),
-    "keypoints": ((42, 3), np.float32),  # u, v px of the full image, d mm relative to the own wrist
-    "keypoint_scores": ((42,), np.float32),
-    "bins": ((42, 3), np.float32),
+    "keypoints": ((NUM_JOINTS, 3), np.float32),  # u, v px of the full image, d mm relative to the own wrist
+    "keypoint_scores": ((NUM_JOINTS,), np.float32),
+    "bins": ((NUM_JOINTS, 3), np.float32),
     "rel_root_depth": ((), np.float32),  # mm, z(left wrist) - z(right wrist)
     "hand_prob": ((2,), np.float32),  # right, left
     "bbox": ((4,), np.float32),  # px, x1 y1 x2 y2: the square that was cropped

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from ..errors import ConfigError, InputError
 from ..models.plugin import HandPlugin
 from ..structures.anthropometry import HAND_LENGTH_MM, SEGMENT_FRACTIONS
+from ..structures.camera import lift_to_camera
 from ..structures.joints import NUM_HAND_JOINTS
 from ..structures.results import Detections, FrameResult, HandsResult, Intrinsics
 from .grouping import group_hands, interaction_bbox
@@ -20,7 +21,7 @@ from .handedness import decide_presence
 from .intrinsics import choose_intrinsics
 from .io.frames import Frame, Source
 from .io.sources import open_source
-from .lifting import lift_keypoints, wrist_depths_from_size, wrist_depths_given
+from .lifting import wrist_depths_from_size, wrist_depths_given
 from .options import CameraOptions, InferenceOptions
 from .pose import CROP_PADDING, WHOLE, Pose, PoseModel
 from .smoothing import TrackSmoother
@@ -212,7 +213,7 @@ class InterHandInferencer:
             depths = wrist_depths_from_size(keypoints, shown, rel_root_depth_mm, focal, principal_pt, ADULT_PALM_MM)
         else:
             depths = wrist_depths_given(depth_mm, shown, rel_root_depth_mm)
-        return lift_keypoints(keypoints, depths, focal, principal_pt)
+        return lift_to_camera(keypoints, depths, focal, principal_pt)
 
 
 class _Clip:

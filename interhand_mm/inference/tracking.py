@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..structures.boxes import BBOX_ENLARGE, box_iou
+from ..structures.boxes import box_iou, joints_bbox
 
 # A track that is not seen lives on for at most so many frames, about a third of a second.
 COAST_FRAMES = 10
@@ -88,9 +88,7 @@ class HandTracker:
             points: (K, 2) px, the keypoints of the hands that are shown.
         """
         if region.track_id is not None and region.track_id in self._seen:
-            low, high = points.min(axis=0), points.max(axis=0)
-            center, half = (low + high) / 2, (high - low) / 2 * BBOX_ENLARGE
-            box = np.concatenate([center - half, center + half])
+            box = joints_bbox(points)
             if not has_size(box):
                 return
             self._followed[region.track_id] = replace(region, box=box, detections=np.zeros((0, 4)))

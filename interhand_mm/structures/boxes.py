@@ -4,16 +4,53 @@ from __future__ import annotations
 
 import numpy as np
 
+# InterHand2.6M's bbox is the tight box of the valid joints times this (docs/spec/datasets.md, section 1.3).
+BBOX_ENLARGE = 1.2
+
 
 def scale_boxes(boxes: np.ndarray, factor: float) -> np.ndarray:
-    """Scale (..., 4) xyxy boxes about their centers."""
+    """Scale (..., 4) boxes about their centers.
+
+    Examples:
+        >>> scale_boxes(np.array([10.0, 10.0, 20.0, 30.0]), 2.0).tolist()
+        [5.0, 0.0, 25.0, 40.0]
+    """
     boxes = np.asarray(boxes, np.float64)
     center, half = (boxes[..., :2] + boxes[..., 2:]) / 2, (boxes[..., 2:] - boxes[..., :2]) / 2 * factor
     return np.concatenate([center - half, center + half], axis=-1)
 
 
+def joints_bbox(points: np.ndarray, visible: np.ndarray | None = None) -> np.ndarray:
+    """Return InterHand2.6M's box of joints: their tight box, enlarged by `BBOX_ENLARGE` about its center.
+
+    Args:
+        points: (..., K, 2) px. Joints that are not finite do not count.
+        visible: (..., K) bool or 0 and 1: joints that count. None: all.
+
+    Returns:
+        (..., 4) float64 px, x1 y1 x2 y2; zeros where no joint counts.
+
+    Examples:
+        >>> joints_bbox(np.array([[10.0, 10.0], [20.0, 30.0], [99.0, 99.0]]), np.array([1, 1, 0])).tolist()
+        [9.0, 8.0, 21.0, 32.0]
+    """
+    points = np.asarray(points, np.float64)
+    counted = np.isfinite(points)
+    if visible is not None:
+        counted &= np.asarray(visible, bool)[..., None]
+    low = np.where(counted, points, np.inf).min(axis=-2)
+    high = np.where(counted, points, -np.inf).max(axis=-2)
+    tight = np.concatenate([low, high], axis=-1)
+    return scale_boxes(np.where(np.isfinite(tight), tight, 0.0), BBOX_ENLARGE)
+
+
 def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of (N, 4) and (M, 4) xyxy boxes, (N, M); 0 for boxes without area."""
+    """Return the intersection over union of (N, 4) and (M, 4) boxes as (N, M); 0 for boxes without area.
+
+    Examples:
+        >>> box_iou(np.array([[0, 0, 2, 2]]), np.array([[1, 0, 3, 2], [5, 5, 6, 6]])).round(3).tolist()
+        [[0.333, 0.0]]
+    """
     a, b = np.asarray(a, np.float64)[:, None], np.asarray(b, np.float64)[None]
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     inter = np.maximum(sides, 0).prod(axis=-1)
@@ -21,23 +58,22 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
 
 
-# InterHand2.6M's bbox is the tight box of the valid joints, enlarged by this factor about its center
-# (docs/spec/datasets.md, section 1.3).
-BBOX_ENLARGE = 1.2
-
-
 def square_bbox(bbox_xyxy: np.ndarray, padding: float = 1.25, aspect: float = 1.0) -> np.ndarray:
-    """Enlarge a box about its center to the aspect ratio of the crop, then by `padding`.
+    """Enlarge a box about its center to the crop's aspect ratio, then by `padding`.
 
-    The rule is docs/spec/datasets.md, section 1.10.
+    The rule is InterHand2.6M's (docs/spec/datasets.md, section 1.10).
 
     Args:
         bbox_xyxy: (4,) px, x1 y1 x2 y2.
-        padding: Factor on both sides; 1.0 for RootNet's boxes, which are already squared and enlarged.
+        padding: Factor on both sides. Use 1.0 for RootNet's boxes, which are squared and enlarged already.
         aspect: Width / height of the network's input.
 
     Returns:
         (4,) px, x1 y1 x2 y2, not clipped to the image.
+
+    Examples:
+        >>> square_bbox(np.array([0.0, 0.0, 80.0, 40.0])).tolist()
+        [-10.0, -30.0, 90.0, 70.0]
     """
     x1, y1, x2, y2 = (float(value) for value in bbox_xyxy)
     width, height = x2 - x1, y2 - y1

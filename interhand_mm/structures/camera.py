@@ -76,6 +76,65 @@ def pixel_to_camera(points_uvz: Array, focal: Array, principal_pt: Array) -> Arr
     return _stack(points_uvz, x, y, z)
 
 
+def lift_to_camera(
+    keypoints: np.ndarray, wrist_depth_mm: np.ndarray, focal: np.ndarray, principal_pt: np.ndarray
+) -> np.ndarray:
+    """Back-project keypoints with wrist-relative depth, given the absolute depths of the wrists.
+
+    Args:
+        keypoints: (..., K, 3) u, v px and d mm relative to the own wrist, hand after hand.
+        wrist_depth_mm: (..., H) absolute depth of each hand's wrist; every hand has K / H keypoints.
+        focal: (..., 2) px.
+        principal_pt: (..., 2) px.
+
+    Returns:
+        (..., K, 3) float64 mm, camera frame; NaN where `keypoints` is.
+
+    Examples:
+        >>> wrist, depth = np.array([[60.0, 50.0, 0.0]]), np.array([500.0])
+        >>> lift_to_camera(wrist, depth, np.array([100.0, 100.0]), np.array([50.0, 50.0])).tolist()
+        [[50.0, 0.0, 500.0]]
+    """
+    points = np.array(keypoints, np.float64)
+    depths = np.asarray(wrist_depth_mm, np.float64)
+    points[..., 2] += np.repeat(depths, points.shape[-2] // depths.shape[-1], axis=-1)
+    focal, principal_pt = (np.asarray(value, np.float64)[..., None, :] for value in (focal, principal_pt))
+    return pixel_to_camera(points, focal, principal_pt)
+
+
+def root_depth_from_bones(
+    keypoints: np.ndarray, bones: np.ndarray, lengths_mm: np.ndarray, focal: np.ndarray, principal_pt: np.ndarray
+) -> np.ndarray:
+    """Return the absolute depth of the root at which bones are as long as they are known to be.
+
+    A joint of relative depth d on the ray ``r = ((u - cx)/fx, (v - cy)/fy, 1)`` lies at ``r (z + d)``, so the bone from
+    a to b is ``z A + B`` with ``A = r_a - r_b`` and ``B = d_a r_a - d_b r_b``. The squared lengths of the bones add up
+    to the known ones where ``z^2 sum A.A + 2 z sum A.B + sum B.B - sum L^2 = 0``. The larger root is taken: there a
+    hand that is further away would be longer. (Iqbal et al., ECCV 2018, for one bone of a normalized 2.5D pose.)
+
+    Args:
+        keypoints: (..., K, 3) u, v px and d mm relative to one common root.
+        bones: (M, 2) indices of the two joints of each bone.
+        lengths_mm: (..., M) known lengths.
+        focal: (..., 2) px.
+        principal_pt: (..., 2) px.
+
+    Returns:
+        (...) mm. Where no depth gives these lengths, the one that comes nearest.
+    """
+    points = np.asarray(keypoints, np.float64)
+    directions = np.concatenate([points[..., :2], np.ones_like(points[..., :1])], axis=-1)
+    focal, principal_pt = (np.asarray(value, np.float64)[..., None, :] for value in (focal, principal_pt))
+    rays = pixel_to_camera(directions, focal, principal_pt)
+    a, b = np.asarray(bones).T
+    slope = rays[..., a, :] - rays[..., b, :]
+    offset = points[..., a, 2:] * rays[..., a, :] - points[..., b, 2:] * rays[..., b, :]
+    square = np.maximum((slope * slope).sum((-2, -1)), 1e-12)
+    linear = (slope * offset).sum((-2, -1))
+    constant = (offset * offset).sum((-2, -1)) - np.square(lengths_mm).sum(-1)
+    return np.asarray((-linear + np.sqrt(np.maximum(linear * linear - square * constant, 0.0))) / square)
+
+
 def crop_affine(
     bbox_xyxy: np.ndarray, size: tuple[int, int], scale: float = 1.0, rotation_deg: float = 0.0
 ) -> np.ndarray:

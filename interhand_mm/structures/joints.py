@@ -17,10 +17,19 @@ NUM_HAND_JOINTS = 21
 NUM_JOINTS = 42
 RIGHT_WRIST, LEFT_WRIST = 20, 41
 WRISTS = (RIGHT_WRIST, LEFT_WRIST)
+# Slices of the 42 joints.
 RIGHT_HAND, LEFT_HAND = slice(0, NUM_HAND_JOINTS), slice(NUM_HAND_JOINTS, NUM_JOINTS)
 HANDS = (RIGHT_HAND, LEFT_HAND)
 
 HAND_JOINT_NAMES = (*(f"{finger}{digit}" for finger in FINGERS for digit in (4, 3, 2, 1)), "wrist")
+# Positions within one hand of 21 joints.
+FINGERTIPS = tuple(4 * finger for finger in range(len(FINGERS)))
+FINGER_BASES = tuple(4 * finger + 3 for finger in range(len(FINGERS)))
+# The knuckles of index, middle, ring and pinky: the bones from the wrist to them hardly bend.
+KNUCKLES = FINGER_BASES[1:]
+MIDDLE_BASE, RING_BASE = HAND_JOINT_NAMES.index("middle1"), HAND_JOINT_NAMES.index("ring1")
+FREIHAND_SCALE_BONE = (MIDDLE_BASE, HAND_JOINT_NAMES.index("middle2"))  # FreiHAND publishes the length of this bone
+PALM = (*FINGER_BASES, RIGHT_WRIST)
 JOINT_NAMES = tuple(f"{side}_{name}" for side in SIDES for name in HAND_JOINT_NAMES)
 
 # Parent of each joint; a wrist has none (-1). Digit 1 hangs on the wrist, every other digit on the next lower one.

@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from .joints import NUM_HAND_JOINTS
+
 # "no": not there. "unsure": the network cannot tell; such a hand is shown, and marked, but not counted on.
 Presence = Literal["no", "unsure", "yes"]
 # "user": given. "exif": from the picture's focal length. "assumed": from a field of view that nobody measured.
@@ -83,7 +85,7 @@ class HandsResult:
     @property
     def shown(self) -> np.ndarray:
         """(42,) bool: joints of the hands that are there, surely or not."""
-        return np.repeat([presence != "no" for presence in self.presence], 21)
+        return np.repeat([presence != "no" for presence in self.presence], NUM_HAND_JOINTS)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ..structures import mask_bits
-from ..structures.boxes import BBOX_ENLARGE, square_bbox
+from ..structures.boxes import joints_bbox, square_bbox
 from ..structures.camera import crop_affine
 from ..structures.joints import HAND_JOINT_NAMES, NUM_HAND_JOINTS, PARENTS
 from ..utils.files import write_bytes
@@ -60,12 +60,8 @@ def joint_box(uv: np.ndarray, valid: np.ndarray) -> list[float]:
         >>> joint_box(np.array([[10.0, 10.0], [20.0, 30.0]]), np.array([True, True]))
         [9.0, 8.0, 12.0, 24.0]
     """
-    if not valid.any():
-        return [0.0, 0.0, 0.0, 0.0]
-    low, high = uv[valid].min(axis=0), uv[valid].max(axis=0)
-    size = (high - low) * BBOX_ENLARGE
-    x, y = (low + high) / 2 - size / 2
-    return [round(float(v), 4) for v in (x, y, size[0], size[1])]
+    x1, y1, x2, y2 = joints_bbox(uv, valid).tolist()
+    return [round(value, 4) for value in (x1, y1, x2 - x1, y2 - y1)]
 
 
 def annotate_view(

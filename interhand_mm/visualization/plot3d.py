@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..structures.joints import BONES, COLORS, LEFT_WRIST, NUM_HAND_JOINTS, RIGHT_WRIST
+from ..structures.joints import BONES, COLORS, LEFT_WRIST, NUM_HAND_JOINTS, NUM_JOINTS, RIGHT_WRIST
 
 _LEAST_HALF_MM = 60.0  # of the cube: about half a hand
 _MARGIN = 1.08
@@ -44,7 +44,9 @@ def plot_hands(
     figure = Figure(figsize=(size_px[0] / _DPI, size_px[1] / _DPI), dpi=_DPI)
     canvas = FigureCanvasAgg(figure)
     axes: Any = figure.add_axes((0, 0, 1, 0.94 if title else 1), projection="3d")
-    crops = [np.asarray(part, np.float64).reshape(-1, 42, 3) for part in (truth_mm, keypoints_mm) if part is not None]
+    crops = [
+        np.asarray(part, np.float64).reshape(-1, NUM_JOINTS, 3) for part in (truth_mm, keypoints_mm) if part is not None
+    ]
     for points in crops[0] if truth_mm is not None else ():
         _draw(axes, points, truth=True)
     for points in crops[-1]:

@@ -12,8 +12,8 @@ from mmengine.visualization import Visualizer
 
 from ..evaluation.functional.pose_3d import joint_errors_mm, wrist_relative_mm
 from ..registry import VISUALIZERS
-from ..structures.camera import pixel_to_camera
-from ..structures.joints import LEFT_WRIST, NUM_HAND_JOINTS, RIGHT_WRIST
+from ..structures.camera import lift_to_camera
+from ..structures.joints import LEFT_WRIST, RIGHT_WRIST
 from .overlay import contact_sheet, draw_hands, draw_label
 from .plot3d import plot_hands
 
@@ -106,13 +106,10 @@ def lift(sample: Any) -> np.ndarray:
 
     The left wrist of two hands lies at the predicted relative depth behind the right one, as in MRRPE.
     """
-    points = sample.pred_instances.keypoints[0].astype(np.float64)
     wrists = np.array(sample.abs_depth, np.float64)
     if sample.gt_instances.hand_type[0].min() > 0:
         wrists[1] = wrists[0] + float(sample.pred_instances.rel_root_depth[0])
-    points[:, 2] += np.repeat(wrists, NUM_HAND_JOINTS)
-    camera = (np.asarray(value, np.float64) for value in (sample.focal, sample.principal_pt))
-    return pixel_to_camera(points, *camera)
+    return lift_to_camera(sample.pred_instances.keypoints[0], wrists, sample.focal, sample.principal_pt)
 
 
 def _mean_error_mm(sample: Any, visible: np.ndarray) -> float:

@@ -5,13 +5,11 @@ import pytest
 
 from interhand_mm.inference.lifting import (
     FARTHEST_WRIST_MM,
-    PALM_KNUCKLES,
-    lift_keypoints,
     wrist_depths_from_size,
     wrist_depths_given,
 )
-from interhand_mm.structures.camera import camera_to_pixel
-from interhand_mm.structures.joints import NUM_HAND_JOINTS, OWN_WRIST
+from interhand_mm.structures.camera import camera_to_pixel, lift_to_camera
+from interhand_mm.structures.joints import KNUCKLES, NUM_HAND_JOINTS, OWN_WRIST
 from tests.fixtures.tiny import hand_world
 
 FOCAL, PRINCIPAL = np.array([1200.0, 1210.0]), np.array([300.0, 260.0])
@@ -27,7 +25,7 @@ def two_hands(seed=0):
     ]
     for hand in hands:
         hand[:20, 2] += rng.normal(size=20) * 12
-        for knuckle, length in zip(PALM_KNUCKLES, (85.0, 84.0, 79.0, 75.0), strict=True):
+        for knuckle, length in zip(KNUCKLES, (85.0, 84.0, 79.0, 75.0), strict=True):
             bone = hand[knuckle] - hand[20]
             hand[knuckle] = hand[20] + bone / np.linalg.norm(bone) * length
     return np.concatenate(hands), np.array([85.0, 84.0, 79.0, 75.0])
@@ -45,7 +43,7 @@ def test_a_hand_of_the_assumed_size_comes_back_exactly(seed, shown):
     points = project(truth)
     rel = truth[41, 2] - truth[20, 2]
     depths = wrist_depths_from_size(points, shown, rel, FOCAL, PRINCIPAL, palm)
-    lifted = lift_keypoints(points, depths, FOCAL, PRINCIPAL)
+    lifted = lift_to_camera(points, depths, FOCAL, PRINCIPAL)
     assert np.abs(lifted - truth)[shown].max() < 1e-6
 
 
@@ -67,7 +65,7 @@ def test_given_depths():
     points, rel = project(truth), truth[41, 2] - truth[20, 2]
     for given in (float(truth[20, 2]), (float(truth[20, 2]), float(truth[41, 2]))):
         depths = wrist_depths_given(given, ALL, rel)
-        assert np.abs(lift_keypoints(points, depths, FOCAL, PRINCIPAL) - truth).max() < 1e-6
+        assert np.abs(lift_to_camera(points, depths, FOCAL, PRINCIPAL) - truth).max() < 1e-6
     assert wrist_depths_given(900.0, LEFT, np.nan).tolist() == [900.0, 900.0]
 
 
@@ -75,7 +73,7 @@ def test_a_hand_not_shown_stays_nan_and_does_not_disturb_the_other():
     truth, palm = two_hands(2)
     points = project(truth)
     points[21:] = np.nan
-    lifted = lift_keypoints(
+    lifted = lift_to_camera(
         points, wrist_depths_from_size(points, RIGHT, np.nan, FOCAL, PRINCIPAL, palm), FOCAL, PRINCIPAL
     )
     assert np.abs(lifted[:NUM_HAND_JOINTS] - truth[:NUM_HAND_JOINTS]).max() < 1e-6
@@ -89,6 +87,6 @@ def test_impossible_predictions_give_bounded_depths():
     deep = project(two_hands()[0])
     deep[:, 2] = np.where(np.arange(42) % 4 == 3, 190.0, -190.0)  # depths alone are longer than the palms
     depths = wrist_depths_from_size(deep, ALL, 0.0, FOCAL, PRINCIPAL, palm)
-    lifted = lift_keypoints(deep, depths, FOCAL, PRINCIPAL)
+    lifted = lift_to_camera(deep, depths, FOCAL, PRINCIPAL)
     assert np.isfinite(lifted).all()
     assert lifted[:, 2].min() > 0

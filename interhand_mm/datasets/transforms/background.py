@@ -20,6 +20,7 @@ from .background_pool import BackgroundPool
 from .matte import hand_matte, nonzero_pixels, threshold_background
 
 MASKS = ("matte", "threshold", "file")
+_BRIGHTNESS_SPREAD = 0.4  # of a green cloth, as a fraction, from sample to sample
 
 
 @TRANSFORMS.register_module()
@@ -153,13 +154,13 @@ def blend(front: np.ndarray, behind: np.ndarray, alpha: np.ndarray) -> np.ndarra
 class _PlainSheets:
     """Stands for photographs: sheets of one color, a little uneven, as light on a cloth is."""
 
-    def __init__(self, color: tuple[int, int, int], spread: float) -> None:
-        self.color, self.spread = color, spread
+    def __init__(self, color: tuple[int, int, int]) -> None:
+        self.color = color
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, int, str]:
         """(8, 8, 3) uint8 BGR, no retries, and its name."""
-        brightness = 1 + self.spread * (2 * rng.random() - 1)
-        (top, bottom), (left, right) = 1 + 0.3 * self.spread * (2 * rng.random((2, 2)) - 1)
+        brightness = 1 + _BRIGHTNESS_SPREAD * (2 * rng.random() - 1)
+        (top, bottom), (left, right) = 1 + 0.3 * _BRIGHTNESS_SPREAD * (2 * rng.random((2, 2)) - 1)
         light = np.linspace(top, bottom, 8)[:, None] * np.linspace(left, right, 8)
         sheet = np.array(self.color) * (brightness * light)[..., None]
         return np.clip(np.rint(sheet), 0, 255).astype(np.uint8), 0, "green screen"
@@ -173,7 +174,6 @@ class GreenScreen(RandomBackgroundReplace):
         prob: Share of samples that get it.
         mask: As `RandomBackgroundReplace`.
         color: BGR.
-        spread: Of the brightness, in parts, from sample to sample.
         fixed_seed: As `RandomBackgroundReplace`.
     """
 
@@ -182,8 +182,7 @@ class GreenScreen(RandomBackgroundReplace):
         prob: float = 1.0,
         mask: str = "file",
         color: tuple[int, int, int] = (70, 150, 60),
-        spread: float = 0.4,
         fixed_seed: int | None = None,
     ) -> None:
         super().__init__([""], prob=prob, mask=mask, fixed_seed=fixed_seed)
-        self.pool = _PlainSheets(color, spread)
+        self.pool = _PlainSheets(color)

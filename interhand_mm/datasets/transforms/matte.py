@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ...structures.joints import BONES, NUM_HAND_JOINTS, SIDES
+from ...structures.joints import BONES, FINGERTIPS, HANDS, KNUCKLES, NUM_HAND_JOINTS, PALM, RIGHT_WRIST
 
 # Half-thickness of a finger, and how far from the bones skin may lie, mm.
 _CORE_MM, _REACH_MM, _WRIST_MM = 6.0, 13.0, 30.0
@@ -18,7 +18,6 @@ _CORE_MM, _REACH_MM, _WRIST_MM = 6.0, 13.0, 30.0
 _ARM_MM, _ARM_NEAR_MM, _ARM_FAR_MM, _ARM_FAR_GRAY_MM = 260.0, 42.0, 240.0, 90.0
 _COLORFUL = 4.0  # standard deviation of chroma above which a crop counts as colored
 _DARK = 14  # darker than this is studio, unless it lies in the core
-_PALM = (3, 7, 11, 15, 19, 20)  # thumb1, index1 .. pinky1, wrist
 _CHILDREN, _PARENTS = np.array(BONES[: NUM_HAND_JOINTS - 1]).T
 
 
@@ -57,8 +56,7 @@ def hand_matte(crop: np.ndarray, points: np.ndarray, visible: np.ndarray, px_per
     ycc = cv2.cvtColor(crop, cv2.COLOR_BGR2YCrCb)
     arm_mm = _ARM_FAR_MM if ycc[::4, ::4, 1].std() > _COLORFUL else _ARM_FAR_GRAY_MM
     scale = 0.0
-    for side in range(len(SIDES)):
-        own = slice(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS)
+    for side, own in enumerate(HANDS):
         if visible[own].any():
             scale = max(scale, float(px_per_mm[side]))
             _draw_hand(core, reach, points[own], visible[own] > 0, float(px_per_mm[side]), arm_mm)
@@ -90,20 +88,22 @@ def _draw_hand(
     bones = np.stack([pixels[children], pixels[parents]], axis=1)
     cv2.polylines(reach, list(bones), False, 255, width(_REACH_MM))
     # The tip joint is the finger's very end: a round core about it would stand out of the finger.
-    tips = children % 4 == 0
+    tips = np.isin(children, FINGERTIPS)
     bones[tips, 0] = bones[tips, 1] + (bones[tips, 0] - bones[tips, 1]) * 7 // 10
     cv2.polylines(core, list(bones), False, 255, width(_CORE_MM))
-    palm = [j for j in _PALM if visible[j]]
+    palm = [j for j in PALM if visible[j]]
     if len(palm) >= 3:
         hull = cv2.convexHull(pixels[palm])
         cv2.fillConvexPoly(core, hull, 255)
         cv2.fillConvexPoly(reach, hull, 255)
         cv2.polylines(reach, [hull], True, 255, width(_REACH_MM))
-    if visible[20]:
-        cv2.circle(reach, pixels[20], width(_WRIST_MM) // 2, 255, -1)
-        knuckles = [j for j in (7, 11, 15, 19) if visible[j]]
+    if visible[RIGHT_WRIST]:
+        cv2.circle(reach, pixels[RIGHT_WRIST], width(_WRIST_MM) // 2, 255, -1)
+        knuckles = [j for j in KNUCKLES if visible[j]]
         if knuckles:
-            _draw_forearm(reach, points[20], points[20] - points[knuckles].mean(axis=0), scale, arm_mm)
+            _draw_forearm(
+                reach, points[RIGHT_WRIST], points[RIGHT_WRIST] - points[knuckles].mean(axis=0), scale, arm_mm
+            )
 
 
 def _draw_forearm(reach: np.ndarray, wrist: np.ndarray, direction: np.ndarray, scale: float, arm_mm: float) -> None:

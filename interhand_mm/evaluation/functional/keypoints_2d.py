@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-AUC_PX = 30 * np.arange(20) / 20  # px; mmpose's: distances below 0, 1.5, ... 28.5
+# px; mmpose counts distances below 0, 1.5, ... 28.5.
+AUC_PX = np.arange(0.0, 30.0, 1.5)
 
 
 def longer_side_px(points: np.ndarray, visible: np.ndarray) -> np.ndarray:

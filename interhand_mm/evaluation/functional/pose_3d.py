@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...structures.camera import pixel_to_camera
-from ...structures.joints import LEFT_WRIST, NOT_WRIST, NUM_HAND_JOINTS, OWN_WRIST, RIGHT_WRIST
+from ...structures.camera import lift_to_camera
+from ...structures.joints import LEFT_WRIST, NOT_WRIST, OWN_WRIST, RIGHT_WRIST, WRISTS
 
 PROTOCOLS = ("official", "micro", "no_wrist")
 
@@ -35,9 +35,7 @@ def wrist_relative_mm(
     Returns:
         (N, 42, 3) float64 mm, camera axes.
     """
-    points = keypoints.astype(np.float64)
-    points[..., 2] += np.repeat(abs_depth.astype(np.float64), NUM_HAND_JOINTS, axis=-1)
-    points = pixel_to_camera(points, focal[:, None].astype(np.float64), principal_pt[:, None].astype(np.float64))
+    points = lift_to_camera(keypoints, abs_depth, focal, principal_pt)
     return points - points[:, OWN_WRIST]
 
 
@@ -126,10 +124,8 @@ def mrrpe_errors_mm(
     Returns:
         (N,) mm; meaningful where both hands are there and both wrists valid.
     """
-    wrists = keypoints[:, [RIGHT_WRIST, LEFT_WRIST]].astype(np.float64)
-    wrists[..., 2] += abs_depth[:, :1]
-    wrists[:, 1, 2] += rel_root_depth
-    right, left = np.moveaxis(pixel_to_camera(wrists, focal[:, None], principal_pt[:, None]), 1, 0)
+    depths = abs_depth[:, :1].astype(np.float64) + np.stack([np.zeros_like(rel_root_depth), rel_root_depth], axis=-1)
+    right, left = np.moveaxis(lift_to_camera(keypoints[:, list(WRISTS)], depths, focal, principal_pt), 1, 0)
     truth = keypoints_cam[:, LEFT_WRIST].astype(np.float64) - keypoints_cam[:, RIGHT_WRIST]
     return np.linalg.norm((left - right) - truth, axis=-1)
 

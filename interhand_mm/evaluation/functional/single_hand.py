@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...structures.camera import pixel_to_camera
 from ...structures.joints import NUM_HAND_JOINTS
 
 # Zimmermann & Brox: 20 points from 0 to 50 mm; their "20-50 mm" takes the same curve from its 9th point, 21.05 mm, on.
@@ -93,41 +92,3 @@ def procrustes_aligned(joints: np.ndarray, truth: np.ndarray) -> np.ndarray:
     u, values, vt = np.linalg.svd(wanted.swapaxes(1, 2) @ centerd)
     turned = centerd @ (u @ vt).swapaxes(1, 2)
     return turned * values.sum(axis=1)[:, None, None] * length + middle
-
-
-def root_depth_of_bone(
-    keypoints: np.ndarray,
-    focal: np.ndarray,
-    principal_pt: np.ndarray,
-    bone: tuple[int, int],
-    length_mm: np.ndarray,
-) -> np.ndarray:
-    """Absolute depth of the wrist at which one bone is as long as it is known to be.
-
-    A joint of relative depth d on the ray ``r = ((u - cx)/fx, (v - cy)/fy, 1)`` stands at ``r (z + d)``, so the
-    bone from a to b is ``z A + B`` with ``A = r_a - r_b`` and ``B = d_a r_a - d_b r_b``, and ``|z A + B| = L``
-    is a quadratic equation in z; the larger root is the one where a hand further away would be longer. (Iqbal et
-    al., ECCV 2018, for a normalized 2.5D pose.)
-
-    Args:
-        keypoints: (N, 21, 3) u, v px of the full image and d mm relative to the wrist.
-        focal: (N, 2) px.
-        principal_pt: (N, 2) px.
-        bone: The two joints.
-        length_mm: (N,).
-
-    Returns:
-        (N,) mm. Where no depth gives that length, the one that comes nearest.
-    """
-    points = keypoints[:, list(bone)].astype(np.float64)
-    rays = pixel_to_camera(
-        np.concatenate([points[..., :2], np.ones_like(points[..., :1])], axis=-1),
-        focal[:, None].astype(np.float64),
-        principal_pt[:, None].astype(np.float64),
-    )
-    slope = rays[:, 0] - rays[:, 1]
-    fixed = points[:, 0, 2:] * rays[:, 0] - points[:, 1, 2:] * rays[:, 1]
-    a = np.maximum((slope * slope).sum(-1), 1e-12)
-    b = (slope * fixed).sum(-1)
-    c = (fixed * fixed).sum(-1) - np.square(length_mm)
-    return (-b + np.sqrt(np.maximum(b * b - a * c, 0.0))) / a

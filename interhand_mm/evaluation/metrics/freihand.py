@@ -13,13 +13,12 @@ from mmengine.evaluator import BaseMetric
 
 from ...errors import ConfigError, EvaluationError
 from ...registry import METRICS
-from ...structures.camera import pixel_to_camera
-from ...structures.joints import NUM_HAND_JOINTS, TO_OPENPOSE
+from ...structures.camera import lift_to_camera, root_depth_from_bones
+from ...structures.joints import FREIHAND_SCALE_BONE, NUM_HAND_JOINTS, TO_OPENPOSE
 from ...utils.files import write_text
 from ..functional import single_hand as S
 from .base import RunningMetric, stack_batch
 
-SCALE_BONE = (11, 10)  # base and next joint of the middle finger: the bone whose length FreiHAND gives as "scale"
 NUM_VERTICES = 778
 KINDS = ("abs", "PA")
 _DEPTHS = ("gt", "scale")
@@ -40,9 +39,9 @@ def absolute_joints_mm(batch: dict[str, np.ndarray], depth: str) -> np.ndarray:
     if depth == "gt":
         wrist = batch["abs_depth"][np.arange(len(side)), side].astype(np.float64)
     else:
-        wrist = S.root_depth_of_bone(points, batch["focal"], batch["principal_pt"], SCALE_BONE, batch["bone_mm"])
-    points[..., 2] += wrist[:, None]
-    return pixel_to_camera(points, batch["focal"][:, None], batch["principal_pt"][:, None])
+        bones, lengths = np.array([FREIHAND_SCALE_BONE]), batch["bone_mm"][:, None]
+        wrist = root_depth_from_bones(points, bones, lengths, batch["focal"], batch["principal_pt"])
+    return lift_to_camera(points, wrist[:, None], batch["focal"], batch["principal_pt"])
 
 
 def _check_depth(depth: str, owner: str) -> str:

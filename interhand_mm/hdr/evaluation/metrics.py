@@ -11,12 +11,11 @@ from ...errors import EvaluationError
 from ...evaluation.functional.pose_3d import GROUPS, wrist_relative_mm
 from ...evaluation.metrics.base import RunningMetric
 from ...registry import METRICS
-from ...structures.joints import HAND_JOINT_NAMES, NUM_HAND_JOINTS, RIGHT_WRIST, SIDES
+from ...structures.joints import MIDDLE_BASE, NUM_HAND_JOINTS, RIGHT_WRIST, SIDES
 from ..masks import MASK_NAMES, composite, dilate, edit_masks, of_target
 from .baselines import FILL_BASELINES, MASK_BASELINES
 from .functional import bone_scaled, image_scores, image_sums, iou, mask_confusion, root_aligned
 
-MIDDLE_BASE = HAND_JOINT_NAMES.index("middle1")  # the reference bone goes from the wrist to this joint
 REGIONS = ("hole", "removal", "edited", "hand")
 KINDS = ("restored", "composite")
 

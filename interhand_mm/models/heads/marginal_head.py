@@ -158,7 +158,11 @@ def soft_targets(bins: Tensor, size: tuple[int, int, int], sigma: float) -> Marg
     return x, y, z
 
 
-_CELL_SIGMA = 0.7  # cells: a joint between two belongs to both
+# Cells: a joint between two of them belongs to both.
+_CELL_SIGMA = 0.7
+# Weight of the cross entropy over the cells of the map. x and y alone would leave the cells to chance: the columns and
+# rows of two hands also meet where there is no joint.
+_CELL_WEIGHT = 0.5
 
 
 @MODELS.register_module()
@@ -167,14 +171,12 @@ class MarginalLoss(BaseModule):
 
     Args:
         loss_weight: Of the cross entropy.
-        expectation_weight: Of the L1, a bin.
-        cell_weight: Of the cross entropy over the map's cells, which x and y alone would leave to chance:
-            two hands' columns and rows meet in places where no joint is.
+        expectation_weight: Weight of the L1 distance, per bin.
     """
 
-    def __init__(self, loss_weight: float = 1.0, expectation_weight: float = 0.1, cell_weight: float = 0.5) -> None:
+    def __init__(self, loss_weight: float = 1.0, expectation_weight: float = 0.1) -> None:
         super().__init__()
-        self.loss_weight, self.expectation_weight, self.cell_weight = loss_weight, expectation_weight, cell_weight
+        self.loss_weight, self.expectation_weight = loss_weight, expectation_weight
 
     def forward(
         self, marginals: Marginals, bins: Tensor, weights: Tensor, sigma: float, depth_valid: Tensor | None = None
@@ -196,7 +198,7 @@ class MarginalLoss(BaseModule):
         return {
             "loss_keypoint": self.loss_weight * (entropy * weights).sum() / count,
             "loss_expectation": self.expectation_weight * (distance * weights).sum() / count,
-            "loss_cell": self.cell_weight * (cell_entropy(cells, bins, (width, height)) * weights).sum() / count,
+            "loss_cell": _CELL_WEIGHT * (cell_entropy(cells, bins, (width, height)) * weights).sum() / count,
         }
 
 

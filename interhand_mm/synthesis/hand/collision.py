@@ -160,7 +160,7 @@ def approach(first: np.ndarray, second: np.ndarray, rounds: int = 4) -> np.ndarr
 def _self_overlap(capsules, finger_of):
     deepest, away = 0.0, np.zeros(3)
     for i in range(15):
-        for j in range(i + 1, 20):
+        for j in range(i + 1, FOREARM):
             same = finger_of[i] == finger_of[j]
             proximal = i % 3 == 0 and (j >= 15 or j % 3 == 0)
             thumb_root = finger_of[i] == 0 and i < 2 and (j >= 15 or j % 3 == 0)
