@@ -60,7 +60,7 @@ def _joined(text: str) -> tuple[str, list[int]]:
     return "".join(out), lines
 
 
-def _prose_of_python(text: str, docstrings_only: bool = False) -> str:
+def prose_of_python(text: str, docstrings_only: bool = False) -> str:
     """Return a Python source with everything but comments and strings blanked, line numbers kept."""
     lines = [""] * (text.count("\n") + 2)
     kinds = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
@@ -153,7 +153,7 @@ def _expand(pattern: str) -> list[str]:
 def path_faults(root: Path, file: Path, text: str) -> Iterator[str]:
     """Yield one line for every path of a script, module or config that the text names and that does not exist.
 
-    A path may begin at the root, in the package or in a folder above the file.
+    A path may begin at the root, in the package, in `configs` or in a folder above the file.
     """
     above = [folder for folder in file.parents if folder.is_relative_to(root)]
     for number, line in enumerate(text.splitlines(), start=1):
@@ -162,7 +162,7 @@ def path_faults(root: Path, file: Path, text: str) -> Iterator[str]:
             if foreign or _PLACEHOLDER.search(match[1]):
                 continue
             for path in _expand(match[1]):
-                if not any(list(base.glob(path)) for base in (root, root / "interhand_mm", *above)):
+                if not any(list(base.glob(path)) for base in (root, root / "interhand_mm", root / "configs", *above)):
                     yield f"{file.relative_to(root)}:{number}: {path} does not exist"
 
 
@@ -194,7 +194,7 @@ def _texts() -> Iterator[tuple[Path, str]]:
     for path in PAGES + CODE:
         text = path.read_text()
         if path.suffix == ".py":
-            text = _prose_of_python(text, docstrings_only=path.is_relative_to(ROOT / "tests"))
+            text = prose_of_python(text, docstrings_only=path.is_relative_to(ROOT / "tests"))
         if path != Path(__file__).resolve():
             yield path, text
 
@@ -316,9 +316,9 @@ def test_a_page_that_cites_a_section_it_does_not_have_is_found(planted):
 
 def test_comments_and_strings_are_read_and_code_is_not():
     text = 'x = 1  # see a.md\ndef f():\n    """Cite b.md,\n    section 3."""\n    return c.md\n'
-    prose = _prose_of_python(text)
+    prose = prose_of_python(text)
     assert "a.md" in prose.splitlines()[0]
     assert "section 3" in prose.splitlines()[3]
     assert "c.md" not in prose
-    assert "d.md" in _prose_of_python('x = "d.md"\n')
-    assert "d.md" not in _prose_of_python('x = "d.md"\n', docstrings_only=True)
+    assert "d.md" in prose_of_python('x = "d.md"\n')
+    assert "d.md" not in prose_of_python('x = "d.md"\n', docstrings_only=True)
