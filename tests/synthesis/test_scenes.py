@@ -26,7 +26,7 @@ LEFT = RIGHT << 1
 
 
 def write_hands(root: Path) -> Path:
-    """A tiny set with masks; left sticks are lighter than right ones (see tests.tiny)."""
+    """A tiny set with masks; left sticks are lighter than right ones (see tests.fixtures.tiny)."""
     for split, num in (("train", 6), ("test", 3)):
         write_set(root, split, num=num, seed=len(split))
         for path in (root / "images" / split).rglob("*.jpg"):

@@ -162,6 +162,18 @@ def skin_weights(
     average = _adjacency(faces, len(vertices))
     for _ in range(5):
         dense = average @ dense
+    return strongest_bones(dense)
+
+
+def strongest_bones(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the `WEIGHTS` bones with the largest weights of each vertex, and these weights normalized to sum 1.
+
+    Args:
+        dense: (V, 18) weights of all bones.
+
+    Returns:
+        Bones (V, 4) int32 and weights (V, 4) float32, largest first.
+    """
     bones = np.argsort(-dense, axis=1, kind="stable")[:, :WEIGHTS].astype(np.int32)
     weights = np.take_along_axis(dense, bones, axis=1)
     return bones, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -14,12 +14,21 @@ from ...errors import AnnotationError, ConfigError
 from ...structures.joints import FINGERS, NUM_HAND_JOINTS
 from .anatomy import HandSize, sample_hand_size
 from .glb import read_glb
-from .mesh import HAND_END_MM, WEIGHTS, HandMesh, polygonize
-from .skeleton import FOREARM_BONE, HAND_BONE, NUM_BONES, UPPER_ARM_BONE, Rig, bone_index, frame_from, joint_index
+from .mesh import HAND_END_MM, HandMesh, polygonize, strongest_bones
+from .skeleton import (
+    FOREARM_BONE,
+    HAND_BONE,
+    NUM_BONES,
+    THUMB_BACK,
+    UPPER_ARM_BONE,
+    Rig,
+    bone_index,
+    frame_from,
+    joint_index,
+)
 from .skin import smoothstep
 from .surface import TIP_INSET_MM, arm_primitives
 
-THUMB_BACK = np.array([-0.62, -0.18, 0.76])  # direction of the thumb nail in the hand frame, for rigs without one
 _MANO_CHAIN = {"index": 1, "middle": 4, "pinky": 7, "ring": 10, "thumb": 13}
 
 
@@ -96,13 +105,6 @@ def _radii(vertices: np.ndarray, dense: np.ndarray, rig: Rig) -> np.ndarray:
     return out
 
 
-def _strongest(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bones (V, 4) with the largest weights, and these weights normalized to sum 1."""
-    bones = np.argsort(-dense, axis=1, kind="stable")[:, :WEIGHTS].astype(np.int32)
-    weights = np.take_along_axis(dense, bones, axis=1)
-    return bones, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
 def assemble(
     vertices: np.ndarray, faces: np.ndarray, dense: np.ndarray, starts: np.ndarray, backs: np.ndarray, size: HandSize
 ) -> HandMesh:
@@ -132,7 +134,7 @@ def assemble(
     count = len(vertices)
     points, all_normals = np.concatenate([vertices, arm_vertices]), np.concatenate([normals, arm_normals])
     all_faces = np.ascontiguousarray(np.concatenate([faces, arm_faces + count]), np.int32)
-    bones, weights = _strongest(np.concatenate([dense, arm]))
+    bones, weights = strongest_bones(np.concatenate([dense, arm]))
     tips = np.stack([rig.joints[joint_index(f, 4)] for f in range(5)])
     near = np.linalg.norm(points[:, None] - tips, axis=2).min(axis=1)
     zero = np.zeros(len(points), np.float32)

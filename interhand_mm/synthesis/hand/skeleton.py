@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ...structures.joints import NUM_HAND_JOINTS
+from ...structures.joints import NUM_HAND_JOINTS, RIGHT_WRIST
 from .anatomy import HandSize
 
 HAND_BONE, FOREARM_BONE, UPPER_ARM_BONE, NUM_BONES = 0, 16, 17, 18
-WRIST = NUM_HAND_JOINTS - 1
+WRIST = RIGHT_WRIST  # every hand is computed as a right one
 DEG = np.pi / 180
 
 # Joint limits, given in degrees. Flexion: 5 fingers x 3 joints x (low, high). The joints of the thumb are the
@@ -36,6 +36,8 @@ FLEXION_LIMITS = (
 ABDUCTION_LIMITS = np.array([[-35, 45], [-12, 25], [-15, 15], [-20, 10], [-30, 8]]) * DEG
 TWIST_LIMITS = np.array([[-35, 35], [-5, 5], [-5, 5], [-5, 5], [-5, 5]]) * DEG
 WRIST_LIMITS = np.array([[-60, 60], [-20, 32]]) * DEG  # flexion (+ to the palm), deviation (+ to the little finger)
+
+THUMB_BACK = np.array([-0.62, -0.18, 0.76])  # direction of the thumb nail in the hand frame, in the rest pose
 
 # The surface is built in this pose: fingers apart and half relaxed, so that skinning turns no joint far.
 REST_FLEXION = np.array([[0, 12, 14], [14, 20, 12], [14, 22, 13], [15, 22, 13], [16, 20, 12]]) * DEG
@@ -127,7 +129,7 @@ def frame_from(along: np.ndarray, dorsal: np.ndarray) -> np.ndarray:
 
 
 def _thumb_frames() -> list[np.ndarray]:
-    base = frame_from(np.array([-0.66, 0.66, -0.34]), np.array([-0.62, -0.18, 0.76]))
+    base = frame_from(np.array([-0.66, 0.66, -0.34]), THUMB_BACK)
     frames = []
     for segment in range(3):
         base = base @ axis_rotation("x", -REST_FLEXION[0, segment])
