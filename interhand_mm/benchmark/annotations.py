@@ -116,7 +116,7 @@ def _draw_cameras(rng: np.random.Generator, count: int) -> _Cameras:
     size = np.where(rng.random((count, 1)) < 0.5, (334, 512), (512, 334))
     names = [f"4{gray}{number:04d}" for gray, number in zip(rng.integers(0, 2, count), range(count), strict=True)]
     focal, center = rng.uniform(1260, 1280, (count, 2)), size / 2 + rng.uniform(-20, 20, (count, 2))
-    return _Cameras(names, *(_as_single(a) for a in (rotation, position, focal, center)), size)
+    return _Cameras(names, _as_single(rotation), _as_single(position), _as_single(focal), _as_single(center), size)
 
 
 def _as_single(values: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..inference.network.torch_network import CropNetwork, cast_weights
 from ..inference.pose import WHOLE, cut
 from ..utils.images import read_image
 from ..utils.provenance import provenance
-from .measure import Task, add_ratios, interleaved
+from .measure import Task, add_ratios, interleaved, set_channels_last
 
 _SIDE = 2048  # side of the matrices for the lower bound, large enough to use all cores fully
 
@@ -70,8 +71,9 @@ def benchmark_infer(
     width, height = cfg.codec["input_size"]
     crops = torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8)
     plain, last, ours = (CropNetwork(copy.deepcopy(model)) for _ in range(3))
-    plain.model.channels_last, last.model.channels_last, ours.model.channels_last = False, True, True
-    last.to(memory_format=torch.channels_last)
+    set_channels_last(plain.model, False)
+    set_channels_last(last.model)
+    set_channels_last(ours.model)
     cast_weights(ours, torch.bfloat16)
     base = "torch bfloat16, channels-last (this project)"
     tasks = {
@@ -87,8 +89,7 @@ def benchmark_infer(
             ("openvino float32", "openvino", None),
             ("openvino bfloat16", "openvino", "bfloat16"),
         ):
-            network = open_network(cfg, exported, "cpu", amp, backend)
-            tasks[name] = lambda network=network: network(crops.numpy())
+            tasks[name] = partial(open_network(cfg, exported, "cpu", amp, backend), crops.numpy())
     if image_path is not None:
         tasks["decode and crop"] = lambda: [_decode_and_crop(image_path, (width, height)) for _ in range(batch)]
     rows = interleaved(tasks, repeat)

@@ -67,6 +67,17 @@ def add_ratios(rows: dict[str, dict[str, Any]], base: str, key: str = "ms") -> d
     return {name: row[key] / own for name, row in rows.items() if name != base and own > 0 and row.get(key)}
 
 
+def set_channels_last(model: Any, enabled: bool = True) -> None:
+    """Set whether a network's weights and its images are channels-last.
+
+    Args:
+        model: `InterHandEstimator`.
+        enabled: Use channels-last.
+    """
+    model.channels_last = enabled
+    model.to(memory_format=torch.channels_last if enabled else torch.contiguous_format)
+
+
 def peak_mb(task: Task, device: str = "cpu") -> float:
     """Return the peak memory in MB while a task runs, minus the memory in use before it.
 

@@ -96,6 +96,7 @@ def plain_float(dataset: Any) -> Callable[[int], Any]:
         sample = dataset.get_data_info(idx)
         rng = sample["rng"]
         image = cv2.imread(sample["img_path"], cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        assert image is not None
         image = image[:, :, ::-1].astype(np.float32)
         bbox = sample["bbox"]
         if rng.random() < 0.5:

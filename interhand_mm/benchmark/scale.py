@@ -21,7 +21,7 @@ from ..inference.network.torch_network import CropNetwork, cast_weights
 from ..utils.memory import keep_freed_memory
 from ..utils.provenance import provenance
 from .annotations import write_annotations
-from .measure import Task, add_ratios, interleaved
+from .measure import Task, add_ratios, interleaved, set_channels_last
 from .step import one_step, random_batch
 
 _READS = 2000  # number of samples whose annotations are read, chosen at random
@@ -38,8 +38,7 @@ def batch_rows(cfg: Config, sizes: tuple[int, ...], repeat: int) -> dict[str, di
     model = build_model(cfg).train()
     network = CropNetwork(build_model(cfg).eval())
     for each in (model, network.model):
-        each.channels_last = True
-        each.to(memory_format=torch.channels_last)
+        set_channels_last(each)
     cast_weights(network, torch.bfloat16)
     width, height = cfg.codec["input_size"]
     tasks, counts = {}, {}
@@ -86,11 +85,10 @@ def _work(rank: int, world: int, port: int, cfg: Config, batch: int, repeat: int
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     dist.init_process_group("gloo", rank=rank, world_size=world)
     torch.manual_seed(0)
-    model: nn.Module = build_model(cfg).train()
-    model.channels_last = True
-    model.to(memory_format=torch.channels_last)
+    model = build_model(cfg).train()
+    set_channels_last(model)
     ignore_strides_of_one()
-    wrapped = nn.parallel.DistributedDataParallel(model) if world > 1 else model
+    wrapped: Any = nn.parallel.DistributedDataParallel(model) if world > 1 else model
     wrapped.data_preprocessor = model.data_preprocessor
     step = one_step(wrapped, random_batch(cfg, batch), "cpu", amp=True)
     seconds = []
@@ -155,7 +153,8 @@ def benchmark_scale(
         batch_rows(cfg, sizes, repeat),
         process_rows(cfg, processes, batch, repeat),
     )
-    rows, ratios = {}, {}
+    rows: dict[str, dict[str, Any]] = {}
+    ratios: dict[str, float] = {}
     for group in groups:
         rows |= group
         for kind in dict.fromkeys(name.split(",")[0] for name in group):

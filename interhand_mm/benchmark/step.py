@@ -12,14 +12,14 @@ import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..engine.runner import build_model
 from ..models.heads.base_head import stack_labels
 from ..structures.joints import NUM_JOINTS
 from ..utils.provenance import provenance
 from .loss import dense_mse
-from .measure import Task, add_ratios, interleaved, peak_mb
+from .measure import Task, add_ratios, interleaved, peak_mb, set_channels_last
 
 _PARTS = ("normalize", "backbone", "head", "loss and its gradient", "backward", "Adam")
 
@@ -61,7 +61,7 @@ def random_batch(cfg: Config, batch: int) -> dict[str, Any]:
     return {"inputs": list(images), "data_samples": samples}
 
 
-def one_step(model: nn.Module, data: dict[str, Any], device: str, amp: bool, fused: bool = True) -> Task:
+def one_step(model: Any, data: dict[str, Any], device: str, amp: bool, fused: bool = True) -> Task:
     """Return a function that runs one training step: forward, loss, backward and Adam.
 
     Args:
@@ -84,7 +84,7 @@ def one_step(model: nn.Module, data: dict[str, Any], device: str, amp: bool, fus
     return run
 
 
-def step_parts(model: nn.Module, data: dict[str, Any], repeat: int) -> dict[str, dict[str, float]]:
+def step_parts(model: Any, data: dict[str, Any], repeat: int) -> dict[str, dict[str, float]]:
     """Time the parts of one training step.
 
     Args:
@@ -158,12 +158,10 @@ def benchmark_step(
     }
     tasks = {}
     for name, (dense, amp, last) in forms.items():
-        model = copy.deepcopy(plain).to(device).train()
+        model: Any = copy.deepcopy(plain).to(device).train()
         if dense:
             model.head.keypoint_losses = dense_losses(model.head)
-        model.channels_last = last
-        if last:
-            model.to(memory_format=torch.channels_last)
+        set_channels_last(model, last)
         tasks[name] = one_step(model, random_batch(cfg, batch), device, amp, fused=not dense)
     rows = interleaved(tasks, repeat)
     for name, task in tasks.items():
