@@ -18,17 +18,20 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from interhand_mm.benchmark.index import PEERS, benchmark_index
 from interhand_mm.cli.options import run as run_tool
-from interhand_mm.utils.config import load_config
 from interhand_mm.utils.files import write_json
 from interhand_mm.utils.paths import CONFIGS
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+PEERS = ("mmpose", "pycocotools")  # the loaders that `benchmark.index` knows; repeated here, so that --help is quick
 
 
 def rows_table(result: dict[str, Any]) -> Table:
@@ -87,7 +90,15 @@ def hdr_table(result: dict[str, Any]) -> Table:
     return table
 
 
+def config_of(args: argparse.Namespace) -> Config:
+    from interhand_mm.utils.config import load_config
+
+    return load_config(args.config, args.cfg_options)
+
+
 def index(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    from interhand_mm.benchmark.index import benchmark_index
+
     return benchmark_index(args.n, tuple(args.peers), args.repeat or 1), index_table
 
 
@@ -115,14 +126,14 @@ def loss(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
 def step(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     from interhand_mm.benchmark.step import benchmark_step
 
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = config_of(args)
     return benchmark_step(cfg, args.batch_size, args.repeat or 3, args.device, args.clock), rows_table
 
 
 def infer(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     from interhand_mm.benchmark.infer import benchmark_infer
 
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = config_of(args)
     result = benchmark_infer(cfg, args.batch_size, args.repeat or 7, args.exported, args.picture, args.clock)
     return result, rows_table
 
@@ -130,7 +141,7 @@ def infer(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
 def scale(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     from interhand_mm.benchmark.scale import benchmark_scale
 
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = config_of(args)
     sizes, counts = tuple(args.batch_sizes), tuple(args.annotations)
     return benchmark_scale(cfg, sizes, counts, args.processes, args.batch_size, args.repeat or 3), rows_table
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 
 from interhand_mm.cli.options import run
-from interhand_mm.utils.config import load_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,7 +26,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.export import export_onnx  # late, so that --help answers at once
+    from interhand_mm.apis.export import export_onnx  # imported late, so that --help answers at once
+    from interhand_mm.utils.config import load_config
 
     done = export_onnx(load_config(args.config, args.cfg_options), args.checkpoint, args.out, args.batch_size)
     for name, differences in done["compared"].items():
