@@ -7,6 +7,7 @@ import importlib
 import subprocess
 import sys
 
+import networkx
 import pytest
 
 from tests.conftest import ROOT
@@ -60,6 +61,51 @@ def test_imports_go_downwards():
             if not lower:
                 wrong.append(f"{file.relative_to(ROOT)}:{line} {own} imports {room}")
     assert not wrong, "\n".join(wrong)
+
+
+def _module_graph():
+    """{module: modules of this package that it imports when it runs}, one entry per file."""
+    files = {}
+    for file in PACKAGE.rglob("*.py"):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return {name: set(_imported_modules(file, files)) - {name} for name, file in files.items()}
+
+
+def _imported_modules(file, files):
+    package = file.relative_to(ROOT).parts[:-1]
+    nodes = [ast.parse(file.read_text())]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING":
+            nodes += node.orelse  # types alone do not run
+            continue
+        nodes += ast.iter_child_nodes(node)
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else ()
+            module = ".".join([*base, *filter(None, [node.module])])
+            names = [f"{module}.{alias.name}" for alias in node.names]
+            yield from {name if name in files else module for name in names} & files.keys()
+        elif isinstance(node, ast.Import):
+            yield from {alias.name for alias in node.names} & files.keys()
+
+
+def test_no_two_files_import_each_other():
+    graph = networkx.DiGraph((name, other) for name, others in _module_graph().items() for other in others)
+    circles = [sorted(each) for each in networkx.strongly_connected_components(graph) if len(each) > 1]
+    assert graph.number_of_edges() > 500
+    assert not circles
+
+
+def test_an_init_holds_names_and_no_definitions():
+    allowed = {("interhand_mm", "__getattr__"), ("interhand_mm", "__dir__")}  # the lazy front door, PEP 562
+    defined = {
+        (".".join(file.parent.relative_to(ROOT).parts), node.name)
+        for file in PACKAGE.rglob("__init__.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+    }
+    assert defined == allowed
 
 
 def test_every_file_has_a_level():
