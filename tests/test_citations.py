@@ -155,11 +155,12 @@ def path_faults(root: Path, file: Path, text: str) -> Iterator[str]:
 
     A path may begin at the root, in the package, in `configs` or in a folder above the file.
     """
+    created = set(re.findall(r"[Ss]ave (?:it|this|them) as `([^`]+)`", text))
     above = [folder for folder in file.parents if folder.is_relative_to(root)]
     for number, line in enumerate(text.splitlines(), start=1):
         for match in _PATH.finditer(line):
             foreign = match[1].startswith(_ELSEWHERE) or "://" in line[: match.start()].rsplit(" ", 1)[-1]
-            if foreign or _PLACEHOLDER.search(match[1]):
+            if foreign or match[1] in created or _PLACEHOLDER.search(match[1]):
                 continue
             for path in _expand(match[1]):
                 if not any(list(base.glob(path)) for base in (root, root / "interhand_mm", root / "configs", *above)):
@@ -292,6 +293,7 @@ def test_a_broken_link_is_found(planted, text, expected):
         ("`python tools/train.py configs/base.py`", ["tools/train.py does not exist"]),
         ("write configs/my_hands.py, then configs/*.py and {configs,configs}/base.py", []),
         ("configs/{base,other}.py", ["configs/other.py does not exist"]),
+        ("Save it as `configs/mine.py`, then run configs/mine.py with tools/run.py", ["tools/run.py does not exist"]),
     ],
 )
 def test_a_missing_path_is_found(planted, text, expected):
