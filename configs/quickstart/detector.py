@@ -1,14 +1,14 @@
-# A small hand detector: the quick start's pose backbone (half-width ResNet-18) under RTMDet's head, 192 px.
-# Starts from the pose network's weights, where you have them: --load-from work_dirs/quickstart/.../epoch_10.pth
+# A small hand detector: the pose backbone of the quick start (half-width ResNet-18) with the head of RTMDet, 192 px.
+# If you have weights of the pose network, start from them: --load-from work_dirs/quickstart/.../epoch_10.pth
 _base_ = ["../_base_/detection.py"]
 
 data_root = "data/quickstart_scenes"
 model = dict(
     type="RTMDet",
-    use_syncbn=False,  # CPUs have none, and batches are large enough
+    use_syncbn=False,  # not available on CPUs, and the batches are large enough without it
     data_preprocessor=dict(
         type="DetDataPreprocessor", mean=[0.0, 0.0, 0.0], std=[255.0, 255.0, 255.0], bgr_to_rgb=True
-    ),  # the pose network's
+    ),  # as in the pose network
     backbone=dict(
         type="ResNet",
         depth=18,

@@ -1,4 +1,4 @@
-# mmpose's ResNet and HeatmapHead in the U-Net's place, on the data of unet_all.py: what the U-Net is compared with.
+# mmpose's ResNet and HeatmapHead in place of the U-Net, on the data of unet_all.py, to compare with the U-Net.
 _base_ = ["unet.py"]
 
 codec = dict(heatmap_size=(16, 16), sigma=1.0)
@@ -13,7 +13,7 @@ model = dict(
         loss=dict(type="mmpose.KeypointMSELoss", use_target_weight=True),
         decoder={{_base_.codec}},
     ),
-    train_cfg=dict(compute_acc=False),  # on the CPU, every step, and not in bfloat16
+    train_cfg=dict(compute_acc=False),  # the accuracy would run on the CPU in every step and does not support bfloat16
 )
 train_pipeline = [
     dict(type="LoadHandImage"),

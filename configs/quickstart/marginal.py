@@ -1,5 +1,6 @@
-# A small network that learns both hands on a CPU in minutes: half-width ResNet-18 at 96 px, 1-D marginals.
-# tools/quickstart.py makes its data, chooses the epochs by the time there is, and bfloat16 where the CPU has it.
+# A small network that learns both hands on a CPU in minutes: half-width ResNet-18 at 96 px with 1D marginals.
+# tools/quickstart.py renders its data, chooses the number of epochs from the available time, and uses bfloat16 if the
+# CPU supports it.
 _base_ = ["../_base_/runtime.py", "../_base_/interhand26m.py"]
 
 codec = dict(input_size=(96, 96))
@@ -16,15 +17,16 @@ model = dict(
         in_channels=(128, 256),
         channels=128,
         loss_keypoint=dict(type="MarginalLoss", expectation_weight=0.3),
-        loss_root_depth=dict(type="RootDepthLoss", loss_weight=0.1),  # in bins, where the others are in nats
+        # The weight is small, because this loss is in bins and the others are in nats.
+        loss_root_depth=dict(type="RootDepthLoss", loss_weight=0.1),
         decoder={{_base_.codec}},
     ),
     test_cfg=dict(flip_test=False),
     channels_last=True,
 )
 
-# Gentler than the official crop: with hands that come from below, left and right are learned at once, and full
-# augmentation cost 3 mm after 20,000 samples. Detected boxes are off by less than this.
+# Weaker augmentation than the official one. Because all hands come from below, left and right are learned quickly, and
+# the full augmentation costs 3 mm after 20,000 samples. Errors of detected boxes are smaller than this augmentation.
 train_crop = dict(
     type="HandCropAugment",
     encoder={{_base_.codec}},
@@ -41,15 +43,15 @@ train_pipeline = [
     dict(type="EncodeHand", encoder={{_base_.codec}}),
     dict(type="PackHandInputs"),
 ]
-# The renderer writes exact masks; see marginal_bgaug.py for who reads them.
+# Exact masks of the renderer; marginal_bgaug.py uses them.
 mask_root = "data/quickstart/masks"
-# Without workers: the quick start trains two networks at once, one a core.
+# No workers: the quick start trains two networks at once, one per core.
 train_dataloader = dict(
     batch_size=32, num_workers=0, persistent_workers=False, dataset=dict(mask_root=mask_root, pipeline=train_pipeline)
 )
 test_dataloader = dict(num_workers=0, dataset=dict(mask_root=mask_root))
 
-# No validation: each pass would cost a fifth of an epoch, and the last weights are the ones wanted.
+# No validation: each pass would take a fifth of an epoch, and the weights of the last epoch are the result.
 val_dataloader = None
 val_evaluator = None
 val_cfg = None
@@ -71,6 +73,6 @@ default_hooks = dict(
 )
 log_processor = dict(window_size=10)
 
-# The same photograph for everyone, drawn by a hash of the sample's name. The exact mask: the published threshold
-# would leave lamps and clothes round the hands and so make the augmented set easier than it is.
+# The photograph is chosen by a hash of the sample's name, so all models are tested on the same images. The masks are
+# exact: the published threshold would leave lamps and clothes around the hands, and so make the augmented set easier.
 test_variants = dict(augmented=[dict(type="RandomBackgroundReplace", prob=1.0, mask="file", fixed_seed=0)])

@@ -1,11 +1,12 @@
-# A small U-Net in 2D on rendered single hands: stage 1 of unet_freihand.py, green screen alone. Minutes on one core.
-# Tested on the same hands before a green screen, and before photographs it never saw (--backgrounds TRAIN TEST).
+# A small 2D U-Net on rendered single hands, like stage 1 of unet_freihand.py: green screen alone. It trains in minutes
+# on one core. It is tested on green screen, and on photographs that were not used for training
+# (--backgrounds TRAIN TEST).
 _base_ = ["../_base_/runtime.py", "../_base_/interhand26m.py"]
 
 codec = dict(_delete_=True, type="mmpose.MSRAHeatmap", input_size=(64, 64), heatmap_size=(64, 64), sigma=2.0)
 data_root = "data/quickstart"
 mask_root = "data/quickstart/masks"
-hand_types = ("right", "left")  # lefts are mirrored
+hand_types = ("right", "left")  # left hands are mirrored
 
 model = dict(
     type="InterHandEstimator",

@@ -1,4 +1,4 @@
-# unet.py on all backgrounds: a quarter green screen, three quarters photographs, as FreiHAND's four versions are.
+# unet.py on all backgrounds: a quarter green screen and three quarters photographs, as in FreiHAND's four versions.
 _base_ = ["unet.py"]
 
 train_pipeline = [
