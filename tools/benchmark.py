@@ -1,16 +1,16 @@
-"""Measure this project beside its peers, ratios first.
+"""Measure this project and comparable libraries; the tables show ratios first.
 
 python tools/benchmark.py index --n 50000 --json index.json
 python tools/benchmark.py pipeline --data-root DIR --backgrounds PHOTOS --crop-cache
 python tools/benchmark.py loss --batch-size 8
 python tools/benchmark.py step configs/internet.py --batch-size 4
-python tools/benchmark.py infer configs/internet.py --exported internet.onnx --picture hand.jpg
+python tools/benchmark.py infer configs/internet.py --exported internet.onnx --image hand.jpg
 python tools/benchmark.py scale configs/internet.py
 python tools/benchmark.py video POSE_CONFIG POSE_CHECKPOINT --input clip.mp4
 python tools/benchmark.py render --n 400
 python tools/benchmark.py hdr --sizes small --n 20
 
-Rows of one run take turns, so that whatever else the machine does slows all of them; medians count.
+The rows of a run take turns, so that other programs slow all of them alike. Medians are reported.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PEERS = ("mmpose", "pycocotools")  # the loaders that `benchmark.index` knows; r
 
 
 def rows_table(result: dict[str, Any]) -> Table:
-    """Ratio to the base row, then what was measured."""
+    """Return a table of the ratios to the base row and the measured values."""
     table = Table(title=result["title"])
     table.add_column("", justify="left")
     table.add_column(f"times {result['base']}", justify="right")
@@ -70,8 +70,8 @@ def index_table(result: dict[str, Any]) -> Table:
 
 
 def render_table(result: dict[str, Any]) -> Table:
-    table = Table(title=f"synthetic hands, {result['count']:,} images, all in")
-    for heading in ("processes", "faster by", "ms an image", "images a second"):
+    table = Table(title=f"synthetic hands, {result['count']:,} images, all steps included")
+    for heading in ("processes", "faster by", "ms per image", "images per second"):
         table.add_column(heading, justify="right")
     for name, run in result["runs"].items():
         ratio = f"{result['ratios'][name]:.2f}x"
@@ -80,7 +80,7 @@ def render_table(result: dict[str, Any]) -> Table:
 
 
 def hdr_table(result: dict[str, Any]) -> Table:
-    table = Table(title=f"HDR's networks, ms an image (median of {result['count']}), random weights, float32")
+    table = Table(title=f"HDR's networks, ms per image (median of {result['count']}), random weights, float32")
     threads = list(result["rows"][0]["ms"])
     for heading in ("size", "stage", "px", "parameters, M", *(f"{number} threads" for number in threads)):
         table.add_column(heading, justify="left" if heading in ("size", "stage") else "right")
@@ -134,7 +134,7 @@ def infer(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     from interhand_mm.benchmark.infer import benchmark_infer
 
     cfg = config_of(args)
-    result = benchmark_infer(cfg, args.batch_size, args.repeat or 7, args.exported, args.picture, args.clock)
+    result = benchmark_infer(cfg, args.batch_size, args.repeat or 7, args.exported, args.image, args.clock)
     return result, rows_table
 
 
@@ -164,15 +164,18 @@ def hdr(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", type=Path, help="write the figures with their provenance here")
-    common.add_argument("--markdown", action="store_true", help="print the table as Markdown, for a page")
-    common.add_argument("--repeat", type=int, help="runs of each; the median time counts")
+    common.add_argument("--json", type=Path, help="write the results with their provenance to this file")
+    common.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    common.add_argument("--repeat", type=int, help="number of runs; the median time is reported")
     network = argparse.ArgumentParser(add_help=False)
-    network.add_argument("config", help="a file of configs/")
+    network.add_argument("config", help="config file")
     network.add_argument("--cfg-options", nargs="+", default=[], metavar="K=V", help="change config keys")
     timed = argparse.ArgumentParser(add_help=False)
     timed.add_argument(
-        "--clock", choices=("ms", "cpu_ms"), default="ms", help="cpu_ms with OMP_NUM_THREADS=1: on a busy machine [ms]"
+        "--clock",
+        choices=("ms", "cpu_ms"),
+        default="ms",
+        help="time for the ratios; on a busy machine use cpu_ms with OMP_NUM_THREADS=1 [ms]",
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
@@ -182,43 +185,54 @@ def parse_args() -> argparse.Namespace:
         return one.add_argument
 
     option = add(index, "annotation loading: time and peak memory")
-    option("--n", type=int, default=50_000, help="annotations in the synthetic set")
-    option("--peers", nargs="*", default=list(PEERS), choices=PEERS, help="none: give the option alone")
-    option = add(render, "synthetic hands: images a second")
-    option("--n", type=int, default=400, help="images a run")
-    option("--workers", type=int, nargs="+", default=[1, 2], help="numbers of processes")
+    option("--n", type=int, default=50_000, help="number of annotations in the synthetic set [50000]")
+    option(
+        "--peers",
+        nargs="*",
+        default=list(PEERS),
+        choices=PEERS,
+        help="libraries to compare with; none if the option has no value",
+    )
+    option = add(render, "synthetic hands: images per second")
+    option("--n", type=int, default=400, help="number of images per run [400]")
+    option("--workers", type=int, nargs="+", default=[1, 2], help="numbers of processes to measure [1 2]")
     option = add(pipeline, "training samples: from the JPEG to the tensor")
-    option("--data-root", type=Path, help="set in InterHand2.6M's format [a few rendered frames]")
-    option("--backgrounds", type=Path, metavar="DIR", help="photographs; also time the samples with them")
-    option("--n", type=int, default=40, help="samples a run")
-    option("--crop-cache", action="store_true", help="also time samples from a crop cache")
+    option("--data-root", type=Path, help="data set in InterHand2.6M's format [a few rendered frames]")
+    option(
+        "--backgrounds",
+        type=Path,
+        metavar="DIR",
+        help="folder of photographs; samples with photographs are measured as well",
+    )
+    option("--n", type=int, default=40, help="number of samples per run [40]")
+    option("--crop-cache", action="store_true", help="also measure samples from a crop cache")
     option = add(loss, "heatmap loss: time and peak memory", timed)
     option("--batch-size", type=int, default=8)
-    option("--bins", type=int, default=64, help="of each axis")
+    option("--bins", type=int, default=64, help="number of bins along each axis [64]")
     option("--device", default="cpu")
     option = add(step, "a whole training step: time and peak memory", network, timed)
     option("--batch-size", type=int, default=4)
     option("--device", default="cpu")
     option = add(infer, "one image through the network", network, timed)
     option("--batch-size", type=int, default=1)
-    option("--exported", type=Path, metavar="ONNX", help="also run this by onnxruntime and OpenVINO")
-    option("--picture", type=Path, metavar="FILE", help="also decode and crop this")
-    option = add(scale, "what stays flat as batches, annotations and processes grow", network)
+    option("--exported", type=Path, metavar="ONNX", help="also run this exported file with onnxruntime and OpenVINO")
+    option("--image", type=Path, metavar="FILE", help="also measure decoding and cropping of this image")
+    option = add(scale, "time per sample as batches, annotations and processes grow", network)
     option("--batch-sizes", type=int, nargs="+", default=[1, 8, 64])
-    option("--annotations", type=int, nargs="+", default=[1_000, 30_000, 1_000_000], help="in the sets")
-    option("--processes", type=int, default=2, help="of data-parallel training")
-    option("--batch-size", type=int, default=16, help="of each process")
-    option = add(video, "the demo on a clip, by stage", network)
-    option("checkpoint", help="its checkpoint, or with --backend the exported file")
-    option("--input", metavar="FILE", help="the clip [one is made]")
-    option("--n", type=int, default=60, help="frames of the clip that is made")
-    option("--detector", nargs=2, metavar=("CONFIG", "CKPT"), help="[the hands' box is given]")
+    option("--annotations", type=int, nargs="+", default=[1_000, 30_000, 1_000_000], help="sizes of the data sets")
+    option("--processes", type=int, default=2, help="number of data-parallel processes [2]")
+    option("--batch-size", type=int, default=16, help="batch size of each process [16]")
+    option = add(video, "the demo on a video, by stage", network)
+    option("checkpoint", help="checkpoint of the config, or the exported file if --backend is given")
+    option("--input", metavar="FILE", help="video [one is drawn]")
+    option("--n", type=int, default=60, help="number of frames of the drawn video [60]")
+    option("--detector", nargs=2, metavar=("CONFIG", "CKPT"), help="detector [the box of the hands is given]")
     option("--amp", choices=("bfloat16", "float16"))
     option("--backend", choices=("torch", "onnxruntime", "openvino"), default="torch")
-    option("--batch-size", type=int, default=16, help="crops at once")
-    option = add(hdr, "HDR's networks: ms an image")
-    option("--n", type=int, default=20, help="images")
-    option("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
+    option("--batch-size", type=int, default=16, help="number of crops per batch [16]")
+    option = add(hdr, "HDR's networks: ms per image")
+    option("--n", type=int, default=20, help="number of images [20]")
+    option("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads to measure [1 2]")
     option("--sizes", nargs="+", default=["full", "small"], choices=("full", "small"))
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""HDR's three networks: ms an image, full and small size, on one thread and on several."""
+"""Benchmark of HDR's three networks: ms per image in full and small size, on one thread and on several."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _WARM_UP = 2
 def benchmark_hdr(
     count: int, threads: tuple[int, ...] = (1, 2), sizes: tuple[str, ...] = tuple(SIZES)
 ) -> dict[str, Any]:
-    """Time the networks on random pictures, one at a time, weights as initialized (they do not change the time).
+    """Time the networks on one random image at a time. The weights are random, which does not change the time.
 
     Args:
-        count: Pictures; the median counts.
-        threads: Numbers of torch's threads.
+        count: Number of images; the median is reported.
+        threads: Numbers of torch threads to measure.
         sizes: "full", "small" or both.
 
     Returns:
-        "rows": size, stage, side_px, parameters, and ms of each number of threads under "ms"; "provenance". A size
-        without a config for a stage has no row for it.
+        "rows" and "provenance". A row has size, stage, side_px, parameters and "ms", the time for each number of
+        threads. Stages without a config in a size have no row.
     """
     rows = []
     before = torch.get_num_threads()
@@ -55,7 +55,13 @@ def benchmark_hdr(
 
 
 def network_call(model: Any, stage: str, side_px: int) -> Callable[[], Any]:
-    """What prediction costs of one stage: the network on one normalized picture, without reading or warping."""
+    """Return a function that runs the network of one stage on a normalized image, without reading and warping.
+
+    Args:
+        model: Network of the stage.
+        stage: "segmentor", "inpaintor" or "pose".
+        side_px: Side of the image.
+    """
     image = torch.randn(1, 3, side_px, side_px)
     if stage == "inpaintor":
         hole = torch.ones(1, 1, side_px, side_px)
