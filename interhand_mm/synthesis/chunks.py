@@ -19,7 +19,7 @@ from ..utils.files import write_bytes
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-VERSION = 1  # increase when the same options produce other bytes
+_VERSION = 1  # increase when the same options produce other bytes
 MANIFEST = "synthesis.json"
 _DONE_FOLDER = ".parts"
 
@@ -102,7 +102,7 @@ def claim_folder(out: Path, options: DataclassInstance) -> None:
     Raises:
         ConfigError: The folder contains something else, or was started with other options.
     """
-    wanted = json.loads(json.dumps({"version": VERSION, **asdict(options)}))
+    wanted = json.loads(json.dumps({"version": _VERSION, **asdict(options)}))
     path = out / MANIFEST
     if not path.exists():
         if out.exists() and any(out.iterdir()):

@@ -15,9 +15,9 @@ from interhand_mm.errors import AnnotationError, BackgroundError, ConfigError, I
 from interhand_mm.inference.grouping import interaction_bbox
 from interhand_mm.structures import mask_bits
 from interhand_mm.structures.boxes import BBOX_ENLARGE, scale_boxes
-from interhand_mm.synthesis.scenes.compose import SceneOptions, make_scenes
+from interhand_mm.synthesis.scenes.compose import Scene, SceneOptions, make_scenes
 from interhand_mm.synthesis.scenes.labels import coco_box
-from interhand_mm.synthesis.scenes.paste import CutOut, cut_out, paste
+from interhand_mm.synthesis.scenes.paste import CutOut, PastedHands, cut_out, paste
 from interhand_mm.utils.coco import coco_detection
 from tests.fixtures.tiny import edit_json, write_photographs, write_set
 
@@ -147,6 +147,22 @@ def test_paste_scales_shifts_and_blends():
     assert (mixed[6:23, 11:28] == 200).all()
     assert (cover[6:23, 11:28] == 2).all()
     assert mixed[:4].max() == mixed[:, :8].max() == mixed[26:].max() == mixed[:, 31:].max() == 0
+
+
+def test_a_piece_that_hides_an_earlier_hand_is_not_pasted():
+    square = np.ones((20, 20), np.uint8)
+    piece = CutOut(np.full((20, 20, 3), 200, np.uint8), square.astype(np.float32), square)
+    scene = Scene(np.zeros((60, 60, 3), np.uint8))
+
+    def place(x: float) -> PastedHands:
+        return PastedHands(None, 1.0, np.array([x, 10.0]), np.zeros((42, 2)), np.ones(42, bool))
+
+    assert scene.add(piece, place(10))
+    before = scene.image
+    assert not scene.add(piece, place(16))  # would leave 30 % of the first hand
+    assert scene.image is before
+    assert scene.add(piece, place(27))  # leaves 85 %
+    assert [hands.offset[0] for hands in scene.placed] == [10, 27]
 
 
 def test_cut_out_with_and_without_arms():
