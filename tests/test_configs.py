@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 
 from interhand_mm.engine.runner import build_runner
+from interhand_mm.hdr.data.prepare_aih import prepare_aih
 from interhand_mm.utils.config import DataOptions, load_config, walk_dicts
 from tests.conftest import ROOT
 from tests.fixtures import tiny_sets
@@ -66,6 +67,7 @@ def data(tmp_path_factory, rendered_hands) -> dict[str, str]:
     for subset in ("machine_annot", "human_annot"):
         write_aih_syn(aih, subset)
         write_aih_render(aih, subset)
+    prepare_aih(aih / "AIH_dataset")
     return {
         "InterHandDataset": str(hands),
         "OneHandDataset": str(hands),
@@ -125,4 +127,4 @@ def test_config_builds_and_takes_a_step(name, data, tmp_path):
     assert losses
     assert all(np.isfinite(float(value)) for value in losses.values())
     changed = [not torch.equal(old, new) for old, new in zip(before, runner.model.parameters(), strict=True)]
-    assert sum(changed) > len(changed) / 2
+    assert sum(changed) > len(changed) / 4  # some configs freeze parts, and single hands train no root depth

@@ -1,4 +1,4 @@
-"""Check the COCO files that a detector's config names."""
+"""Check the COCO files that the config of a detector names."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from mmengine.config import Config
 
 from ..errors import AnnotationError
 
-_FIX = "pass --data-root; tools/make_scenes.py writes such a folder"
+_FIX = "pass --data-root; tools/make_scenes.py writes a folder with such files"
 
 
 def check_coco(cfg: Config) -> None:
-    """Raise unless every data set's COCO file is there and has the config's classes; mmdet would find no hands.
+    """Check that every COCO file of a config exists and has the config's classes.
+
+    mmdet would silently train without boxes if a class is missing.
+
+    Args:
+        cfg: Config of a detector.
 
     Raises:
-        AnnotationError: A file is missing, not COCO's, or lacks a class.
+        AnnotationError: A file is missing, is not a COCO file, or does not contain a class of the config.
     """
     for loader in ("train_dataloader", "test_dataloader"):
         dataset = (cfg.get(loader) or {}).get("dataset") or {}
@@ -31,4 +36,6 @@ def check_coco(cfg: Config) -> None:
             ) from error
         classes = (dataset.get("metainfo") or {}).get("classes", ())
         if absent := set([classes] if isinstance(classes, str) else classes) - names:
-            raise AnnotationError(f"{path} lacks classes of the config", got=sorted(names), want=sorted(absent))
+            raise AnnotationError(
+                f"{path} does not contain all classes of the config", got=sorted(names), want=sorted(absent)
+            )

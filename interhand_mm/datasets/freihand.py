@@ -1,4 +1,7 @@
-"""FreiHAND v2 (docs/spec/datasets.md, section 5) as published: JSON lists, four versions of every training image."""
+"""FreiHAND v2 as published: JSON lists, and four versions of every training image.
+
+The format is docs/spec/datasets.md, section 5.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ from ..utils.json_stream import FIX_FILE, read_records
 from .single_hand import RIGHT, SingleHandDataset, SingleHands, named_metainfo
 
 VERSIONS = ("gs", "hom", "sample", "auto")  # green screen, and three ways to replace it
-SPLITS = ("train", "val", "trainval", "test")
+_SPLITS = ("train", "val", "trainval", "test")
 SIZE = 224
 _PUBLISHED = {"training": 32_560, "evaluation": 3_960}
-_UNKNOWN_MM = 700.0  # depth written for a wrist that is not annotated: about the set's mean; nothing is measured by it
+_UNKNOWN_MM = 700.0  # depth of a wrist that is not annotated: about the mean of the data set; no metric uses it
 
 _Row = Annotated[list[float | None], Meta(min_length=3, max_length=3)]
 _LISTS: dict[str, Any] = {
@@ -33,23 +36,26 @@ _SHAPES = {"K": (3, 3), "xyz": (NUM_HAND_JOINTS, 3), "scale": ()}
 
 @DATASETS.register_module()
 class FreiHANDDataset(SingleHandDataset):
-    """Real right hands, 224 x 224 px, MANO-fitted joints; four versions of the background of each training image.
+    """FreiHAND: images of real right hands, 224 x 224 px, with joints from a fitted MANO model.
 
-    Annotation i belongs to the images i, n + i, 2n + i and 3n + i of n = 32,560. The splits "train" and "val" divide
-    the annotations, never the images, so that no version of a validation image is trained on: "val" is the last
-    `val_share` of them. "test" is the evaluation set; without its later released truth no joint is visible there.
+    Each training image exists with four versions of the background: annotation i belongs to the images i, n + i, 2n + i
+    and 3n + i with n = 32,560. The splits "train" and "val" divide the annotations, so that no version of a validation
+    image is used for training: "val" is the last `val_share` of them. "test" is the evaluation set. Its ground truth
+    was released later; without it no joint is visible there.
 
     Args:
         data_root: Folder with `training/`, `evaluation/` and the lists `training_K.json` and so on.
         split: "train", "val", "trainval" or "test".
-        versions: Of the training images, among `VERSIONS`; "val" has the green screen alone unless told otherwise.
-        box: "joints", the square about the annotated joints, or "image", all of the picture, which needs no truth;
-            None takes "image" for "test", else "joints".
-        val_share: Of the annotations.
+        versions: Versions of the training images, a subset of `VERSIONS`. Default: the green screen for "val", all
+            versions for the other splits.
+        box: "joints" crops the square around the annotated joints, "image" the whole image, which needs no ground
+            truth. Default: "image" for "test", "joints" for the other splits.
+        val_share: Share of the annotations that "val" contains.
         **kwargs: See `SingleHandDataset`.
 
     Raises:
-        AnnotationError: A list is missing or broken, lists are of unequal length, or a version's images are missing.
+        AnnotationError: A list is missing or broken, the lists have different lengths, or images of a version are
+            missing.
     """
 
     METAINFO = named_metainfo("freihand")
@@ -65,12 +71,12 @@ class FreiHANDDataset(SingleHandDataset):
     ) -> None:
         versions = tuple(versions or (VERSIONS if split != "val" else VERSIONS[:1]))
         box = box or ("image" if split == "test" else "joints")
-        allowed = {"split": ((split,), SPLITS), "box": ((box,), ("joints", "image")), "versions": (versions, VERSIONS)}
+        allowed = {"split": ((split,), _SPLITS), "box": ((box,), ("joints", "image")), "versions": (versions, VERSIONS)}
         for name, (values, choices) in allowed.items():
             if not set(values) <= set(choices):
-                raise ConfigError(f"FreiHANDDataset: {name}", got=list(values), want=" or ".join(choices))
+                raise ConfigError(f"FreiHANDDataset has no such {name}", got=list(values), want=" or ".join(choices))
         if not 0 < val_share < 1:
-            raise ConfigError("FreiHANDDataset: val_share", got=val_share, want="between 0 and 1")
+            raise ConfigError("FreiHANDDataset: val_share must be between 0 and 1", got=val_share)
         super().__init__(**kwargs)
         self.root, self.box = Path(data_root), box
         part = "evaluation" if split == "test" else "training"
@@ -92,11 +98,11 @@ class FreiHANDDataset(SingleHandDataset):
 
     @property
     def protocol(self) -> dict[str, str]:
-        """See `SingleHandDataset.protocol`; the box "image" uses no truth."""
+        """Return the sources as `SingleHandDataset.protocol` does; the box "image" uses no ground truth."""
         return {"box": {"joints": "gt", "image": "image"}[self.box], "depth": "gt"}
 
     def load_item(self, idx: int) -> dict[str, Any]:
-        """Also `bone_mm`, the published bone's length, and `mask_path` of the training images."""
+        """Return sample `idx`, with the published bone length as `bone_mm` and the `mask_path` of training images."""
         sample = super().load_item(idx)
         if self._bone_mm is not None:
             sample["bone_mm"] = np.float32(self._bone_mm[idx])
@@ -105,24 +111,25 @@ class FreiHANDDataset(SingleHandDataset):
         return sample
 
     def box_and_depth(self, idx: int, wrist_mm: float) -> tuple[np.ndarray, np.ndarray]:
-        """See `SingleHandDataset.box_and_depth`."""
+        """Return the square to crop and the depths; see `SingleHandDataset.box_and_depth`."""
         if self.box == "image":
             return np.array([0.0, 0.0, SIZE, SIZE]), np.full(2, wrist_mm)
         return square_bbox(self.hands.bbox[idx]), np.full(2, wrist_mm)
 
 
 def read_lists(root: Path, part: str) -> dict[str, np.ndarray]:
-    """Read `<part>_K.json`, `_xyz.json` and, where it is there, `_scale.json`.
+    """Read `<part>_K.json`, `<part>_xyz.json` and, if it exists, `<part>_scale.json`.
 
     Args:
-        root: The data set's folder.
-        part: "training" or "evaluation"; of the latter the xyz may be missing.
+        root: Folder of the data set.
+        part: "training" or "evaluation". The xyz list of "evaluation" may be missing.
 
     Returns:
-        K (n, 3, 3) px, xyz (n, 21, 3) meters in FreiHAND's order, NaN where missing, and scale (n,) meters.
+        `K` (n, 3, 3) px; `xyz` (n, 21, 3) meters in FreiHAND's joint order, NaN where the list is missing; `scale`
+        (n,) meters, if the list exists.
 
     Raises:
-        AnnotationError: See `FreiHANDDataset`; the file and the entry are named.
+        AnnotationError: See `FreiHANDDataset`. The message names the file and the entry.
     """
     lists: dict[str, np.ndarray] = {}
     for name, type_ in _LISTS.items():
@@ -135,36 +142,46 @@ def read_lists(root: Path, part: str) -> dict[str, np.ndarray]:
         lists[name] = np.array(records, np.float64).reshape(-1, *_SHAPES[name])
         broken = np.flatnonzero(~np.isfinite(lists[name]).reshape(len(records), -1).all(1))
         if len(broken):
-            raise AnnotationError(f"{path}: entry {broken[0]} holds what is not a number", fix=FIX_FILE)
+            raise AnnotationError(f"{path}: entry {broken[0]} is not a number", fix=FIX_FILE)
     count = len(lists["K"])
     for name, values in lists.items():
         if len(values) != count:
             raise AnnotationError(
-                f"{root / f'{part}_{name}.json'}: entries", got=len(values),
+                f"lists of FreiHAND have different lengths: {root / f'{part}_{name}.json'}", got=len(values),
                 want=f"{count}, as in {part}_K.json", fix=FIX_FILE,
             )  # fmt: skip
     skewed = np.flatnonzero((lists["K"][:, 0, 1] != 0) | (lists["K"][:, 2] != (0, 0, 1)).any(1))
     if len(skewed):
         first = int(skewed[0])
         raise AnnotationError(
-            f"{root / f'{part}_K.json'}: entry {first}", got=lists["K"][first].tolist(),
-            want="[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]",
+            f"{root / f'{part}_K.json'}: entry {first} is not a camera matrix without skew",
+            got=lists["K"][first].tolist(), want="[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]",
         )  # fmt: skip
     if part == "training" and "xyz" not in lists:
-        raise AnnotationError(f"{root / 'training_xyz.json'} is missing")
+        raise AnnotationError(f"file is missing: {root / 'training_xyz.json'}")
     lists.setdefault("xyz", np.full((count, NUM_HAND_JOINTS, 3), np.nan))
     return lists
 
 
 def check_versions(folder: Path, blocks: Sequence[int], unique: int, versioned: bool) -> None:
-    """Raise unless the first and last image of each block of versions is there."""
+    """Check that the first and the last image of each version exist.
+
+    Args:
+        folder: Folder of the images.
+        blocks: Numbers of the versions, as positions in `VERSIONS`.
+        unique: Number of images of one version.
+        versioned: True for the training images, which have versions.
+
+    Raises:
+        AnnotationError: An image is missing.
+    """
     for block in blocks:
         for number in (block * unique, (block + 1) * unique - 1):
             path = folder / f"{number:08d}.jpg"
             if not path.is_file():
                 name = f"version '{VERSIONS[block]}'" if versioned else "the evaluation set"
                 raise AnnotationError(
-                    f"FreiHAND's images of {name} are not there: {path}",
+                    f"FreiHAND's images of {name} are missing: {path}",
                     want=f"images {block * unique} to {(block + 1) * unique - 1}",
                     fix="unpack FreiHAND_pub_v2.zip again"
                     + (", or choose others with versions=('gs',)" if versioned else ""),

@@ -1,4 +1,4 @@
-"""InterHand2.6M, both published layouts, 5 and 30 fps, ground-truth or RootNet boxes and depths."""
+"""InterHand2.6M: both published layouts, 5 and 30 fps, boxes and depths from the annotation or from RootNet."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .annotations.index import (
 from .base import HandDataset
 from .crop_cache import CropCache, reach_of
 
-_PLACEHOLDER_MM = 1.0  # what the files hold for a joint without 3D; joints without it are given the same
+_PLACEHOLDER_MM = 1.0  # coordinate in the files for a joint without 3D; NaN joints get the same
 
 
 @DATASETS.register_module()
@@ -40,23 +40,23 @@ class InterHandDataset(HandDataset):
     The format is docs/spec/datasets.md, section 1.
 
     Args:
-        data_root: Folder with `images/` and `annotations/`; 5 and 30 fps releases have a root each.
+        data_root: Folder with `images/` and `annotations/`. The releases of 5 and 30 fps have one folder each.
         split: "train", "val" or "test".
-        annot_subset: "all", "human_annot" or "machine_annot": the folder of the older layout.
-        depth_source: "gt" (annotated boxes, squared and enlarged, and annotated wrist depths) or "rootnet"
-            (RootNet's boxes as they are, and its depths).
-        rootnet_file: RootNet's output; None looks in `rootnet_output/`.
-        fps: 5 or 30, to choose RootNet's file.
-        ann_ids_file: Text file with one annotation id a line: only those samples (the H subset, say).
-        hand_types: Of "right", "left" and "interacting": only those samples.
-        blocklist: File of `tools/prepare_interhand26m.py`, "<split>/<file name>" a line: those images are left out and
-            counted in the log.
-        cache_dir: Where to keep the index in place of beside the annotations.
-        mask_root: Folder with a foreground mask (.png) for each image, same relative path.
-        crop_cache: Folder of `write_crop_cache`: pixels come from there and no picture is opened.
-        boxes: File of `tools/detect.py`: crop by detected boxes. Annotations that nothing detected are no samples;
-            `coverage` counts them.
-        **kwargs: See `HandDataset`; `strict` also governs faults of the annotations.
+        annot_subset: "all", "human_annot" or "machine_annot", a folder of the older layout. Ignored for v1.0.
+        depth_source: "gt" uses the annotated boxes, squared and enlarged, and the annotated wrist depths. "rootnet"
+            uses RootNet's boxes, unchanged, and RootNet's depths.
+        rootnet_file: Output file of RootNet. Default: the file in `rootnet_output/`.
+        fps: 5 or 30. Selects RootNet's file.
+        ann_ids_file: Text file with one annotation id per line. Only these samples are used, for example the H subset.
+        hand_types: Any of "right", "left" and "interacting". Only these samples are used. Default: all.
+        blocklist: File of `tools/prepare_interhand26m.py`, with one "<split>/<file name>" per line. These images are
+            left out, and the log shows their number.
+        cache_dir: Folder for the index. Default: beside the annotations.
+        mask_root: Folder with a foreground mask (.png) for each image, under the same relative path.
+        crop_cache: Folder that `write_crop_cache` wrote. Pixels are read from it instead of the image files.
+        boxes: File of detected boxes from `tools/detect.py`, used for the crop. Annotations without a detection are
+            left out; `coverage` counts them.
+        **kwargs: See `HandDataset`. `strict` also applies to faulty annotations.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class InterHandDataset(HandDataset):
         **kwargs: Any,
     ) -> None:
         if depth_source not in ("gt", "rootnet"):
-            raise ConfigError("InterHandDataset: depth_source", got=depth_source, want="gt or rootnet")
+            raise ConfigError("InterHandDataset has no such depth_source", got=depth_source, want="gt or rootnet")
         super().__init__(**kwargs)
         self.root, self.split, self.depth_source = Path(data_root), split, depth_source
         self.image_root = self.root / "images" / split
@@ -87,7 +87,7 @@ class InterHandDataset(HandDataset):
         if depth_source == "rootnet":
             path = Path(rootnet_file) if rootnet_file else find_rootnet(self.root, split, annot_subset, fps)
             self.rootnet = open_rootnet(path, cache_dir)
-        # None means every row of the index; an array is held only where some are left out.
+        # None stands for all rows of the index, so that no array is needed unless some rows are left out.
         self._rows: np.ndarray | None = self._listed_rows(ann_ids_file) if ann_ids_file else None
         if hand_types is not None:
             self._keep_hand_types(hand_types)
@@ -107,16 +107,16 @@ class InterHandDataset(HandDataset):
 
     @property
     def protocol(self) -> dict[str, str]:
-        """Where boxes and absolute depths come from, for the head of every table."""
+        """Source of the boxes and of the absolute depths, printed above every table of results."""
         return {"box": self.depth_source if self.boxes is None else "detected", "depth": self.depth_source}
 
     def __len__(self) -> int:
-        """Number of samples."""
+        """Return the number of samples."""
         return len(self.index) if self._rows is None else len(self._rows)
 
     @property
     def hand_kinds(self) -> np.ndarray:
-        """(N,) of every sample: 1 right, 2 left, 3 both."""
+        """Hands of every sample, (N,) uint8: 1 right, 2 left, 3 both."""
         return np.asarray(self._all_rows(self.index.hand_type))
 
     def _all_rows(self, column: np.ndarray) -> np.ndarray:
@@ -127,7 +127,7 @@ class InterHandDataset(HandDataset):
             wanted = np.loadtxt(ann_ids_file, dtype=np.int64, ndmin=1)
         except (OSError, ValueError) as error:
             raise AnnotationError(
-                f"id list cannot be read: {ann_ids_file}", got=error, want="one annotation id a line"
+                f"list of ids cannot be read: {ann_ids_file}", got=error, want="one annotation id per line"
             ) from error
         rows = np.flatnonzero(np.isin(self.index.ann_id, wanted))
         absent = np.setdiff1d(wanted, self.index.ann_id[rows])
@@ -141,7 +141,9 @@ class InterHandDataset(HandDataset):
 
     def _keep_hand_types(self, names: Sequence[str]) -> None:
         if not names or not set(names) <= set(HAND_TYPES):
-            raise ConfigError("InterHandDataset: hand_types", got=names, want=f"of {', '.join(HAND_TYPES)}")
+            raise ConfigError(
+                "InterHandDataset has no such hand_types", got=names, want=f"some of {', '.join(HAND_TYPES)}"
+            )
         kept = np.isin(self._all_rows(self.index.hand_type), [HAND_TYPES[name] for name in names])
         self._rows = self._all_rows(np.arange(len(self.index)))[kept]
 
@@ -157,7 +159,7 @@ class InterHandDataset(HandDataset):
         )
 
     def _apply_strictness(self) -> None:
-        """Raise at, or leave out and count, what the index found wrong with the annotations."""
+        """Raise if the index found faulty annotations, or leave them out and log their number."""
         numbers = np.arange(len(self.index.problems))
         if self._rows is not None:
             numbers = np.flatnonzero(np.isin(self.index.problems["row"], self._rows))
@@ -166,7 +168,7 @@ class InterHandDataset(HandDataset):
         first = self.index.describe_problem(int(numbers[0]))
         if self.strict == "error":
             raise AnnotationError(
-                f"{len(numbers)} faults in the annotations of '{self.split}' under {self.root}; the first: {first}",
+                f"{len(numbers)} annotations of '{self.split}' under {self.root} are faulty; the first: {first}",
                 fix="fix the files, or set strict='skip' to leave those samples or joints out (they are counted)",
             )
         problems = self.index.problems[numbers]
@@ -185,7 +187,7 @@ class InterHandDataset(HandDataset):
         )
 
     def _keep_detected(self, where: str) -> None:
-        """Keep the annotations that have a detected box, and count the others."""
+        """Keep the annotations with a detected box, and count the others."""
         assert self.boxes is not None
         ids = np.asarray(self._all_rows(self.index.ann_id))
         of_sample = self.boxes.lookup(ids, where)
@@ -197,7 +199,7 @@ class InterHandDataset(HandDataset):
         self._box_rows = of_sample[found]
 
     def load_item(self, idx: int) -> dict[str, Any]:
-        """Return sample `idx`; keys and units as in `structures/sample.py`, stage "dataset"."""
+        """Return sample `idx` without its image; `structures/sample.py` lists its fields and units."""
         index = self.index
         row = idx if self._rows is None else int(self._rows[idx])
         camera, kind = int(index.camera[row]), int(index.hand_type[row])
@@ -213,7 +215,9 @@ class InterHandDataset(HandDataset):
             "img_path": str(self.image_root / name),
             "sample_id": f"{self.split}/{name}",
             "ann_id": int(index.ann_id[row]),
-            "dataset_name": self._metainfo["dataset_name"],  # the property copies everything for every sample
+            "dataset_name": self._metainfo[
+                "dataset_name"
+            ],  # the property `metainfo` would copy all of it for every sample
             "image_size": tuple(index.image_size[row].tolist()),
             "bbox": bbox.astype(np.float32),
             "keypoints": np.concatenate([uv, depth[:, None]], axis=1)[None].astype(np.float32),
@@ -234,7 +238,7 @@ class InterHandDataset(HandDataset):
         return sample
 
     def _camera_joints(self, row: int, camera: int) -> np.ndarray:
-        """(42, 3) float64 mm in the camera's frame."""
+        """Return the joints (42, 3) float64 mm in the camera frame."""
         index = self.index
         world = np.asarray(index.joints_world[int(index.step[row])], np.float64)
         world = np.where(np.isfinite(world), world, _PLACEHOLDER_MM)
@@ -242,12 +246,12 @@ class InterHandDataset(HandDataset):
         return world_to_camera(world, rotation, index.position[camera].astype(np.float64))
 
     def _visible(self, row: int) -> np.ndarray:
-        """(42,) float32 0 or 1: annotated in this view, and so is its own wrist."""
+        """Return (42,) float32: 1 where the joint and its own wrist are annotated in this view, else 0."""
         bits = int(self.index.validity[row]) & ~self._bad_joints.get(row, 0)
-        return validity_flags(usable_joints(np.uint64(bits))).astype(np.float32)
+        return validity_flags(usable_joints(np.array(bits, np.uint64))).astype(np.float32)
 
     def _box_and_depth(self, idx: int, row: int, cam: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The square to crop (4,) xyxy px and the wrists' absolute depths (2,) mm."""
+        """Return the square to crop (4,) xyxy px and the absolute depths (2,) mm of the wrists."""
         if self.rootnet is None:
             x, y, w, h = self.index.bbox[row].astype(np.float64)
             bbox, depth = square_bbox(np.array([x, y, x + w, y + h])), cam[list(WRISTS), 2]
@@ -259,10 +263,16 @@ class InterHandDataset(HandDataset):
 
 
 def find_rootnet(root: Path, split: str, annot_subset: str, fps: int) -> Path:
-    """Find RootNet's output for a split: v1.0's name (5 or 30 fps) or the older one with the subset.
+    """Find the RootNet output of a split, under the name of v1.0 (5 or 30 fps) or the older name with the subset.
+
+    Args:
+        root: Folder that contains `rootnet_output/`.
+        split: "val" or "test".
+        annot_subset: Annotation subset, part of the older name.
+        fps: 5 or 30, the frame rate of the images.
 
     Raises:
-        AnnotationError: None there; RootNet was published for val and test alone.
+        AnnotationError: The file does not exist. RootNet's output was published for val and test only.
     """
     folder, stem = root / "rootnet_output", "rootnet_interhand2.6m_output"
     rate = "_30fps" if fps == 30 else ""
@@ -271,7 +281,7 @@ def find_rootnet(root: Path, split: str, annot_subset: str, fps: int) -> Path:
         if path.is_file():
             return path
     raise AnnotationError(
-        f"no RootNet output for split '{split}', {fps} fps under {root}",
+        f"there is no RootNet output for split '{split}', {fps} fps under {root}",
         want=" or ".join(map(str, candidates)),
-        fix="unpack rootnet_output.zip, name the file with rootnet_file, or test with --depth-source gt",
+        fix="unpack rootnet_output.zip, set rootnet_file, or test with --depth-source gt",
     )

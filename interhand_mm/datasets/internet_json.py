@@ -1,4 +1,7 @@
-"""RHD and STB as InterNet's authors parsed them: one COCO-like JSON per split (docs/spec/datasets.md, section 4.1)."""
+"""Read RHD and STB in InterNet's parsed form: one COCO-like JSON file per split.
+
+The format is docs/spec/datasets.md, section 4.1.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from ..structures.joints import FINGERS, NUM_HAND_JOINTS, RIGHT_WRIST
 from ..utils.json_stream import FIX_FILE, read_records
 from .single_hand import LEFT, RIGHT, SingleHands
 
-_Number = float | None  # None: a NaN in the file
+_Number = float | None  # None for a NaN in the file
 _Flag = bool | int | float
 _Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Point2 = Annotated[list[_Number], Meta(min_length=2, max_length=3)]
@@ -48,17 +51,19 @@ class _Annotation(Struct, gc=False):
 
 
 def read_parsed(path: Path, order: np.ndarray) -> tuple[SingleHands, np.ndarray]:
-    """Read one split.
+    """Read the annotations of one split.
 
     Args:
-        path: The JSON file.
-        order: (21,) gather array to our order, ``ours = theirs[order]``.
+        path: JSON file.
+        order: (21,) indices that convert the file's joint order to ours: ``ours = theirs[order]``.
 
     Returns:
-        The table, image paths as `seq_name/file_name`, and the annotated pixels (N, 21, 2) in our order.
+        Table of the hands, with image paths ``seq_name/file_name``; and the annotated joints in the image, (N, 21, 2)
+        px in our order.
 
     Raises:
-        AnnotationError: Missing, not whole, a record that does not fit (it is named), an annotation without image.
+        AnnotationError: The file is missing or not complete, a record does not have the expected format (the message
+            names it), or an annotation has no image.
     """
     images: dict[int, _Image] = {}
     records: list[_Annotation] = []
@@ -70,7 +75,7 @@ def read_parsed(path: Path, order: np.ndarray) -> tuple[SingleHands, np.ndarray]
     lost = next((r for r in records if r.image_id not in images), None)
     if lost is not None:
         raise AnnotationError(
-            f"{path}: annotation {lost.id}", got=f"image_id {lost.image_id}, which 'images' lacks", fix=FIX_FILE
+            f"{path}: annotation {lost.id} refers to a missing image", got=f"image_id {lost.image_id}", fix=FIX_FILE
         )
     of = [images[r.image_id] for r in records]
     x, y, w, h = _floats([r.bbox for r in records], (4,)).T
@@ -91,7 +96,7 @@ def read_parsed(path: Path, order: np.ndarray) -> tuple[SingleHands, np.ndarray]
 
 
 def _floats(values: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray:
-    """(N, *shape) float64, NaN for None."""
+    """Return the values as (N, *shape) float64, with NaN for None."""
     return np.array(values, np.float64).reshape(-1, *shape)
 
 
@@ -100,13 +105,20 @@ _FINGER_WORDS = {"thumb": 0, "index": 1, "fore": 1, "middle": 2, "ring": 3, "pin
 
 
 def skeleton_order(path: Path, default: np.ndarray) -> np.ndarray:
-    """Gather array to our order as a `skeleton.txt` (rows "name id parent") has it; `default` without the file.
+    """Return the indices that convert the joint order of a `skeleton.txt` to ours.
 
-    The finger is read from the name and the joint's place in it from the parents, because the digits in names
-    count from either end. The first hand's 21 rows are read.
+    The name of a joint gives the finger. Its number of ancestors gives the place in the finger, because the digits in
+    the names count from either end. Only the 21 rows of the first hand are used.
+
+    Args:
+        path: File with rows "name id parent".
+        default: (21,) indices to return if the file does not exist.
+
+    Returns:
+        (21,) indices: ``ours = theirs[order]``.
 
     Raises:
-        AnnotationError: A row is not of this form, or the joints are not a wrist and five chains of four.
+        AnnotationError: A row has another form, or the joints are not a wrist and five chains of four joints.
     """
     if not path.is_file():
         return default
@@ -122,19 +134,19 @@ def skeleton_order(path: Path, default: np.ndarray) -> np.ndarray:
             finger = next((f for word, f in _FINGER_WORDS.items() if word in names[joint]), None)
             ours = RIGHT_WRIST if steps == 0 else _DIGITS * _known(finger, joint) + _DIGITS - steps
             if steps > _DIGITS or order[ours] >= 0:
-                raise ValueError(f"joint {joint} ({names[joint]}) has the place of another one")
+                raise ValueError(f"joint {joint} ({names[joint]}) has the same place as another joint")
             order[ours] = joint
     except (ValueError, KeyError) as error:
         raise AnnotationError(
             f"{path} does not describe two hands of {len(FINGERS)} fingers",
             got=error,
             want="rows 'name id parent', joints 0 to 20 the first hand, the wrist's parent -1",
-            fix="fetch it again, or take it away to read the joints in the documented order",
+            fix="download it again, or remove it to use the documented joint order",
         ) from error
     return np.array(order)
 
 
 def _known(finger: int | None, joint: int) -> int:
     if finger is None:
-        raise ValueError(f"joint {joint} is no finger's")
+        raise ValueError(f"the name of joint {joint} contains no finger")
     return finger

@@ -1,4 +1,4 @@
-"""Several sets in one loader: their concatenation, and a sampler that weighs them."""
+"""Train on several data sets at once: their concatenation, and a sampler that weights them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from ..registry import DATA_SAMPLERS, DATASETS
 
 @DATASETS.register_module()
 class MixedHandDataset(ConcatDataset):
-    """mmengine's `ConcatDataset` of hand data sets: their names may differ, and `sample_idx` counts through them all.
+    """Concatenation of hand data sets. Their names may differ, and `sample_idx` counts through all of them.
 
-    What a set does not annotate has weight 0 in its samples, so every loss learns from the sets that supervise it.
+    Fields that a data set does not annotate have weight 0 in its samples, so each loss learns from the data sets that
+    supervise it.
 
     Args:
-        datasets: Data sets or their configs.
+        datasets: Data sets, or configs of data sets.
     """
 
     def __init__(self, datasets: Sequence[Any]) -> None:
@@ -33,7 +34,7 @@ class MixedHandDataset(ConcatDataset):
 
     @property
     def protocol(self) -> dict[str, str]:
-        """Where boxes and absolute depths come from: of every set, by name, where they differ."""
+        """Source of the boxes and of the absolute depths; where they differ, by name of the data set."""
         parts = {d.metainfo["dataset_name"]: d.protocol for d in self.datasets}
         first = next(iter(parts.values()))
         if all(part == first for part in parts.values()):
@@ -43,21 +44,22 @@ class MixedHandDataset(ConcatDataset):
 
 @DATA_SAMPLERS.register_module()
 class SetSampler(Sampler):
-    """Draw each epoch's samples from the sets of a `MixedHandDataset` by weight.
+    """Draw the samples of each epoch from the data sets of a `MixedHandDataset` by weight.
 
-    Each set gives its share of an epoch: drawn without repetition, and where it has fewer samples than its share, all
-    of them as often as that takes before one comes once more. The draw depends on (seed, epoch) alone, so a resumed
-    run sees what an unbroken one does. mmpose's `MultiSourceSampler` weighs batches, but starts anew at a resume.
+    Each data set contributes a share of the epoch, drawn without repetition. If it has fewer samples than its share,
+    all of them are used equally often before any is used once more. The draw depends only on (seed, epoch), so a
+    resumed run sees the same samples as an uninterrupted one. mmpose's `MultiSourceSampler` weights batches, but starts
+    over when a run is resumed.
 
     Args:
-        dataset: Mixed, with a `datasets` of its own.
-        weights: One a set, above 0; shares are in proportion.
-        length: Samples in an epoch; None for as many as all sets have.
-        seed: The runner's.
-        round_up: Give every process equally many, by repeating the first ones.
+        dataset: `MixedHandDataset` to draw from.
+        weights: One number above 0 per data set. Shares are proportional to them.
+        length: Number of samples in an epoch. Default: the number of samples of all data sets together.
+        seed: Seed of the draw. Default: mmengine's seed, the same for all processes.
+        round_up: Give every process the same number of samples, by repeating the first ones.
 
     Raises:
-        ConfigError: Not as many weights as sets, or one is not above 0.
+        ConfigError: There is not one weight per data set, or a weight is not above 0.
     """
 
     def __init__(
@@ -70,7 +72,8 @@ class SetSampler(Sampler):
     ) -> None:
         sizes = [len(part) for part in getattr(dataset, "datasets", [])]
         if len(weights) != len(sizes) or not sizes or min(weights) <= 0:
-            raise ConfigError("SetSampler: weights", got=list(weights), want=f"{len(sizes)} numbers above 0, one a set")
+            want = f"{len(sizes)} numbers above 0, one per data set"
+            raise ConfigError("SetSampler: weights do not match the data sets", got=list(weights), want=want)
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch, self.round_up = 0, round_up
@@ -82,7 +85,7 @@ class SetSampler(Sampler):
         self.total = math.ceil(total / self.world_size) * self.world_size if round_up else total
 
     def __iter__(self) -> Iterator[int]:
-        """This process's part of the epoch."""
+        """Iterate over the indices of this process in the current epoch."""
         rng = np.random.default_rng([self.seed, self.epoch])
         chosen = []
         for start, size, share in zip(self.starts, self.sizes, self.shares, strict=True):
@@ -92,9 +95,9 @@ class SetSampler(Sampler):
         return iter(np.resize(order, self.total)[self.rank :: self.world_size].tolist())
 
     def __len__(self) -> int:
-        """Samples of this process."""
+        """Return the number of samples of this process."""
         return len(range(self.rank, self.total, self.world_size))
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch; mmengine's `DistSamplerSeedHook` calls it."""
+        """Set the epoch. mmengine's `DistSamplerSeedHook` calls this."""
         self.epoch = epoch

@@ -26,23 +26,24 @@ _ENTRY = {"uv_vis": (NUM_JOINTS, 3), "xyz": (NUM_JOINTS, 3), "K": (3, 3)}
 
 @DATASETS.register_module()
 class RHDDataset(SingleHandDataset):
-    """Rendered hands with exact joints, 320 x 320 px; one hand an image.
+    """RHD: rendered hands with exact joints, 320 x 320 px, one hand per sample.
 
-    Of the original release's two hands an image counts the one with more visible joints, of equal ones the nearer;
-    its joints count where they are visible. An image that shows fewer than two is no sample.
+    Images of the original release show two hands. The sample is the hand with more visible joints or, if both have the
+    same number, the nearer one. Only its visible joints count. An image with fewer than two visible joints is left out.
 
     Args:
-        data_root: The parsed form: folder with `data/RHD_{training,evaluation}.json` (or those in itself). The
-            original release: `RHD_published_v2`, or the folder that holds it. The parsed form wins where both are.
+        data_root: For the parsed form, the folder that contains `data/RHD_{training,evaluation}.json`, or the files
+            themselves. For the original release, `RHD_published_v2` or its parent folder. If both forms exist, the
+            parsed form is used.
         split: "train" or "test".
-        depth_source: "gt" or, for the parsed form, "rootnet": RootNet's boxes and depths of the test split.
-        rootnet_file: RootNet's output; None looks in `rootnet_output/`.
-        cache_dir: Of RootNet's columns; None keeps them beside the file.
+        depth_source: "gt", or "rootnet" for RootNet's boxes and depths of the test split (parsed form only).
+        rootnet_file: Output file of RootNet. Default: the file in `rootnet_output/`.
+        cache_dir: Folder for the index of RootNet's output. Default: beside the file.
         **kwargs: See `SingleHandDataset`.
 
     Raises:
-        AnnotationError: Neither form is there, a file is broken or not the data set's (`UnsafeFileError` where it
-            would have run code).
+        AnnotationError: Neither form exists, or a file is broken or belongs to another data set. `UnsafeFileError` if a
+            file would have run code.
     """
 
     METAINFO = named_metainfo("rhd")
@@ -57,9 +58,9 @@ class RHDDataset(SingleHandDataset):
         **kwargs: Any,
     ) -> None:
         if split not in FOLDERS:
-            raise ConfigError("RHDDataset: split", got=split, want=" or ".join(FOLDERS))
+            raise ConfigError("RHDDataset has no such split", got=split, want=" or ".join(FOLDERS))
         if depth_source not in ("gt", "rootnet"):
-            raise ConfigError("RHDDataset: depth_source", got=depth_source, want="gt or rootnet")
+            raise ConfigError("RHDDataset has no such depth_source", got=depth_source, want="gt or rootnet")
         super().__init__(**kwargs)
         root, folder = Path(data_root), FOLDERS[split]
         parsed = first_existing([place / f"RHD_{folder}.json" for place in (root / "data", root)])
@@ -75,7 +76,7 @@ class RHDDataset(SingleHandDataset):
             self.open(hands, original.parent / "color", original, PUBLISHED[split], pixels)
         else:
             raise AnnotationError(
-                f"no RHD annotations of split '{split}' under {root}",
+                f"there are no RHD annotations of split '{split}' under {root}",
                 want=f"{root / 'data' / f'RHD_{folder}.json'} or {root / folder / f'anno_{folder}.pickle'}",
                 fix="see docs/datasets/rhd.md",
             )
@@ -83,23 +84,24 @@ class RHDDataset(SingleHandDataset):
             if parsed is None:
                 raise ConfigError(
                     "RHDDataset: depth_source 'rootnet' needs the parsed form", got=original,
-                    fix="RootNet's output is known by its annotation ids",
+                    fix="use the parsed form, whose annotation ids RootNet's output refers to",
                 )  # fmt: skip
             default = root / "rootnet_output" / "rootnet_rhd_output.json"
             self.use_rootnet(Path(rootnet_file) if rootnet_file else default, cache_dir)
 
 
 def read_original(path: Path) -> tuple[SingleHands, np.ndarray]:
-    """Read `anno_<set>.pickle` without running what it says.
+    """Read `anno_<set>.pickle` without running code from it.
 
     Args:
-        path: The pickle: image number -> uv_vis (42, 3) px and 0/1, xyz (42, 3) meters, K (3, 3) px; left, then right.
+        path: Pickle with one entry per image number: `uv_vis` (42, 3), pixels and visibility 0 or 1; `xyz` (42, 3)
+            meters; `K` (3, 3) px. The left hand comes first.
 
     Returns:
-        The table, and the annotated pixels (N, 21, 2) in our order.
+        Table of the hands, and the annotated joints in the image, (N, 21, 2) px in our order.
 
     Raises:
-        AnnotationError: It cannot be read or is another pickle.
+        AnnotationError: The file cannot be read or is another pickle.
     """
     content = read_pickle(path)
     if not isinstance(content, dict) or not content:
@@ -116,7 +118,7 @@ def read_original(path: Path) -> tuple[SingleHands, np.ndarray]:
     halves = (len(numbers), 2, NUM_HAND_JOINTS)
     visible = uv_vis[..., 2].reshape(halves) > 0.5
     joints = 1000.0 * xyz.reshape(*halves, 3)
-    # The pickle has the left hand first: row 0 of `halves`.
+    # The left hand comes first in the pickle, so index 0 of the second axis is the left hand.
     count, depth = visible.sum(-1), joints[:, :, 0, 2]
     second = (count[:, 1] > count[:, 0]) | ((count[:, 1] == count[:, 0]) & (depth[:, 1] < depth[:, 0]))
     rows, chosen = np.arange(len(numbers)), second.astype(int)
@@ -144,13 +146,14 @@ def _entry(path: Path, number: int, entry: Any, key: str) -> np.ndarray:
     value = entry[key]
     if not isinstance(value, np.ndarray) or value.shape != _ENTRY[key] or value.dtype.kind not in "fiu":
         found = value.shape if isinstance(value, np.ndarray) else type(value).__name__
-        raise AnnotationError(f"{path}: entry {number}: '{key}'", got=found, want=f"numbers of shape {_ENTRY[key]}")
+        want = f"numbers of shape {_ENTRY[key]}"
+        raise AnnotationError(f"{path}: entry {number}: '{key}' has another form", got=found, want=want)
     return value.astype(np.float64)
 
 
 def _other_pickle(path: Path, got: str) -> AnnotationError:
     return AnnotationError(
-        f"{path} is not RHD's annotation",
+        f"not an annotation file of RHD: {path}",
         got=got,
         want="image number -> {'uv_vis', 'xyz', 'K'}",
         fix="unpack RHD_v1-1.zip again",

@@ -166,7 +166,7 @@ class SingleHandDataset(HandDataset):
         return len(self.hands.ann_id)
 
     def load_item(self, idx: int) -> dict[str, Any]:
-        """Return sample `idx`; keys and units as in `structures/sample.py`, stage "dataset"."""
+        """Return sample `idx` without its image; `structures/sample.py` lists its fields and units."""
         hands = self.hands
         side, name = int(hands.side[idx]), str(hands.image[idx])
         own = slice(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS)

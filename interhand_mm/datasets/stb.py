@@ -24,9 +24,9 @@ from .single_hand import LEFT, SingleHandDataset, SingleHands, first_existing, j
 TEST_SEQUENCES = ("B1Counting", "B1Random")
 _SIZE = (640, 480)
 _FRAMES = 1500
-_PUBLISHED = {"train": 10 * _FRAMES, "test": 2 * _FRAMES}  # a view
+_PUBLISHED = {"train": 10 * _FRAMES, "test": 2 * _FRAMES}  # frames of one view
 
-# view -> focal px, principal point px, whose labels
+# View -> focal length px, principal point px, camera in whose frame the labels are.
 _BUMBLEBEE = ((822.79041, 822.79041), (318.47345, 250.31296), "BB")
 VIEWS = {
     "BB_left": _BUMBLEBEE,
@@ -39,24 +39,27 @@ _COLOR_TO_DEPTH = (np.array([0.00531, -0.01196, 0.00301]), np.array([-24.0381, -
 
 @DATASETS.register_module()
 class STBDataset(SingleHandDataset):
-    """Real left hands before a stereo and a depth camera, 640 x 480 px, twelve sequences; two of them are the test.
+    """STB: real left hands in front of a stereo camera and a depth camera, 640 x 480 px.
+
+    There are twelve sequences; two of them are the test split.
 
     Args:
-        data_root: The parsed form: folder with `data/STB_{train,test}.json` (or those in itself). The original
-            release: folder with `labels/*.mat` and `images/`. The parsed form wins where both are.
+        data_root: For the parsed form, the folder that contains `data/STB_{train,test}.json`, or the files themselves.
+            For the original release, the folder with `labels/*.mat` and `images/`. If both forms exist, the parsed form
+            is used.
         split: "train" or "test".
-        views: Of the original release, among `VIEWS`: by default the stereo pair, on which the sets' numbers are
+        views: Views of the original release, a subset of `VIEWS`. Default: the stereo pair, for which results are
             usually reported.
-        root: What stands for the wrist in the original release: "palm", the annotated palm center, to which
-            published errors are relative; or "wrist", Zimmermann & Brox's estimate ``2 palm - base of ring finger``,
-            for mixing with sets that annotate wrists.
-        depth_source: "gt" or, for the parsed form, "rootnet": RootNet's boxes and depths of the test split.
-        rootnet_file: RootNet's output; None looks in `rootnet_output/`.
-        cache_dir: Of RootNet's columns; None keeps them beside the file.
+        root: Joint that takes the place of the wrist in the original release. "palm" is the annotated palm center, to
+            which published errors are relative. "wrist" is Zimmermann & Brox's estimate
+            ``2 palm - base of ring finger``, for training together with data sets that annotate wrists.
+        depth_source: "gt", or "rootnet" for RootNet's boxes and depths of the test split (parsed form only).
+        rootnet_file: Output file of RootNet. Default: the file in `rootnet_output/`.
+        cache_dir: Folder for the index of RootNet's output. Default: beside the file.
         **kwargs: See `SingleHandDataset`.
 
     Raises:
-        AnnotationError: Neither form is there, or a file is broken, not the data set's or of MATLAB 7.3.
+        AnnotationError: Neither form exists, or a file is broken, belongs to another data set or is a MATLAB 7.3 file.
     """
 
     METAINFO = named_metainfo("stb")
@@ -76,15 +79,17 @@ class STBDataset(SingleHandDataset):
         allowed["depth_source"] = (depth_source, ("gt", "rootnet"))
         for name, (value, choices) in allowed.items():
             if value not in choices:
-                raise ConfigError(f"STBDataset: {name}", got=value, want=" or ".join(choices))
+                raise ConfigError(f"STBDataset has no such {name}", got=value, want=" or ".join(choices))
         if not views or not set(views) <= set(VIEWS):
-            raise ConfigError("STBDataset: views", got=list(views), want=f"some of {', '.join(VIEWS)}")
+            raise ConfigError("STBDataset has no such views", got=list(views), want=f"some of {', '.join(VIEWS)}")
         super().__init__(**kwargs)
         folder = Path(data_root)
         parsed = first_existing([place / f"STB_{split}.json" for place in (folder / "data", folder)])
         if parsed is not None:
             if root != "palm":
-                raise ConfigError("STBDataset: root", got=root, want="palm: the parsed form has joint 0 as it is")
+                raise ConfigError(
+                    "STBDataset: the parsed form cannot change its root joint", got=root, want="palm: joint 0 as it is"
+                )
             hands, pixels = read_parsed(parsed, skeleton_order(parsed.with_name("skeleton.txt"), FROM_STB))
             self.open(hands, parsed.parent / "images", parsed, _PUBLISHED[split], pixels)
         else:
@@ -98,25 +103,25 @@ class STBDataset(SingleHandDataset):
 
 
 def read_original(folder: Path, split: str, views: Sequence[str], root: str) -> SingleHands:
-    """Read the labels of a split's sequences.
+    """Read the labels of all sequences of a split.
 
     Args:
-        folder: `labels/`.
+        folder: Folder `labels/`.
         split: "train" or "test".
-        views: Among `VIEWS`.
+        views: Views to read, a subset of `VIEWS`.
         root: "palm" or "wrist"; see `STBDataset`.
 
     Returns:
-        Sequence after sequence, view after view, frame after frame.
+        Table sorted by sequence, then view, then frame.
 
     Raises:
-        AnnotationError: No labels, one of a sequence's is missing, or it cannot be read.
+        AnnotationError: There are no labels, or a label file is missing or cannot be read.
     """
     found = sorted({path.stem.rpartition("_")[0] for path in folder.glob("*_*.mat")})
     wanted = [name for name in found if (name in TEST_SEQUENCES) == (split == "test")]
     if not wanted:
         raise AnnotationError(
-            f"no labels of STB's split '{split}' in {folder}",
+            f"there are no labels of STB's split '{split}' in {folder}",
             got=f"sequences {found}" if found else "no .mat file",
             want="B1Counting_BB.mat and so on, or the parsed data/STB_{train,test}.json",
             fix="see docs/datasets/stb.md",
@@ -136,7 +141,7 @@ def _sequence(folder: Path, name: str, number: int, view: str, root: str) -> Sin
     visible = np.ones((count, NUM_HAND_JOINTS), bool)
     pixels = camera_to_pixel(joints, np.array(focal), np.array(principal_pt))
     return SingleHands(
-        # The same number for a frame and view whatever else is read.
+        # The id of a frame and view does not depend on which other views are read.
         ann_id=(number * 100_000 + frames) * len(VIEWS) + list(VIEWS).index(view),
         image=np.array([f"{name}/{view}_{i}.png" for i in frames], np.str_),
         image_size=np.tile(np.array(_SIZE, np.int32), (count, 1)),
@@ -150,11 +155,18 @@ def _sequence(folder: Path, name: str, number: int, view: str, root: str) -> Sin
 
 
 def in_view(joints: np.ndarray, view: str) -> np.ndarray:
-    """Move joints (..., 3) mm from their labels' frame into a view's.
+    """Transform joints from the frame of the labels to the camera frame of a view.
 
-    The right camera of the pair stands the baseline to the right of the left one, in whose frame the labels are.
-    The RealSense's labels are in its depth camera's frame; the published motion is read as documented, from color
-    to depth, ``X_depth = R X_color + T``, and undone.
+    The labels of the stereo pair are in the frame of the left camera. The right camera is one baseline to the right of
+    it. The labels of the RealSense camera are in the frame of its depth camera. The published motion maps color to
+    depth, ``X_depth = R X_color + T``, and is inverted here.
+
+    Args:
+        joints: (..., 3) mm, frame of the labels.
+        view: One of `VIEWS`.
+
+    Returns:
+        (..., 3) mm, camera frame of the view.
     """
     if view == "BB_right":
         return joints - np.array([_BASELINE_MM, 0.0, 0.0])
@@ -165,24 +177,25 @@ def in_view(joints: np.ndarray, view: str) -> np.ndarray:
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """Read one sequence's `handPara`.
+    """Read the variable `handPara` of one sequence.
 
     Returns:
         (frames, 21, 3) float64 mm in STB's joint order.
 
     Raises:
-        AnnotationError: Missing, not a MATLAB file of version 5 to 7, or without a (3, 21, frames) `handPara`.
+        AnnotationError: The file is missing, is not a MATLAB file of version 5 to 7, or does not contain a variable
+            `handPara` of shape (3, 21, frames).
     """
     from scipy.io import loadmat, whosmat
     from scipy.io.matlab import MatReadError
 
     if not path.is_file():
-        raise AnnotationError(f"cannot be read: {path}", got="no such file", fix="fetch STB's labels again")
+        raise AnnotationError(f"file cannot be read: {path}", got="no such file", fix="download STB's labels again")
     try:
         content = loadmat(path, variable_names=["handPara"])
         if "handPara" not in content:
             names = [name for name, *_ in whosmat(path)]
-            raise AnnotationError(f"{path}: no variable 'handPara'", got=names, fix="fetch STB's labels again")
+            raise AnnotationError(f"{path} has no variable 'handPara'", got=names, fix="download STB's labels again")
     except NotImplementedError as error:
         raise AnnotationError(
             f"{path} is a MATLAB 7.3 file (HDF5)", want="version 5 to 7, as STB is published",
@@ -190,12 +203,14 @@ def read_labels(path: Path) -> np.ndarray:
         ) from error  # fmt: skip
     except (MatReadError, OSError, ValueError, TypeError, EOFError, IndexError, MemoryError, zlib.error) as error:
         raise AnnotationError(
-            f"not a whole MATLAB file: {path}", got=f"{type(error).__name__}: {error}", fix="fetch it again"
+            f"not a complete MATLAB file: {path}", got=f"{type(error).__name__}: {error}", fix="download it again"
         ) from error
     values = content["handPara"]
     numbers = isinstance(values, np.ndarray) and values.dtype.kind in "fiu"
     if not numbers or values.ndim != 3 or values.shape[:2] != (3, NUM_HAND_JOINTS):
         raise AnnotationError(
-            f"{path}: 'handPara'", got=getattr(values, "shape", type(values)), want=f"(3, {NUM_HAND_JOINTS}, frames)"
+            f"{path}: 'handPara' has another form",
+            got=getattr(values, "shape", type(values)),
+            want=f"(3, {NUM_HAND_JOINTS}, frames)",
         )
     return values.transpose(2, 1, 0).astype(np.float64)

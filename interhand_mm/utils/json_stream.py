@@ -1,10 +1,10 @@
-"""Typed records from a large JSON file, a few hundred kilobytes at a time.
+"""Read typed records from a large JSON file in chunks of a few hundred kilobytes.
 
-Decoding a 1 GB file at once costs many times its size in Python objects. Here the file's long lists are cut
-between two records into chunks, and each chunk becomes a list of typed msgspec structs in one C call. A cut is
-a guess (``}, {`` may also occur inside a string or a nested list), but a wrong guess can not pass unseen: a
-prefix of a JSON list, cut at a comma and closed with ``]``, is valid JSON only if the comma is the list's own.
-When a guess is wrong, or the file is laid out unusually or broken, the rest is read the slow, exact way.
+Decoding a 1 GB file at once would need several times its size in Python objects. This module cuts the file's long lists
+into chunks between two records and decodes each chunk into a list of msgspec structs in one C call. Where to cut is a
+guess, because ``}, {`` can also occur inside a string or a nested list. A wrong guess is always detected: a prefix of a
+JSON list that is cut at a comma and closed with ``]`` is valid JSON only if the comma belongs to that list. After a
+wrong guess, or if the file has an unusual layout or is broken, a slower and exact reader continues.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 
 from ..errors import AnnotationError
 
-_CHUNK_BYTES = 1 << 18  # measured: larger chunks leave the CPU's cache, smaller ones pay more calls
+_CHUNK_BYTES = 1 << 18  # fastest in measurements: larger chunks exceed the CPU cache, smaller ones need more calls
 _LONGEST_RECORD_BYTES = 64 * _CHUNK_BYTES
 _SLOW_RECORDS = 1024
 
@@ -33,22 +33,26 @@ _LIST_END = re.compile(rb"\}\s*\]")
 _OBJECT_CLOSE, _NOTHING = re.compile(rb"\s*\}\s*\Z"), re.compile(rb"\s*\Z")
 _STRING_OR_NAN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:NaN|Infinity)', re.DOTALL)
 
-FIX_FILE = "fetch the file again; it was cut short or edited"
+FIX_FILE = "download the file again; it was truncated or edited"
 
 
 class _NotStreamable(Exception):
-    """The file is not laid out the usual way, or is broken: the exact reader decides which."""
+    """Raised when the file has an unusual layout or is broken. The exact reader then decides which."""
 
 
 def nan_to_null(text: bytes) -> bytes:
-    """Replace the literals NaN, Infinity and -Infinity, legal to Python's json only, by null; strings stay."""
+    """Replace NaN, Infinity and -Infinity, which only Python's json accepts, by null. Strings are not changed.
+
+    >>> nan_to_null(b'["NaN", NaN, -Infinity]')
+    b'["NaN", null, null]'
+    """
     if b"NaN" not in text and b"Infinity" not in text:
         return text
     return _STRING_OR_NAN.sub(lambda match: match[0] if match[0][0] == ord('"') else b"null", text)
 
 
 def decode_lenient(decoder: msgspec.json.Decoder, text: Any) -> Any:
-    """Decode `text`, reading NaN and infinity as null; raises msgspec's errors."""
+    """Decode JSON text, with NaN and infinity as null. Errors are those of msgspec."""
     try:
         return decoder.decode(text)
     except msgspec.ValidationError:
@@ -62,21 +66,28 @@ def decode_lenient(decoder: msgspec.json.Decoder, text: Any) -> Any:
 
 
 def decode_file(path: Path, type_: Any) -> Any:
-    """Decode a whole file into `type_`; parts typed `msgspec.Raw` stay views of the mapped file.
+    """Decode a whole file into `type_`. Parts with the type `msgspec.Raw` remain views of the mapped file.
+
+    Args:
+        path: JSON file.
+        type_: Any type that msgspec can decode.
 
     Raises:
-        AnnotationError: The file is missing, is not complete JSON (the byte is named) or does not fit `type_`.
+        AnnotationError: The file is missing, is not complete JSON (the message names the byte) or does not match
+            `type_`.
     """
     try:
         with path.open("rb") as file:
             size = file.seek(0, io.SEEK_END)
             text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
     except OSError as error:
-        raise AnnotationError(f"{path} can not be read", got=error, fix="check the path and its permissions") from None
+        raise AnnotationError(
+            f"file cannot be read: {path}", got=error, fix="check the path and its permissions"
+        ) from None
     try:
         return decode_lenient(msgspec.json.Decoder(type_), text)
     except msgspec.ValidationError as error:
-        raise AnnotationError(f"{path} is not in the expected format", got=error, fix=FIX_FILE) from None
+        raise AnnotationError(f"{path} does not have the expected format", got=error, fix=FIX_FILE) from None
     except msgspec.DecodeError as error:
         where = f"{error}; the file ends at byte {size}"
         raise AnnotationError(f"{path} is not complete JSON", got=where, fix=FIX_FILE) from None
@@ -85,19 +96,20 @@ def decode_file(path: Path, type_: Any) -> Any:
 def read_records(
     path: Path, types: dict[str, type], advance: Callable[[int], object] = lambda count: None
 ) -> Iterator[tuple[str, list[Any]]]:
-    """Yield the records of a JSON file's lists in file order, a few hundred at a time.
+    """Yield the records of the lists in a JSON file, in file order and a few hundred at a time.
 
     Args:
-        path: The file: an object with a list under each key of `types`, or, for the key "", a bare list.
-        types: msgspec type of a record, by key.
-        advance: Called with the number of bytes of each chunk, for a progress bar.
+        path: File that contains an object with a list under each key of `types`. With the single key "", the file
+            contains a list instead of an object.
+        types: msgspec type of the records of each list, by key.
+        advance: Function that is called with the number of bytes of each chunk, for a progress bar.
 
     Yields:
-        (key, records).
+        Key of the list, and some of its records.
 
     Raises:
-        AnnotationError: Missing or malformed file (with the byte), missing list, or a record that does not fit
-            its type (with its number and id).
+        AnnotationError: The file is missing or malformed (the message names the byte), a list is missing, or a record
+            does not match its type (the message names its number and id).
     """
     decoders = {section: msgspec.json.Decoder(list[type_]) for section, type_ in types.items()}
     done = dict.fromkeys(types, 0)
@@ -123,18 +135,18 @@ def _decode_chunk(
         offset = int(position[1]) if position else 0
         raw = msgspec.json.decode(nan_to_null(chunk), type=list[msgspec.Raw])[offset]
         name = record_name(path, section, start + offset, msgspec.json.decode(raw))
-        # msgspec counts from the chunk's start; the path inside the record is what helps
+        # msgspec counts from the start of the chunk, which means nothing to a reader; keep the path inside the record.
         reason = str(error).replace(f"$[{offset}]", "$")
-        raise AnnotationError(f"{name} does not fit the format", got=reason, fix=FIX_FILE) from None
+        raise AnnotationError(f"{name} does not have the expected format", got=reason, fix=FIX_FILE) from None
     except msgspec.DecodeError as error:
         if not exact:
             raise _NotStreamable from None
-        what = f"{path}: {section or 'list'}, records from {start} on, can not be decoded"
+        what = f"{path}: the records of {section or 'the list'} from number {start} on cannot be decoded"
         raise AnnotationError(what, got=error, fix=FIX_FILE) from None
 
 
 def record_name(path: Path, section: str, number: int, record: Any) -> str:
-    """Return a name of a record for messages: file, list, number and, where it has one, id."""
+    """Return the name of a record for messages: file, list, number and, if it has one, id."""
     fields = record if isinstance(record, dict) else {}
     ids = [f"{key} {fields[key]}" for key in ("id", "annot_id") if key in fields]
     return f"{path}: {section}[{number}]" + (f" ({ids[0]})" if ids else "")
@@ -146,7 +158,9 @@ def _stream_chunks(path: Path, sections: dict[str, type]) -> Iterator[tuple[str,
     try:
         file = path.open("rb", buffering=0)
     except OSError as error:
-        raise AnnotationError(f"{path} can not be read", got=error, fix="check the path and its permissions") from None
+        raise AnnotationError(
+            f"file cannot be read: {path}", got=error, fix="check the path and its permissions"
+        ) from None
     with file:
         text = file.read(_CHUNK_BYTES)
         while match := opening.match(text):
@@ -163,7 +177,7 @@ def _stream_chunks(path: Path, sections: dict[str, type]) -> Iterator[tuple[str,
 
 
 def _stream_list(file: io.RawIOBase, section: str, text: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield a list's chunks from after its ``[``; return what was read past its ``]``."""
+    """Yield the chunks of a list whose ``[`` was read; return the text that was read after its ``]``."""
     if empty := _EMPTY_LIST.match(text):
         return text[empty.end() :]
     while not (end := _LIST_END.search(text)):
@@ -187,7 +201,7 @@ def _last_between(text: bytes) -> re.Match[bytes] | None:
 
 
 def _exact_chunks(path: Path, sections: dict[str, type], done: dict[str, int]) -> Iterator[tuple[str, bytes]]:
-    """Yield what `_stream_chunks` has not yet, after checking the whole file's syntax."""
+    """Yield the chunks that `_stream_chunks` has not yielded, after checking the syntax of the whole file."""
     top = {"": decode_file(path, msgspec.Raw)} if "" in sections else decode_file(path, dict[str, msgspec.Raw])
     for section in sections:
         if section not in top:
@@ -196,6 +210,8 @@ def _exact_chunks(path: Path, sections: dict[str, type], done: dict[str, int]) -
         try:
             records = msgspec.json.decode(top[section], type=list[msgspec.Raw])
         except msgspec.DecodeError as error:
-            raise AnnotationError(f"{path}: {section or 'the file'} is not a list", got=error, fix=FIX_FILE) from None
+            raise AnnotationError(
+                f"{path}: {section or 'the content'} is not a list", got=error, fix=FIX_FILE
+            ) from None
         for start in range(done[section], len(records), _SLOW_RECORDS):
             yield section, b"[%b]" % b",".join(records[start : start + _SLOW_RECORDS])

@@ -1,8 +1,8 @@
-"""Reading pickles of plain records, bare or inside an `.npy` file, without running anything they say.
+"""Read pickles of plain records, alone or inside an `.npy` file, without running code from the file.
 
-A pickle is a program. Here it may build dicts, lists, tuples, strings, numbers and numpy's arrays and scalars, and
-numpy's own part is decoded by the three small classes below, from bytes; every other name it asks for ends the
-reading. Nothing outside this module is imported, called or given state.
+A pickle is a program. This reader lets it build only dicts, lists, tuples, strings, numbers, and numpy arrays and
+scalars. The classes below decode numpy's objects from their bytes. Reading stops at every other name that the pickle
+asks for. The pickle cannot import, call or set the state of anything outside this module.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _PLAIN = (str, bytes, int, float, bool, type(None))
 
 
 class UnsafeFileError(AnnotationError):
-    """A pickled file asks for more than plain records: it would have run code."""
+    """Raised for a pickle that asks for more than plain records, which would have run code."""
 
 
 class _Refused(Exception):
-    """Carries the name a pickle asked for."""
+    """Raised with the name that a pickle asked for."""
 
 
 class _DType:
-    """A numpy dtype as its pickle describes it."""
+    """A numpy dtype, as a pickle describes it."""
 
     def __init__(self, code: str, *_flags: object) -> None:
         self.code, self.order = code, "|"
@@ -46,7 +46,7 @@ class _DType:
 
 
 class _Array:
-    """An array as its pickle describes it; `value` is an ndarray, or a list where it held objects."""
+    """An array, as a pickle describes it. `value` is an ndarray, or a list if the array contained objects."""
 
     def __init__(self, *_blank: object) -> None:
         self.value: Any = None
@@ -63,7 +63,7 @@ class _Array:
 
 
 def _bytes(content: bytes | str) -> bytes:
-    """Undo what reading Python 2's byte strings as text did."""
+    """Convert text back to bytes: byte strings of Python 2 are read as text."""
     return content.encode("latin-1") if isinstance(content, str) else content
 
 
@@ -72,14 +72,14 @@ def _scalar(dtype: _DType, content: bytes | str) -> Any:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """How protocol 2 writes bytes."""
+    """Decode bytes as pickle protocol 2 writes them."""
     if encoding not in ("latin1", "latin-1"):
         raise ValueError(f"encoding {encoding}")
     return text.encode("latin-1")
 
 
 class _NdarrayName:
-    """Stands for the class `numpy.ndarray`, which a pickle only passes on."""
+    """Stand-in for the class `numpy.ndarray`, which a pickle only passes to other calls."""
 
 
 _ALLOWED = {
@@ -100,7 +100,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _plain(value: Any) -> Any:
-    """Unwrap arrays, at any depth; refuse what is not plain."""
+    """Unwrap arrays at any depth, and raise for values that are not plain."""
     if isinstance(value, _Array):
         return _plain(value.value)
     if isinstance(value, dict):
@@ -109,38 +109,38 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, (np.ndarray, *_PLAIN)):
         return value
-    raise TypeError(f"holds a {type(value).__name__.lstrip('_')}")
+    raise TypeError(f"contains a {type(value).__name__.lstrip('_')}")
 
 
 def read_object_npy(path: str | Path) -> Any:
-    """Read an `.npy` file written with pickling, as plain Python values.
+    """Read an `.npy` file with pickled objects as plain Python values.
 
     Args:
-        path: A file as `numpy.save` writes it for an object array.
+        path: File that `numpy.save` wrote for an object array.
 
     Returns:
-        The list of a one-dimensional object array's entries, or the one entry of a zero-dimensional one; dicts,
-        lists, strings, numbers and, for numeric arrays, read-only ndarrays.
+        List of the entries of a one-dimensional object array, or the one entry of a zero-dimensional one. Values are
+        dicts, lists, strings, numbers and, for numeric arrays, read-only ndarrays.
 
     Raises:
-        UnsafeFileError: The file asks for a function or class beyond those; nothing of it was run.
-        AnnotationError: It cannot be read, is cut short, or is no such file.
+        UnsafeFileError: The file asks for another function or class. Nothing of it was run.
+        AnnotationError: The file cannot be read, is truncated, or is not such a file.
     """
     return _read(Path(path), _skip_npy_header)
 
 
 def read_pickle(path: str | Path) -> Any:
-    """Read a pickle of plain records, also one that Python 2 wrote.
+    """Read a pickle of plain records, including pickles from Python 2.
 
     Args:
-        path: A file as `pickle.dump` writes it.
+        path: File that `pickle.dump` wrote.
 
     Returns:
-        Dicts, lists (also for tuples), strings, numbers and, for numeric arrays, read-only ndarrays.
+        Dicts, lists (also in place of tuples), strings, numbers and, for numeric arrays, read-only ndarrays.
 
     Raises:
-        UnsafeFileError: The file asks for a function or class beyond those; nothing of it was run.
-        AnnotationError: It cannot be read, is cut short, or is no pickle.
+        UnsafeFileError: The file asks for another function or class. Nothing of it was run.
+        AnnotationError: The file cannot be read, is truncated, or is not a pickle.
     """
     return _read(Path(path), lambda stream: None)
 
@@ -157,19 +157,19 @@ def _read(path: Path, skip_header: Callable[[io.BytesIO], None]) -> Any:
     try:
         stream = io.BytesIO(path.read_bytes())
         skip_header(stream)
-        # latin-1 maps Python 2's bytes to text and back without loss; it changes nothing in later pickles.
+        # latin-1 converts the bytes of Python 2 to text and back without loss; newer pickles do not use it.
         return _plain(_Unpickler(stream, encoding="latin-1").load())
     except _Refused as error:
         raise UnsafeFileError(
             f"{path} asks for {error} while it is read; nothing of it was run",
-            want="dicts, lists, strings, numbers and arrays alone",
-            fix="this is not a published file: delete it and fetch it again from its authors",
+            want="only dicts, lists, strings, numbers and arrays",
+            fix="this is not the published file: delete it and download it again from its authors",
         ) from None
     except OSError as error:
-        raise AnnotationError(f"cannot be read: {path}", got=error.strerror) from error
-    except Exception as error:  # a broken pickle raises almost anything
+        raise AnnotationError(f"file cannot be read: {path}", got=error.strerror) from error
+    except Exception as error:  # a broken pickle can raise almost any exception
         raise AnnotationError(
-            f"not a whole {path.suffix} file of records: {path}",
+            f"not a complete {path.suffix} file of records: {path}",
             got=f"{type(error).__name__}: {error}",
-            fix="fetch it again from its authors",
+            fix="download it again from its authors",
         ) from error

@@ -105,7 +105,7 @@ def test_id_list(tiny, tmp_path):
     with pytest.raises(AnnotationError, match="99"):
         InterHandDataset(data_root=str(tiny), ann_ids_file=str(listed))
     listed.write_text("abc\n")
-    with pytest.raises(AnnotationError, match="one annotation id a line"):
+    with pytest.raises(AnnotationError, match="one annotation id per line"):
         InterHandDataset(data_root=str(tiny), ann_ids_file=str(listed))
 
 
@@ -136,7 +136,7 @@ def test_rootnet_of_another_version(tiny):
 
 def test_rootnet_without_any_result(tiny):
     _rootnet(tiny, [])
-    with pytest.raises(AnnotationError, match="holds no RootNet results"):
+    with pytest.raises(AnnotationError, match="contains no RootNet results"):
         InterHandDataset(data_root=str(tiny), depth_source="rootnet")
 
 

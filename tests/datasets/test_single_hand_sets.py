@@ -126,7 +126,7 @@ def test_rhd_pickle_that_would_run_code_is_refused_and_not_run(tmp_path):
     ("content", "message"),
     [
         ([1, 2], "got:  list"),
-        ({}, "not RHD's annotation"),
+        ({}, "not an annotation file of RHD"),
         ({"a": 1}, "the key 'a'"),
         ({3: {"uv_vis": np.zeros((42, 3)), "K": np.eye(3)}}, "entry 3 with keys"),
         ({3: 5}, "entry 3 with int"),
@@ -146,7 +146,7 @@ def test_cut_pickle(tmp_path, rendered_hands):
     T.write_rhd(tmp_path, rendered_hands[:1])
     path = tmp_path / "RHD_published_v2" / "training" / "anno_training.pickle"
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(AnnotationError, match=r"not a whole \.pickle file"):
+    with pytest.raises(AnnotationError, match=r"not a complete \.pickle file"):
         RHDDataset(data_root=str(tmp_path))
 
 
@@ -273,7 +273,7 @@ def test_broken_mat_files_are_named(tmp_path):
         read_labels(path)
     for content in (b"", b"no mat file at all", b"\x89HDF\r\n\x1a\n" + b"\x00" * 200):
         path.write_bytes(content)
-        with pytest.raises(AnnotationError, match="not a whole MATLAB file"):
+        with pytest.raises(AnnotationError, match="not a complete MATLAB file"):
             read_labels(path)
     savemat(path, {"hand": np.zeros(3)})
     with pytest.raises(AnnotationError, match=r"no variable 'handPara'\n  got:  \['hand'\]"):
@@ -284,7 +284,7 @@ def test_broken_mat_files_are_named(tmp_path):
             read_labels(path)
     savemat(path, {"handPara": np.ones((3, 21, 40))}, do_compression=True)
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(AnnotationError, match="not a whole MATLAB file"):
+    with pytest.raises(AnnotationError, match="not a complete MATLAB file"):
         read_labels(path)
 
 
@@ -350,7 +350,7 @@ def test_freihand_versions(tmp_path, rendered_hands):
     dataset = FreiHANDDataset(data_root=str(tmp_path), split="trainval", versions=("sample",))
     assert dataset.hands.ann_id.tolist() == list(range(2 * count, 3 * count))
     (tmp_path / "training" / "rgb" / f"{4 * count - 1:08d}.jpg").unlink()
-    with pytest.raises(AnnotationError, match=rf"version 'auto' are not there: .*{4 * count - 1:08d}\.jpg") as error:
+    with pytest.raises(AnnotationError, match=rf"version 'auto' are missing: .*{4 * count - 1:08d}\.jpg") as error:
         FreiHANDDataset(data_root=str(tmp_path))
     assert "versions=('gs',)" in str(error.value)
     FreiHANDDataset(data_root=str(tmp_path), versions=("gs", "hom"))
@@ -359,8 +359,8 @@ def test_freihand_versions(tmp_path, rendered_hands):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("xyz", lambda c: c.pop(), r"training_xyz\.json: entries\n  got:  3\n  want: 4, as in training_K"),
-        ("scale", lambda c: c.append(0.1), r"training_scale\.json: entries\n  got:  5"),
+        ("xyz", lambda c: c.pop(), r"training_xyz\.json\n  got:  3\n  want: 4, as in training_K"),
+        ("scale", lambda c: c.append(0.1), r"training_scale\.json\n  got:  5"),
         ("xyz", lambda c: c[2].pop(), r"training_xyz\.json.*2"),
         ("xyz", lambda c: c[1][3].__setitem__(0, None), r"training_xyz\.json: entry 1"),
         ("K", lambda c: c[3][0].__setitem__(1, 0.5), r"training_K\.json: entry 3"),

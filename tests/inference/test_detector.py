@@ -305,7 +305,7 @@ def test_boxes_reach_the_test_set_alone(tmp_path):
     [
         ("{", "cannot be read"),
         ('{"boxes": []}', "missed"),
-        ('{"boxes": [{"annot_id": 500, "bbox": [1, 2, 3]}], "missed": []}', "not a file of boxes"),
+        ('{"boxes": [{"annot_id": 500, "bbox": [1, 2, 3]}], "missed": []}', "not a file of detected boxes"),
         ('{"boxes": [{"annot_id": 500, "bbox": [1, 2, 0, 4]}], "missed": [501, 502]}', "annotation 500"),
         ('{"boxes": [], "missed": [500, 500]}', "twice"),
         ('{"boxes": [], "missed": [500]}', "2 of 3 neither found nor missed"),

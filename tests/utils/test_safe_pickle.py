@@ -112,5 +112,5 @@ def test_bare_pickle_that_runs_code_is_refused_and_not_run(tmp_path):
     assert not canary.exists()
     for content in (b"", b"not a pickle"):
         path.write_bytes(content)
-        with pytest.raises(AnnotationError, match=r"not a whole \.pickle file"):
+        with pytest.raises(AnnotationError, match=r"not a complete \.pickle file"):
             read_pickle(path)

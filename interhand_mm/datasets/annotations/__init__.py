@@ -1,1 +1,1 @@
-"""The memory-mapped annotation index and the files beside it."""
+"""Memory-mapped annotation index, and the annotation-related files that data sets read."""

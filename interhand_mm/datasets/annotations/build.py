@@ -1,4 +1,4 @@
-"""InterHand2.6M's JSON files -> columns (see `index.HandIndex` for what each column holds)."""
+"""Convert InterHand2.6M's JSON files to columns. `index.HandIndex` describes each column."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from tqdm import tqdm
 from ...errors import AnnotationError
 from ...structures.joints import LEFT_WRIST, NUM_HAND_JOINTS, NUM_JOINTS, RIGHT_WRIST
 from ...utils.json_stream import FIX_FILE, read_records, record_name
-from .tables import Columns, RowLookup, pack_flags, read_cameras, read_steps
+from .column_cache import Columns
+from .tables import RowLookup, pack_flags, read_cameras, read_steps
 
 HAND_TYPES = {"right": 1, "left": 2, "interacting": 3}  # bit 0 right, bit 1 left
 PROBLEM_DTYPE = np.dtype([("row", "<i8"), ("kind", "u1"), ("detail", "<i4")])
 
 
 class ProblemKind(IntEnum):
-    """What is wrong with a sample; `detail` is a row of `missing_name`, nothing (-1) or the joint."""
+    """Reason why a sample cannot be used as annotated, with the meaning of the problem's `detail`."""
 
-    CAMERA_MISSING = 1
-    FRAME_MISSING = 2
-    BAD_BBOX = 3
-    JOINT_NOT_3D = 4
+    CAMERA_MISSING = 1  # detail: row of `missing_name`
+    FRAME_MISSING = 2  # detail: row of `missing_name`
+    BAD_BBOX = 3  # detail: -1
+    JOINT_NOT_3D = 4  # detail: number of the joint
 
 
 _Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Side = Annotated[int, Meta(ge=1, le=65535)]
-_Number = float | None  # None: a NaN or an infinity in the file
+_Number = float | None  # None for a NaN or an infinity in the file
 _Flag = bool | int | float
 
 
@@ -64,11 +65,11 @@ class _RootNetRecord(Struct, gc=False):
 
 
 def build_hand_columns(data: Path, camera: Path, joint_3d: Path) -> Columns:
-    """Read one split's three files into columns, samples in the official order (single hands first).
+    """Read the three files of a split into columns, with the samples in the official order (single hands first).
 
     Raises:
-        AnnotationError: A file is missing, malformed or contradicts itself. Faults of single samples do not
-            raise; they go to the column `problems`.
+        AnnotationError: A file is missing, malformed or inconsistent. Faults of single samples do not raise; the column
+            `problems` lists them.
     """
     cameras, (steps, bad_joints) = read_cameras(camera), read_steps(joint_3d)
     missing: list[str] = []
@@ -82,7 +83,7 @@ def build_hand_columns(data: Path, camera: Path, joint_3d: Path) -> Columns:
             else:
                 annotations.add(_annotation_block(data, records, annotations.count))
     if not annotations.count:
-        raise AnnotationError(f"{data} holds no annotations", fix=FIX_FILE)
+        raise AnnotationError(f"file contains no annotations: {data}", fix=FIX_FILE)
     samples = _join(data, images.concatenate(), annotations.concatenate())
     problems = _find_problems(samples, bad_joints)
     for key in ("camera", "step"):
@@ -94,13 +95,13 @@ def build_hand_columns(data: Path, camera: Path, joint_3d: Path) -> Columns:
 
 
 def build_rootnet_columns(path: Path) -> Columns:
-    """Read RootNet's output file, sorted by annotation id; a scalar depth (one-hand sets) fills both sides."""
+    """Read RootNet's output file, sorted by annotation id. A scalar depth, as for one hand, is used for both sides."""
     blocks = _Blocks()
     with _progress(path) as bar:
         for _, records in read_records(path, {"": _RootNetRecord}, bar.update):
             blocks.add(_rootnet_block(records))
     if not blocks.count:
-        raise AnnotationError(f"{path} holds no RootNet results", fix=FIX_FILE)
+        raise AnnotationError(f"file contains no RootNet results: {path}", fix=FIX_FILE)
     columns = blocks.concatenate()
     order = np.argsort(columns["ann_id"], kind="stable")
     columns = {key: column[order] for key, column in columns.items()}
@@ -109,13 +110,13 @@ def build_rootnet_columns(path: Path) -> Columns:
     for row in repeated:
         for key, column in columns.items():
             if not np.array_equal(column[row], column[row + 1], equal_nan=column.dtype.kind == "f"):
-                what = f"{path} holds two different results for annotation {ids[row]}"
+                what = f"{path} contains two different results for annotation {ids[row]}"
                 raise AnnotationError(what, got=f"{key} {column[row]} and {column[row + 1]}", fix=FIX_FILE)
     return {key: np.delete(column, repeated, axis=0) for key, column in columns.items()}
 
 
 class _Blocks:
-    """Columns that grow block by block, and the text that belongs to them."""
+    """Columns that are collected block by block, and the text that belongs to them."""
 
     def __init__(self) -> None:
         self._blocks: list[Columns] = []
@@ -127,13 +128,13 @@ class _Blocks:
         self.count += len(next(iter(block.values())))
 
     def concatenate(self) -> Columns:
-        """Join the blocks, freeing them column by column so that the peak stays near one copy."""
+        """Concatenate the blocks. Each column is freed at once, so that the peak memory stays near one copy."""
         keys = list(self._blocks[0]) if self._blocks else []
         return {key: np.concatenate([block.pop(key) for block in self._blocks]) for key in keys}
 
 
 def _progress(path: Path) -> tqdm:
-    # In a log file a bar is only worth its lines when the wait is long enough to wonder about.
+    # In a log file, show the bar only if reading takes long.
     patient = {} if sys.stderr.isatty() else {"delay": 3.0, "mininterval": 5.0}
     total = path.stat().st_size if path.exists() else None
     return tqdm(total=total, unit="B", unit_scale=True, desc=f"indexing {path.name}", leave=False, **patient)
@@ -191,14 +192,14 @@ _ZERO, _ONE = b"01"
 _ONE_TO_ZERO = bytes.maketrans(b"1", b"0")
 _LAYOUTS = tuple(
     b"[%b]" % sep.join([entry] * NUM_JOINTS) for entry in (b"[0]", b"0") for sep in (b", ", b",")
-)  # how the 42 flags are written, with every flag 0
+)  # the ways in which files write the 42 flags, here with every flag 0
 
 
 def _joint_valid_bits(path: Path, records: list[_Annotation], start: int) -> np.ndarray:
-    """(n,) uint64, bit j = joint j valid.
+    """Return the validity of every joint, (n,) uint64, bit j for joint j.
 
-    Building 42 nested lists a record costs more than all other fields together, so the text of the common
-    layouts is compared with its template as a whole and the digits are taken out by stride.
+    Decoding 42 nested lists per record would take longer than all other fields together. Texts of the common layouts
+    are therefore compared with a template as a whole, and the digits are read at their fixed positions.
     """
     text = b";".join([r.joint_valid for r in records])
     template = text.translate(_ONE_TO_ZERO)
@@ -226,9 +227,9 @@ def _joint_valid_slow(path: Path, record: _Annotation, number: int) -> list[bool
 
 
 def _join(path: Path, images: Columns, annotations: Columns) -> Columns:
-    """Give every annotation its image's columns and put the rows in the official order."""
+    """Append the columns of its image to every annotation, and sort the rows into the official order."""
     if not images:
-        raise AnnotationError(f"{path} holds no images", fix=FIX_FILE)
+        raise AnnotationError(f"file contains no images: {path}", fix=FIX_FILE)
     _refuse_duplicates(path, "images", images["id"])
     _refuse_duplicates(path, "annotations", annotations["ann_id"])
     by_id = np.argsort(images["id"], kind="stable")
@@ -238,7 +239,7 @@ def _join(path: Path, images: Columns, annotations: Columns) -> Columns:
     if len(orphans):
         first = orphans[0]
         raise AnnotationError(
-            f"{path}: annotations[{first}] (id {annotations['ann_id'][first]}) names an image that is not there",
+            f"{path}: annotations[{first}] (id {annotations['ann_id'][first]}) refers to a missing image",
             got=f"image_id {annotations['image_id'][first]}; {len(orphans)} such annotations in all",
             want="the id of one of 'images'",
             fix=FIX_FILE,
@@ -259,11 +260,11 @@ def _refuse_duplicates(path: Path, section: str, ids: np.ndarray) -> None:
 
 
 def _find_problems(samples: Columns, bad_joints: np.ndarray) -> np.ndarray:
-    """Return the samples that can not be used as annotated, ordered by row.
+    """Return the samples that cannot be used as annotated, sorted by row.
 
     Args:
         samples: Columns of the samples, with -1 - k for the k-th missing camera or frame.
-        bad_joints: (T,) uint64, bit j = joint j has no 3D coordinate at this time step.
+        bad_joints: (T,) uint64; bit j is set if joint j has no 3D coordinate at this time step.
     """
     found = []
     for key, kind in (("camera", ProblemKind.CAMERA_MISSING), ("step", ProblemKind.FRAME_MISSING)):
@@ -273,7 +274,8 @@ def _find_problems(samples: Columns, bad_joints: np.ndarray) -> np.ndarray:
     good = np.isfinite(bbox).all(axis=1) & (bbox[:, 2] > 0) & (bbox[:, 3] > 0)
     found.append(_problem_rows(np.flatnonzero(~good), ProblemKind.BAD_BBOX, -1))
 
-    bad_here = np.append(bad_joints, np.uint64(0))[np.maximum(samples["step"], -1)]  # step -1 takes the last: none
+    # A missing time step (-1) selects the appended last entry, which has no bad joints.
+    bad_here = np.append(bad_joints, np.uint64(0))[np.maximum(samples["step"], -1)]
     bad_here &= usable_joints(samples["validity"])
     rows = np.flatnonzero(bad_here)
     for joint in range(NUM_JOINTS if len(rows) else 0):
@@ -290,7 +292,17 @@ def _problem_rows(rows: np.ndarray, kind: ProblemKind, detail: np.ndarray | int)
 
 
 def usable_joints(validity: np.ndarray) -> np.ndarray:
-    """Clear the bits of joints whose own wrist is not valid; (...) uint64 in and out."""
+    """Clear the bits of the joints whose own wrist is invalid.
+
+    Args:
+        validity: (...) uint64, bit j for joint j.
+
+    Returns:
+        (...) uint64.
+
+    >>> int(usable_joints(np.uint64(0b1))), bin(usable_joints(np.uint64(1 << RIGHT_WRIST | 1)))
+    (0, '0b100000000000000000001')
+    """
     hand = np.uint64((1 << NUM_HAND_JOINTS) - 1)
     right = (validity >> np.uint64(RIGHT_WRIST) & np.uint64(1)) * hand
     left = (validity >> np.uint64(LEFT_WRIST) & np.uint64(1)) * (hand << np.uint64(NUM_HAND_JOINTS))

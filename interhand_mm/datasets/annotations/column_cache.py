@@ -1,8 +1,8 @@
-"""Columns on disk: one folder of plain .npy files and a meta.json, memory-mapped on opening.
+"""Cache of columns on disk: a folder of plain .npy files and a meta.json, memory-mapped when it is opened.
 
-A folder ``<stem>-<content key>`` becomes visible by one rename after everything in it is on the disk, so
-whatever bears that name is complete; only damage from outside (a full disk, a cut-short copy) can change that,
-and sizes are compared on opening. One process builds, holding a lock; the kernel drops it when that process dies.
+A folder ``<stem>-<content key>`` appears by one rename after all its files are on the disk, so a folder with such a
+name is complete. Only damage from outside, such as a truncated copy, can change that, so sizes are checked when it is
+opened. One process builds while it holds a lock. The kernel releases the lock if that process dies.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ...utils.files import atomic_folder, remove_leftovers, write_json
 
 Columns = dict[str, np.ndarray]
 
-SCHEMA = 1  # raise it whenever a column's name, type or meaning changes: older indexes are then rebuilt
+SCHEMA = 1  # increase it when the name, type or meaning of a column changes, so that older indexes are rebuilt
 
 _LOG = logging.getLogger(__name__)
 _FOLDER = ".interhand_mm"
@@ -37,7 +37,7 @@ _KEY_CHARS = 16
 
 
 class DamagedIndex(AnnotationError):
-    """An index on disk is incomplete; opening it through its annotation files builds it anew."""
+    """Raised when an index on disk is incomplete. Opening it through its annotation files rebuilds it."""
 
 
 def open_columns(
@@ -47,15 +47,15 @@ def open_columns(
     names: Sequence[str],
     cache_dir: str | Path | None = None,
 ) -> Path:
-    """Return the folder of the sources' index, building it when there is no usable one.
+    """Return the folder of an index, and build the index if there is no usable one.
 
     Args:
-        kind: What the index holds; an index of another kind is never taken.
-        sources: The files it is made from; the first one's folder and stem place and name it.
-        build: Reads the sources into columns; called at most once, by one process.
-        names: Columns an index of this kind must have.
-        cache_dir: Where to keep it. By default ``.interhand_mm`` beside the first source or, where that can
-            not be written, the user's cache folder (which honours XDG_CACHE_HOME).
+        kind: Kind of the index. An index of another kind is never used.
+        sources: Files that the index is made from. The first one determines its place and name.
+        build: Function that reads the sources into columns. It is called at most once, by one process.
+        names: Names of the columns that an index of this kind contains.
+        cache_dir: Folder for the index. Default: ``.interhand_mm`` beside the first source or, if that folder cannot be
+            written, the user's cache folder (XDG_CACHE_HOME).
     """
     stamps = _stamps(sources)
     stem, homes = sources[0].stem, _homes(sources[0], cache_dir)
@@ -63,25 +63,29 @@ def open_columns(
         if folder := _find(home, stem, kind, stamps, names):
             return folder
     home = _first_writable(homes)
-    with _locked(home / f".{stem}.lock"):
-        # another process may have built it while this one waited
+    with _FileLock(home / f".{stem}.lock"):
+        # Another process may have built it while this one waited.
         if folder := _find(home, stem, kind, stamps, names):
             return folder
-        remove_leftovers(home, f"{stem}-*")  # of a process that was killed while it built
+        remove_leftovers(home, f"{stem}-*")  # left by a process that was killed while it built an index
         folder = _rebuild(home, stem, kind, sources, stamps, build, names)
         _remove(home.glob("*"), _folder_pattern(stem), keep=folder)
         return folder
 
 
 def load_columns(folder: Path, names: Sequence[str]) -> Columns:
-    """Map an index's columns without reading their pages.
+    """Map the columns of an index into memory without reading them.
+
+    Args:
+        folder: Folder of the index.
+        names: Names of the columns to map.
 
     Raises:
-        DamagedIndex: Something is missing, or has another size than it was written with.
+        DamagedIndex: A file is missing or has another size than when it was written.
     """
     meta = _read_meta(folder)
     if meta is None:
-        raise DamagedIndex(f"{folder} is not a complete index", got="no readable meta.json")
+        raise DamagedIndex(f"annotation index is not complete: {folder}", got="no readable meta.json")
     return {name: _load_column(folder, name, meta["columns"].get(name)) for name in names}
 
 
@@ -92,12 +96,12 @@ def _load_column(folder: Path, name: str, entry: dict[str, Any] | None) -> np.nd
             raise ValueError("no entry in meta.json")
         if (size := path.stat().st_size) != entry["bytes"]:
             raise ValueError(f"{size} bytes instead of {entry['bytes']}")
-        empty = 0 in entry["shape"]  # nothing to map
+        empty = 0 in entry["shape"]  # an empty file cannot be mapped
         column = np.load(path, mmap_mode=None if empty else "r", allow_pickle=False).view(np.ndarray)
         if list(column.shape) != entry["shape"] or str(column.dtype) != entry["dtype"]:
             raise ValueError(f"{column.dtype} {column.shape} instead of {entry['dtype']} {entry['shape']}")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedIndex(f"{folder}: column {name} is damaged", got=error) from None
+        raise DamagedIndex(f"column {name} of the annotation index {folder} is damaged", got=error) from None
     return column
 
 
@@ -107,15 +111,15 @@ def _stamps(sources: Sequence[Path]) -> list[dict[str, Any]]:
         try:
             stat = path.stat()
         except OSError as error:
-            fix = "check the data root; find_annotations lists what there is"
-            raise AnnotationError(f"annotation file {path} can not be read", got=error, fix=fix) from None
+            fix = "check the data root"
+            raise AnnotationError(f"annotation file cannot be read: {path}", got=error, fix=fix) from None
         stamps.append({"name": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns})
     return stamps
 
 
 def _homes(source: Path, cache_dir: str | Path | None) -> list[Path]:
     parent = source.parent.resolve()
-    # one cache serves many data roots, whose files bear the same names
+    # One cache serves many data roots, whose files have the same names.
     place = f"{parent.name}-{hashlib.blake2b(os.fsencode(parent), digest_size=6).hexdigest()}"
     if cache_dir is not None:
         return [Path(cache_dir) / place]
@@ -131,12 +135,12 @@ def _first_writable(homes: list[Path]) -> Path:
                 return home
         except OSError as error:
             reasons.append(str(error))
-    fix = "give a writable cache_dir, or set XDG_CACHE_HOME"
-    raise AnnotationError("no place to keep the annotation index", got="; ".join(reasons), fix=fix)
+    fix = "set cache_dir or XDG_CACHE_HOME to a folder that can be written"
+    raise AnnotationError("there is no writable folder for the annotation index", got="; ".join(reasons), fix=fix)
 
 
-class _locked:
-    """Hold a file lock; says so once when another process has it."""
+class _FileLock:
+    """Hold a file lock. Logs one warning if another process holds it."""
 
     def __init__(self, path: Path) -> None:
         self._lock = filelock.FileLock(path)
@@ -157,7 +161,7 @@ def _folder_pattern(stem: str) -> re.Pattern[str]:
 
 
 def _find(home: Path, stem: str, kind: str, stamps: list[dict[str, Any]], names: Sequence[str]) -> Path | None:
-    """Return the index whose sources had these sizes and times, if it is undamaged."""
+    """Return the undamaged index whose sources had these sizes and times, or None."""
     try:
         folders = [path for path in sorted(home.iterdir()) if _folder_pattern(stem).fullmatch(path.name)]
     except OSError:
@@ -168,12 +172,12 @@ def _find(home: Path, stem: str, kind: str, stamps: list[dict[str, Any]], names:
             _LOG.warning("the annotation index %s has no readable meta.json and is not used", folder)
             continue
         fresh = (meta.get("schema"), meta.get("kind"), meta.get("sources")) == (SCHEMA, kind, stamps)
-        if fresh and _is_whole(folder, names):
+        if fresh and _is_complete(folder, names):
             return folder
     return None
 
 
-def _is_whole(folder: Path, names: Sequence[str]) -> bool:
+def _is_complete(folder: Path, names: Sequence[str]) -> bool:
     try:
         load_columns(folder, names)
     except DamagedIndex as error:
@@ -187,8 +191,8 @@ def _read_meta(folder: Path) -> dict[str, Any] | None:
         meta = json.loads((folder / "meta.json").read_bytes())
     except (OSError, ValueError):
         return None
-    whole = isinstance(meta, dict) and isinstance(meta.get("columns"), dict)
-    return meta if whole else None
+    complete = isinstance(meta, dict) and isinstance(meta.get("columns"), dict)
+    return meta if complete else None
 
 
 def _rebuild(
@@ -200,21 +204,23 @@ def _rebuild(
     build: Callable[[], Columns],
     names: Sequence[str],
 ) -> Path:
-    """Build the index, or take an old one whose sources had the same contents under other times."""
+    """Build the index, or reuse one whose sources had the same contents but other modification times."""
     start = time.perf_counter()
     with ThreadPoolExecutor(1) as pool:
-        pending_key = pool.submit(_content_key, kind, sources)  # hashing lets other threads run
+        pending_key = pool.submit(_content_key, kind, sources)  # hashing releases the GIL
         if any(_folder_pattern(stem).fullmatch(path.name) for path in home.iterdir()):
             folder = home / f"{stem}-{pending_key.result()}"
             meta = _read_meta(folder)
-            if meta is not None and _is_whole(folder, names):
+            if meta is not None and _is_complete(folder, names):
                 write_json(folder / "meta.json", {**meta, "sources": stamps})
                 return folder
-        _LOG.info("building the annotation index of %s (once)", sources[0])
+        _LOG.info("building the annotation index of %s; later runs reuse it", sources[0])
         columns = build()
         key = pending_key.result()
     if _stamps(sources) != stamps:
-        raise AnnotationError(f"{sources[0]} or a file beside it changed while it was read", fix="start again")
+        raise AnnotationError(
+            f"annotation files changed while they were read: {sources[0]} and the files beside it", fix="run again"
+        )
     assert set(columns) == set(names), set(columns) ^ set(names)
     folder = _publish(home, stem, key, columns, {"schema": SCHEMA, "kind": kind, "key": key, "sources": stamps})
     _LOG.info("built %s in %.1f s", folder, time.perf_counter() - start)
@@ -224,7 +230,7 @@ def _rebuild(
 def _content_key(kind: str, sources: Sequence[Path]) -> str:
     digest = hashlib.blake2b(f"{kind} {SCHEMA}".encode(), digest_size=_KEY_CHARS // 2)
     for path in sources:
-        digest.update(f" {path.stat().st_size} ".encode())  # so that contents can not move across a file's end
+        digest.update(f" {path.stat().st_size} ".encode())  # the size separates the files in the hash
         with path.open("rb", buffering=0) as file:
             while block := file.read(1 << 20):
                 digest.update(block)
@@ -233,7 +239,7 @@ def _content_key(kind: str, sources: Sequence[Path]) -> str:
 
 def _publish(home: Path, stem: str, key: str, columns: Columns, meta: dict[str, Any]) -> Path:
     target = home / f"{stem}-{key}"
-    with atomic_folder(target, replace=True) as folder:  # a folder of this name is damaged, or it would be in use
+    with atomic_folder(target, replace=True) as folder:  # an existing folder is damaged, otherwise it would be in use
         entries = {}
         for name, column in columns.items():
             path = folder / f"{name}.npy"

@@ -1,4 +1,4 @@
-"""Boxes of detected hands, as `tools/detect.py` writes them: one for each annotation that was found, the rest named."""
+"""Boxes of detected hands, as `tools/detect.py` writes them: one per annotation found, and the ids of those missed."""
 
 from __future__ import annotations
 
@@ -15,29 +15,38 @@ _FIX = "python tools/detect.py DET_CONFIG DET_CHECKPOINT --data-root DIR --split
 
 
 class DetectedBoxes(NamedTuple):
-    """ann_id (M,) int64 sorted; bbox (M, 4) float64 px, x1 y1 x2 y2, square and enlarged; missed (K,) int64."""
+    """Detected boxes by annotation.
+
+    Attributes:
+        ann_id: (M,) int64, sorted ids of the annotations that were found.
+        bbox: (M, 4) float64 xyxy px, already square and enlarged.
+        missed: (K,) int64, ids of the annotations that no detection matched.
+    """
 
     ann_id: np.ndarray
     bbox: np.ndarray
     missed: np.ndarray
 
     def lookup(self, ann_ids: np.ndarray, where: str) -> np.ndarray:
-        """Return the rows of annotations, -1 for those that no detection matched.
+        """Return the row of each annotation.
 
         Args:
-            ann_ids: (N,) ids.
-            where: The file's name, for the message.
+            ann_ids: (N,) ids of annotations.
+            where: Name of the file, for the error message.
+
+        Returns:
+            (N,) int64 rows, -1 for an annotation that no detection matched.
 
         Raises:
-            AnnotationError: An id is neither among the found nor among the missed.
+            AnnotationError: The file lists an id neither as found nor as missed.
         """
         ann_ids = np.asarray(ann_ids, np.int64)
         unknown = ann_ids[~np.isin(ann_ids, np.concatenate([self.ann_id, self.missed]))]
         if len(unknown):
             raise AnnotationError(
-                f"{where} lacks annotations",
+                f"the boxes in {where} do not cover all annotations",
                 got=f"{len(unknown)} of {len(ann_ids)} neither found nor missed, first {unknown[:5].tolist()}",
-                want="boxes made of the same annotations",
+                want="boxes detected for the same annotations",
                 fix=_FIX,
             )
         rows = np.searchsorted(self.ann_id, ann_ids)
@@ -46,15 +55,16 @@ class DetectedBoxes(NamedTuple):
 
 
 def read_boxes(path: str | Path) -> DetectedBoxes:
-    """Read the file of `tools/detect.py`.
+    """Read a file of boxes that `tools/detect.py` wrote.
 
     Raises:
-        AnnotationError: Missing, not such a file, an id twice, or a box without area.
+        AnnotationError: The file is missing or has another format, lists an annotation twice, or has a box without
+            area.
     """
     try:
         content = json.loads(Path(path).read_bytes())
     except (OSError, ValueError) as error:
-        raise AnnotationError(f"boxes cannot be read: {path}", got=error, fix=_FIX) from error
+        raise AnnotationError(f"file of detected boxes cannot be read: {path}", got=error, fix=_FIX) from error
     try:
         records: list[dict[str, Any]] = content["boxes"]
         ids = np.array([record["annot_id"] for record in records], np.int64)
@@ -62,14 +72,18 @@ def read_boxes(path: str | Path) -> DetectedBoxes:
         missed = np.array(content["missed"], np.int64)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise AnnotationError(
-            f"not a file of boxes: {path}", got=f"{type(error).__name__}: {error}", want=_WANT, fix=_FIX
+            f"not a file of detected boxes: {path}", got=f"{type(error).__name__}: {error}", want=_WANT, fix=_FIX
         ) from error
     known = np.concatenate([ids, missed])
     if len(np.unique(known)) < len(known):
-        raise AnnotationError(f"{path}: an annotation stands twice", want=_WANT, fix=_FIX)
+        raise AnnotationError(f"{path} lists an annotation twice", want=_WANT, fix=_FIX)
     bad = ~np.isfinite(xywh).all(axis=1) | (xywh[:, 2:] <= 0).any(axis=1)
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
-        raise AnnotationError(f"{path}: the box of annotation {ids[first]}", got=xywh[first].tolist(), want="an area")
+        raise AnnotationError(
+            f"{path}: the box of annotation {ids[first]} has no area",
+            got=xywh[first].tolist(),
+            want="x, y, width, height",
+        )
     order = np.argsort(ids)
     return DetectedBoxes(ids[order], np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)[order], missed)

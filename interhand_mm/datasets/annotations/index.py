@@ -1,4 +1,4 @@
-"""Annotations as columns: read from JSON once, memory-mapped ever after.
+"""Annotation index: InterHand2.6M's JSON files as columns, parsed once and memory-mapped from then on.
 
 >>> index = open_index(find_annotations("data/InterHand2.6M", "train"))  # doctest: +SKIP
 >>> index.bbox[0], index.file_name(0), index.joints_world[index.step[0]]  # doctest: +SKIP
@@ -36,7 +36,7 @@ SUBSETS = ("all", "human_annot", "machine_annot")
 
 
 class AnnotationFiles(NamedTuple):
-    """The three files of one split."""
+    """The three annotation files of one split."""
 
     data: Path
     camera: Path
@@ -44,15 +44,15 @@ class AnnotationFiles(NamedTuple):
 
 
 def find_annotations(data_root: str | Path, split: str, annot_subset: str = "all") -> AnnotationFiles:
-    """Find a split's files in the v1.0 layout or, failing that, in the older one with annotation subsets.
+    """Find the files of a split in the layout of v1.0 or, failing that, in the older one with annotation subsets.
 
     Args:
-        data_root: The folder that holds `annotations` and `images`.
+        data_root: Folder that contains `annotations` and `images`.
         split: "train", "val" or "test".
-        annot_subset: "all", "human_annot" or "machine_annot"; v1.0 has no subsets and does not look at it.
+        annot_subset: "all", "human_annot" or "machine_annot". Ignored for v1.0, which has no subsets.
 
     Raises:
-        AnnotationError: Neither layout has all three files; it lists where was looked and what there is.
+        AnnotationError: Neither layout has all three files. The message lists the expected and the existing files.
     """
     root = Path(data_root) / "annotations"
     folders = [root / split, root / annot_subset]
@@ -63,30 +63,30 @@ def find_annotations(data_root: str | Path, split: str, annot_subset: str = "all
             return files
         if len(absent) < len(files):
             raise AnnotationError(
-                f"split '{split}' in {folder} is not complete",
+                f"annotations of split '{split}' in {folder} are not complete",
                 got="missing: " + ", ".join(path.name for path in absent),
                 fix="unpack the annotation archive again",
             )
     looked = " or ".join(str(folder / f"InterHand2.6M_{split}_data.json") for folder in folders)
-    there = [f"{path.parent.name}/{path.name}" for path in sorted(root.glob("*/InterHand2.6M_*_data.json"))]
-    fix = "set data_root to the folder that holds annotations/ and images/, or choose a split that is there"
+    existing = [f"{path.parent.name}/{path.name}" for path in sorted(root.glob("*/InterHand2.6M_*_data.json"))]
+    fix = "set data_root to the folder that contains annotations/ and images/, or choose a split that exists"
     if split == "val":
         fix += "; in the older layout val exists only with annot_subset='machine_annot'"
     raise AnnotationError(
-        f"no annotations of split '{split}', annot_subset '{annot_subset}' under {data_root}",
-        got=", ".join(there) or ("an annotations folder without any" if root.is_dir() else f"no folder {root}"),
+        f"there are no annotations of split '{split}', annot_subset '{annot_subset}' under {data_root}",
+        got=", ".join(existing) or ("an empty annotations folder" if root.is_dir() else f"no folder {root}"),
         want=looked,
         fix=fix,
     )
 
 
 def open_index(files: AnnotationFiles, cache_dir: str | Path | None = None) -> HandIndex:
-    """Open a split's index, building it first if need be; safe to call from many processes at once.
+    """Open the index of a split, and build it first if necessary. Many processes may call this at once.
 
     Args:
-        files: The split's files, see `find_annotations`.
-        cache_dir: Where to keep the index; default ``.interhand_mm`` beside `files.data` or, where that can
-            not be written, the user's cache folder.
+        files: Files of the split; see `find_annotations`.
+        cache_dir: Folder for the index. Default: ``.interhand_mm`` beside `files.data` or, if that folder cannot be
+            written, the user's cache folder.
     """
     files = AnnotationFiles(*map(Path, files))
     folder = open_columns("hand", files, partial(build_hand_columns, *files), HandIndex.COLUMNS, cache_dir)
@@ -101,13 +101,23 @@ def open_rootnet(path: str | Path, cache_dir: str | Path | None = None) -> RootN
 
 
 def validity_flags(validity: np.ndarray) -> np.ndarray:
-    """(...) uint64 -> (..., 42) bool, entry j = bit j."""
+    """Unpack validity bits into flags.
+
+    Args:
+        validity: (...) uint64, bit j for joint j.
+
+    Returns:
+        (..., 42) bool.
+
+    >>> validity_flags(np.uint64(0b101))[:4].tolist()
+    [True, False, True, False]
+    """
     bits = np.asarray(validity, np.uint64)[..., None] >> np.arange(NUM_JOINTS, dtype=np.uint64)
     return (bits & np.uint64(1)).astype(bool)
 
 
 class _MappedColumns:
-    """Read-only arrays mapped from a folder. Pickled as the folder's path, so workers map the same pages."""
+    """Read-only arrays mapped from a folder. They are pickled as the folder's path, so workers map the same pages."""
 
     COLUMNS: tuple[str, ...]
     ann_id: np.ndarray
@@ -128,21 +138,27 @@ class _MappedColumns:
 
 
 class HandIndex(_MappedColumns):
-    """One split, one row an annotation: all single-hand samples first, then interacting, each in file order.
+    """Columns of one split with one row per annotation: single hands first, then interacting hands, in file order.
 
-    Samples (N rows): ann_id, image_id int64; bbox (N, 4) float32 px x, y, w, h as annotated (NaN where the
-    file has none); image_size (N, 2) uint16 width, height; validity uint64, bit j = joint j valid in data.json,
-    not yet multiplied by its wrist's (`usable_joints` does); hand_type uint8 (`HAND_TYPES`); hand_type_valid
-    bool; camera, step int32, rows of the tables below, -1 = missing; `file_name`.
+    Samples (N rows):
 
-    Cameras (C rows): rotation (C, 3, 3), position (C, 3) mm, focal, principal_pt (C, 2) px, float32;
-    camera_capture int32; camera_name text.
+    - `ann_id`, `image_id`: int64.
+    - `bbox`: (N, 4) float32 px, x, y, w, h as annotated; NaN where the file has no number.
+    - `image_size`: (N, 2) uint16, width and height.
+    - `validity`: uint64; bit j is set where data.json marks joint j as valid. Use `usable_joints` to clear the joints
+      whose own wrist is invalid.
+    - `hand_type`: uint8, a value of `HAND_TYPES`; `hand_type_valid`: bool.
+    - `camera`, `step`: int32, rows of the tables below, -1 where the entry is missing.
+    - The method `file_name` returns the name of the image.
 
-    Time steps (T rows): joints_world (T, 42, 3) float32 mm, NaN for a joint without coordinates (NaN, null or
-    the placeholder (1, 1, 1)); step_capture int32; step_frame int64.
+    Cameras (C rows): `rotation` (C, 3, 3), `position` (C, 3) mm, `focal` and `principal_pt` (C, 2) px, all float32;
+    `camera_capture` int32; `camera_name` text.
 
-    problems: structured (row, kind, detail), by row: samples that can not be used as annotated, found while
-    building. Kinds are `ProblemKind`; `describe_problem` says it in words.
+    Time steps (T rows): `joints_world` (T, 42, 3) float32 mm, NaN for a joint without coordinates (NaN, null or the
+    placeholder (1, 1, 1) in the file); `step_capture` int32; `step_frame` int64.
+
+    `problems`: structured array (row, kind, detail), sorted by row: samples that cannot be used as annotated. `kind` is
+    a `ProblemKind`; the method `describe_problem` describes an entry in words.
     """
 
     COLUMNS = (
@@ -176,18 +192,18 @@ class HandIndex(_MappedColumns):
     missing_name: np.ndarray
 
     def file_name(self, row: int) -> str:
-        """Return a sample's file name, relative to ``images/<split>/``."""
+        """Return the file name of a sample, relative to ``images/<split>/``."""
         start = int(self.name_start[row])
         return self.names[start : start + int(self.name_length[row])].tobytes().decode()
 
     def describe_problem(self, number: int) -> str:
-        """Say in words what row `number` of `problems` is about."""
+        """Return a description of entry `number` of `problems`."""
         row, kind, detail = (int(value) for value in self.problems[number].item())
         sample = f"annotation {self.ann_id[row]} ({self.file_name(row)})"
         if kind == ProblemKind.CAMERA_MISSING:
-            return f"{sample}: the camera file lacks {self.missing_name[detail]}"
+            return f"{sample}: the camera file does not contain {self.missing_name[detail]}"
         if kind == ProblemKind.FRAME_MISSING:
-            return f"{sample}: the joint_3d file lacks {self.missing_name[detail]}"
+            return f"{sample}: the joint_3d file does not contain {self.missing_name[detail]}"
         if kind == ProblemKind.BAD_BBOX:
             x, y, width, height = self.bbox[row].tolist()
             return f"{sample}: the box x {x:g}, y {y:g}, w {width:g}, h {height:g} has no area"
@@ -201,10 +217,12 @@ class HandIndex(_MappedColumns):
 
 
 class RootNetIndex(_MappedColumns):
-    """RootNet's boxes and absolute wrist depths, sorted by annotation id.
+    """Boxes and absolute wrist depths predicted by RootNet, sorted by annotation id.
 
-    ann_id (M,) int64; bbox (M, 4) float32 px x, y, w, h, already square and enlarged; abs_depth (M, 2) float32
-    mm, right and left (a one-hand file's scalar stands in both); root_valid (M, 2) bool.
+    - `ann_id`: (M,) int64.
+    - `bbox`: (M, 4) float32 px, x, y, w, h, already square and enlarged.
+    - `abs_depth`: (M, 2) float32 mm, right and left. In files of one hand, both entries hold the one depth.
+    - `root_valid`: (M, 2) bool.
     """
 
     COLUMNS = ("ann_id", "bbox", "abs_depth", "root_valid")
@@ -213,25 +231,25 @@ class RootNetIndex(_MappedColumns):
     root_valid: np.ndarray
 
     def lookup(self, ann_ids: np.ndarray) -> np.ndarray:
-        """Return the rows of annotations.
+        """Return the row of each annotation.
 
         Args:
-            ann_ids: (N,) ids.
+            ann_ids: (N,) ids of annotations.
 
         Returns:
             (N,) int64 rows.
 
         Raises:
-            AnnotationError: Some have no result.
+            AnnotationError: Some annotations have no result.
         """
         ann_ids = np.asarray(ann_ids, np.int64)
         rows = np.minimum(np.searchsorted(self.ann_id, ann_ids), len(self) - 1)
         missing = ann_ids[self.ann_id[rows] != ann_ids]
         if len(missing):
             raise AnnotationError(
-                f"RootNet's results ({self.folder.name}) lack annotations",
+                f"RootNet's results ({self.folder.name}) do not cover all annotations",
                 got=f"{len(missing)} of {len(ann_ids)} ids not found, first {missing[:5].tolist()}",
                 want="a result for every annotation of the split",
-                fix="take the RootNet file of the same release, split and frame rate (…_30fps.json belongs to 30 fps)",
+                fix="use the RootNet file of the same release, split and frame rate (..._30fps.json belongs to 30 fps)",
             )
         return rows

@@ -1,4 +1,4 @@
-"""InterHand2.6M's camera and joint_3d files -> tables that the samples point into."""
+"""Read InterHand2.6M's camera and joint_3d files into tables that the samples refer to by row."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from msgspec import Meta, Raw, Struct
 from ...errors import AnnotationError
 from ...structures.joints import NUM_JOINTS
 from ...utils.json_stream import FIX_FILE, decode_file, decode_lenient
+from .column_cache import Columns
 
-Columns = dict[str, np.ndarray]
-
-_PLACEHOLDER_MM = 1.0  # a joint that was not annotated is written as (1, 1, 1)
+_PLACEHOLDER_MM = 1.0  # the files contain (1, 1, 1) for a joint that was not annotated
 
 
 class _CaptureCameras(Struct):
@@ -34,7 +33,7 @@ _CAMERA_COLUMNS = {
     "principal_pt": ("princpt", _Vector2, (2,)),
 }
 
-_Number = float | None  # None: a NaN or an infinity in the file
+_Number = float | None  # None for a NaN or an infinity in the file
 _Point = tuple[_Number, _Number, _Number] | None
 _Points = Annotated[list[_Point], Meta(min_length=NUM_JOINTS, max_length=NUM_JOINTS)]
 
@@ -44,7 +43,7 @@ class _Frame(Struct):
 
 
 class Table(NamedTuple):
-    """Columns of a table, and its rows by (capture, camera or frame)."""
+    """Columns of a table, and the row of each (capture, camera or frame)."""
 
     columns: Columns
     rows: dict[tuple[str, str], int]
@@ -85,18 +84,30 @@ class RowLookup:
 
 
 def pack_flags(flags: np.ndarray) -> np.ndarray:
-    """(N, 42) bool -> (N,) uint64, bit j = flag j."""
+    """Pack the flags of each row into one integer.
+
+    Args:
+        flags: (N, 42) bool.
+
+    Returns:
+        (N,) uint64, bit j for flag j.
+
+    >>> flags = np.zeros((1, NUM_JOINTS), bool)
+    >>> flags[0, [0, 2]] = True
+    >>> pack_flags(flags).tolist()
+    [5]
+    """
     packed = np.zeros((len(flags), 8), np.uint8)
     packed[:, : (NUM_JOINTS + 7) // 8] = np.packbits(flags, axis=1, bitorder="little")
     return packed.view("<u8")[:, 0]
 
 
 def read_cameras(path: Path) -> Table:
-    """Read every camera that has all four entries; one lacking an entry counts as missing.
+    """Read the cameras. A camera without one of the four entries counts as missing.
 
     Returns:
-        Columns rotation (C, 3, 3), position (C, 3) mm, focal (C, 2) px, principal_pt (C, 2) px, all float32,
-        camera_capture (C,) int32, camera_name (C,) text; rows in the file's order.
+        Table with rows in the order of the file. Its columns are rotation (C, 3, 3), position (C, 3) mm, focal (C, 2)
+        px and principal_pt (C, 2) px, all float32, camera_capture (C,) int32 and camera_name (C,) text.
     """
     captures = decode_file(path, dict[str, _CaptureCameras])
     decoders = {key: msgspec.json.Decoder(type_) for key, (_, type_, _) in _CAMERA_COLUMNS.items()}
@@ -110,7 +121,7 @@ def read_cameras(path: Path) -> Table:
             for key, (field, _, shape) in _CAMERA_COLUMNS.items():
                 where = f"{path}: capture {capture}, {field}, camera {name}"
                 values[key].append(_decode_named(decoders[key], getattr(entry, field)[name], where, shape))
-    columns = {
+    columns: Columns = {
         key: np.array(values[key], np.float32).reshape(-1, *shape) for key, (_, _, shape) in _CAMERA_COLUMNS.items()
     }
     columns["camera_capture"] = np.array([_int_key(path, "capture", capture) for capture, _ in rows], np.int32)
@@ -122,20 +133,22 @@ def read_steps(path: Path) -> tuple[Table, np.ndarray]:
     """Read the world coordinates of every (capture, frame).
 
     Returns:
-        Table of joints_world (T, 42, 3) float32 mm with NaN for a joint without coordinates (NaN, null,
-        infinite or the placeholder), step_capture (T,) int32, step_frame (T,) int64; and which joints those
-        are, (T,) uint64, bit j = joint j.
+        Table of joints_world (T, 42, 3) float32 mm, step_capture (T,) int32 and step_frame (T,) int64; and the joints
+        without coordinates, (T,) uint64, bit j for joint j. Their coordinates are NaN. In the file they are NaN, null,
+        infinite or the placeholder.
     """
     captures = decode_file(path, dict[str, Raw])
     frame_decoder, bare_decoder = msgspec.json.Decoder(_Frame), msgspec.json.Decoder(_Points)
-    blocks, frames, rows = [], [], {}
+    blocks: list[np.ndarray] = []
+    frames: list[tuple[int, int]] = []
+    rows: dict[tuple[str, str], int] = {}
     nowhere = (None, None, None)
     for capture, raw_capture in captures.items():
         capture_id = _int_key(path, "capture", capture)
         entries = _decode_named(msgspec.json.Decoder(dict[str, Raw]), raw_capture, f"{path}: capture {capture}")
         for frame, raw in entries.items():
             where = f"{path}: capture {capture}, frame {frame}"
-            if memoryview(raw)[0] == ord("["):  # the oldest release: the points without a dict around them
+            if memoryview(raw)[0] == ord("["):  # the oldest release has the points without a dict around them
                 points = _decode_named(bare_decoder, raw, where, (NUM_JOINTS, 3))
             else:
                 points = _decode_named(frame_decoder, raw, where).world_coord
@@ -155,11 +168,13 @@ def _decode_named(decoder: msgspec.json.Decoder, raw: Raw, where: str, shape: tu
         return decode_lenient(decoder, raw)
     except msgspec.DecodeError as error:
         want = f"numbers of shape {shape}" if shape else None
-        raise AnnotationError(f"{where} does not fit the format", got=error, want=want, fix=FIX_FILE) from None
+        raise AnnotationError(
+            f"{where} does not have the expected format", got=error, want=want, fix=FIX_FILE
+        ) from None
 
 
 def _int_key(path: Path, label: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise AnnotationError(f"{path}: {label} keys are whole numbers", got=repr(text), fix=FIX_FILE) from None
+        raise AnnotationError(f"{path}: a {label} key is not a whole number", got=repr(text), fix=FIX_FILE) from None
