@@ -21,7 +21,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--num", type=int, default=16, help="samples [16]")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", default="samples.jpg", help="picture to write [samples.jpg]")
+    parser.add_argument("--out", default="samples.jpg", help="image file to write [samples.jpg]")
     return parser.parse_args()
 
 

@@ -110,7 +110,7 @@ def test_runtimes_agree_with_torch(exported, runtime, kind):
     assert differences["bins"] < 1e-3
     assert differences["ties"] == 0
     cfg = load_config(config)
-    crops = export.sample_crops((64, 64), 5, seed=7)  # another number, other pictures than the export saw
+    crops = export.sample_crops((64, 64), 5, seed=7)  # another number and other images than the export saw
     found = export.compare(
         CropNetwork(load_pose_model(cfg, checkpoint)[0]), open_network(cfg, path, "cpu", None, runtime), crops
     )

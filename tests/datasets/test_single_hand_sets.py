@@ -383,7 +383,7 @@ def test_freihand_masks_stand_before_photographs(tmp_path, rendered_hands):
     replaced = dict(type="RandomBackgroundReplace", backgrounds=str(photos), prob=1.0, mask="file")
     steps = [*LOAD, dict(type="HandCrop", encoder=codec), replaced]
     dataset = FreiHANDDataset(data_root=str(tmp_path), split="trainval", versions=("gs",), box="image", pipeline=steps)
-    sample = dataset[0]  # box and crop are the picture itself
+    sample = dataset[0]  # box and crop are the whole image
     hand = rendered_hands[0].as_side(0).filling(T.FREIHAND_SIZE)
     kept = sample["background_alpha"] < 128
     assert (kept != hand.mask).mean() < 0.01  # JPEG's ringing is not foreground

@@ -1,4 +1,4 @@
-"""Mask formulas against small pictures worked out by hand."""
+"""Mask formulas compared with small images computed by hand."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_hands_that_are_not_there():
     metric = AmodalIoU()
     numbers = run(metric, [clean, phantom, phantom, unknown])
     assert numbers["Phantom/left"] == pytest.approx(2 / 3)
-    assert np.isnan(numbers["Phantom/right"])  # it is there in every picture
+    assert np.isnan(numbers["Phantom/right"])  # every image shows that hand
     assert metric.details["counts"]["absent_hands"] == 3
     assert run(AmodalIoU(phantom_area=0.7), [phantom])["Phantom/left"] == 0  # 4 of 6 pixels
 

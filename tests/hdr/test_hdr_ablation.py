@@ -1,4 +1,4 @@
-"""The plugin from the outside: configs, checkpoints, table, pictures, inferencer."""
+"""The plugin as its users see it: configs, checkpoints, table, images, inferencer."""
 
 from __future__ import annotations
 

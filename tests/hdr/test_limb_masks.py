@@ -57,7 +57,7 @@ def test_a_mirror_exchanges_the_hands(frame):
         np.testing.assert_array_equal(a[:, ::-1][:, :-1], b[:, 1:])
     turned = LOAD.transform(crop_sample(dict(frame), Augment(scale=1.3, rotation_deg=37, flip=True), (128, 128)))
     shown = turned["img"][..., 0] > 105
-    assert np.mean(shown != turned["masks"].any(0)) < 0.01  # picture and masks moved alike
+    assert np.mean(shown != turned["masks"].any(0)) < 0.01  # image and masks moved alike
 
 
 def test_masks_that_are_not_there(frame, tmp_path):
@@ -113,7 +113,7 @@ def test_empty_and_full_masks_have_a_crop(rows, filled):
     sample = CropTarget((40, 40), padding=1.0).transform(one_hand(rows, slice(0, 100)))
     assert sample["masks"][0].mean() == pytest.approx(filled, abs=0.06)
     assert sample["img"].shape == (40, 40, 3)
-    assert sample["img"].max() == (250 if filled else 20)  # without a hand: the whole picture
+    assert sample["img"].max() == (250 if filled else 20)  # without a hand: the whole image
 
 
 def test_a_single_pixel_has_a_crop():

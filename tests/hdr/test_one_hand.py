@@ -71,14 +71,14 @@ def test_the_crop_is_the_masks_box_inside_the_crop_of_both(root):
 
 
 def test_a_left_hand_is_cut_as_its_mirror_image(root):
-    """The mirrored sample's crop is the plain crop's picture, hand and all, to interpolation."""
+    """The crop of the mirrored sample shows the same image as the plain crop, up to interpolation."""
     hands = _make(OneHandDataset, root, LOAD, CROP)
     i = next(i for i in range(len(hands)) if hands.load_item(i).get("flipped"))
     sample = hands[i]
     image = cv2.imread(sample["img_path"])[:, ::-1].copy()
     wanted = cv2.warpAffine(image, sample["warp"].full_to_crop, (64, 64))
     shown = np.abs(sample["img"].astype(int) - wanted).max(axis=-1)
-    assert shown.max() <= 2  # tiny pictures are black all round, so nothing is cut off
+    assert shown.max() <= 2  # the tiny images have a black border, so nothing is cut off
     assert sample["img"].max() > 100
 
 
@@ -120,7 +120,7 @@ def test_packing_for_detnet_turns_joints_with_the_crop(root):
         labels = packed["data_samples"].gt_instance_labels
         points, cam = labels.keypoints_crop[0].numpy(), labels.keypoints_cam[0].numpy()
         flat, solid = points[:20] - points[20], cam[:20, :2] - cam[20, :2]
-        # The hands are nearly flat and far away: the picture is the joints seen from the front, in one scale.
+        # The hands are nearly flat and far away, so the image is a scaled front view of the joints.
         scale = (flat * solid).sum() / (solid * solid).sum()
         assert scale > 0
         assert np.abs(flat - scale * solid).max() < 0.06 * np.abs(flat).max()

@@ -409,5 +409,5 @@ def test_a_hundred_megapixels_at_full_size_in_less_than_a_gigabyte(tmp_path, tin
     height, width, grown_mb, u, v = (float(x) for x in done.stdout.split()[-5:])
     assert (width, height) == (12000, 8500)
     assert grown_mb < 1000
-    assert 8700 < u < 11300  # coordinates of the full picture
+    assert 8700 < u < 11300  # coordinates of the full image
     assert 6300 < v < 9000

@@ -50,7 +50,7 @@ def test_a_hand_of_the_assumed_size_comes_back_exactly(seed, shown):
 def test_a_child_and_a_giant_are_both_read_as_average():
     truth, palm = two_hands()
     for factor in (0.7, 1.3):
-        # The same picture, and depths that grow with the hand.
+        # The image is the same, and the depths grow with the hand.
         points = project(truth * factor)
         depths = wrist_depths_from_size(points, ALL, factor * 85.0, FOCAL, PRINCIPAL, palm * factor)
         assert depths[0] == pytest.approx(820 * factor)

@@ -113,7 +113,7 @@ def test_intrinsics_from_exif_by_hand():
     found = choose_intrinsics((160, 120), exif_of(film=26))
     assert found.focal == pytest.approx([26 / 43.26661530556787 * 200] * 2)
     assert found.principal_pt.tolist() == [79.5, 59.5]
-    # 4 mm lens, 800 (x) and 400 (y) px a cm on the sensor, then the picture was halved: 160 and 80 px.
+    # 4 mm lens, 800 (x) and 400 (y) px per cm on the sensor, then the image was reduced to half: 160 and 80 px.
     half = dict(focal=4.0, plane_x=800.0, plane_y=400.0, unit=3, px=320, py=240)
     assert choose_intrinsics((160, 120), exif_of(**half)).focal == pytest.approx([160, 80])
     # Turned by 90 degrees, the stored x is the upright y.
@@ -149,7 +149,7 @@ def test_missing_empty_and_foreign_files(tmp_path):
     (tmp_path / "empty.jpg").touch()
     with pytest.raises(InputError, match="empty"):
         open_source(tmp_path / "empty.jpg")
-    (tmp_path / "text.jpg").write_text("not a picture at all, though it is called one")
+    (tmp_path / "text.jpg").write_text("text in a file that is called .jpg")
     with pytest.raises(InputError, match="neither an image nor a video"):
         open_source(tmp_path / "text.jpg")
     (tmp_path / "none").mkdir()

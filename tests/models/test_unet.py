@@ -131,7 +131,7 @@ def test_labels_are_the_one_hands_joints_in_the_crop(tiny):
             back[:, 0] = raw["image_size"][0] - 1 - back[:, 0]
         slots = slice(21, 42) if left else slice(0, 21)
         np.testing.assert_allclose(back, raw["keypoints"][0, slots, :2], atol=1e-3)
-        # The picture shows a hand where the labels are, mirrored or not, as far as the frame reaches.
+        # The image shows a hand at the labels, mirrored or not, as far as they lie in the frame.
         framed = (
             (raw["keypoints"][0, slots, :2] > 3) & (raw["keypoints"][0, slots, :2] < np.subtract(raw["image_size"], 4))
         ).all(1)

@@ -203,7 +203,7 @@ def test_decode_finds_damage_that_a_header_does_not_show(tmp_path):
     assert image_fault(str(path), (300, 200)) is None
     assert image_fault(str(path), (300, 200), decode=True) == "black"
     (tmp_path / "empty.jpg").touch()
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     for name in ("empty.jpg", "text.jpg", "."):
         assert image_fault(str(tmp_path / name), (300, 200)) == "unreadable"
 

@@ -115,7 +115,7 @@ def test_the_hook_draws_the_same_few_samples(dataset, tmp_path):
 
 
 def test_colors_reach_the_file_in_order(dataset, tmp_path):
-    """mmengine's pictures are RGB, ours BGR: the thumb must be red in the file too."""
+    """mmengine's images are RGB, ours BGR: the thumb must be red in the file too."""
     hook_run(dataset, str(tmp_path), num=1)
     picture = cv2.imread(str(tmp_path / "vis_data" / "vis_image" / "val_predictions_120.png"))
     assert (picture == COLORS[0][::-1]).all(axis=-1).sum() > 50
