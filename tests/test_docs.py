@@ -29,7 +29,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "configs").rglob("README.md")),
 ]  # fmt: skip
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-WRITTEN_BY_READERS = re.compile(r"my_|right_hand_expert")  # configs of the how-tos
+WRITTEN_BY_READERS = re.compile(r"my_")  # configs of the how-tos
 # What these scripts take before the options of train.py or test.py, beside CONFIG and CHECKPOINT.
 OWN_ARGUMENTS = {"dist_train.sh": [1], "dist_test.sh": [2], "slurm_train.sh": [0, 1], "slurm_test.sh": [0, 1]}
 OTHER_PROGRAMS = {"cd", "export", "source", "pre-commit"}
