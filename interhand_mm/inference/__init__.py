@@ -1,1 +1,1 @@
-"""The product: detect, group, lift and follow the hands of images, videos and cameras."""
+"""Inference: detect, group, lift and track the hands in images, videos and camera streams."""

@@ -1,7 +1,8 @@
-"""From boxes of hands to the crops that the pose network sees: which two hands belong together, and their box.
+"""From boxes of hands to crops for the pose network: which two hands belong together, and the box around them.
 
-A hand's box is the annotation's: the tight box of its joints, enlarged by `camera.BBOX_ENLARGE` about its center.
-Taken back to the tight boxes, the box round two hands is therefore exactly the data set's, and so is the crop.
+The box of a hand is defined as in the annotations: the tight box of its joints, enlarged by `boxes.BBOX_ENLARGE`
+about its center. The box around two hands is computed from the tight boxes, so it equals the annotated one, and so
+does the crop.
 """
 
 from __future__ import annotations
@@ -12,47 +13,52 @@ import numpy as np
 
 from ..structures.boxes import BBOX_ENLARGE, box_iou, scale_boxes, square_bbox
 
-# On rendered interactions 99 % of the pairs lie within these (gap / size of enlarged boxes, larger / smaller).
+# Limits that 99 % of the pairs in rendered interactions satisfy: gap / size of the enlarged boxes, larger / smaller.
 MAX_GAP = 0.35
 MAX_SIZE_RATIO = 2.0
 MIN_MATCH_IOU = 0.5
-_TIE = 1e-6  # pairs that only just qualify still count for something
+_TIE = 1e-6  # keeps the affinity of pairs exactly at the limit above 0
 
 
 def interaction_bbox(boxes: np.ndarray) -> np.ndarray:
-    """The annotation's box of the hands whose own boxes are given.
+    """Return the box around several hands, as it would be annotated.
 
     Args:
-        boxes: (N, 4) px, x1 y1 x2 y2: each the tight box of a hand's joints x `BBOX_ENLARGE`; N >= 1.
+        boxes: (N, 4) px, x1 y1 x2 y2, N >= 1: for each hand the tight box of its joints times `BBOX_ENLARGE`.
 
     Returns:
-        (4,) px, x1 y1 x2 y2: the tight box of all joints x `BBOX_ENLARGE`. `square_bbox` makes the crop of it.
+        (4,) px, x1 y1 x2 y2: the tight box of all joints times `BBOX_ENLARGE`. `square_bbox` turns it into the crop.
+
+    Example:
+        >>> interaction_bbox(np.array([[90, 40, 210, 160], [254, 78, 326, 222]])).round().astype(int).tolist()
+        [78, 34, 342, 226]
     """
     tight = scale_boxes(np.asarray(boxes).reshape(-1, 4), 1 / BBOX_ENLARGE)
     return scale_boxes(np.concatenate([tight[:, :2].min(axis=0), tight[:, 2:].max(axis=0)]), BBOX_ENLARGE)
 
 
 def crop_bbox(boxes: np.ndarray, aspect: float = 1.0) -> np.ndarray:
-    """The box that is cropped for the pose network, (4,) px, as the data sets make it; see `interaction_bbox`."""
+    """Return the box (4,) px that is cropped for the pose network; arguments as in `interaction_bbox`."""
     return square_bbox(interaction_bbox(boxes), aspect=aspect)
 
 
 def pair_affinity(
     boxes: np.ndarray, sides: np.ndarray, max_gap: float = MAX_GAP, max_size_ratio: float = MAX_SIZE_RATIO
 ) -> np.ndarray:
-    """How much two hands look like one interaction, 0 where they cannot be one.
+    """Return how well every two hands fit together as one interaction; 0 if they cannot.
 
-    ``(IoU + 1 - gap / max_gap) * smaller / larger``, where gap is the distance between the boxes (0 where they
-    overlap) over the pair's mean size, and a box's size is the root of its area.
+    The affinity is ``(IoU + 1 - gap / max_gap) * smaller / larger``. The gap is the distance between the boxes (0 if
+    they overlap) divided by the mean size of the pair, and the size of a box is the square root of its area.
 
     Args:
         boxes: (N, 4) px, x1 y1 x2 y2.
-        sides: (N,) 0 right, 1 left, -1 unknown. Two hands of one known side are of two persons.
-        max_gap: Largest gap.
-        max_size_ratio: Largest larger / smaller: hands further apart in depth are of two persons.
+        sides: (N,) 0 right, 1 left, -1 unknown. Two hands of the same known side belong to two people.
+        max_gap: Maximum gap of a pair.
+        max_size_ratio: Maximum ratio of the larger to the smaller box. Hands whose sizes differ more are far apart in
+            depth and belong to two people.
 
     Returns:
-        (N, N) symmetric, zeros on the diagonal.
+        (N, N) symmetric matrix with zeros on the diagonal.
     """
     boxes, sides = np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(sides)
     size = np.sqrt(np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-12))
@@ -73,20 +79,25 @@ def group_hands(
     max_gap: float = MAX_GAP,
     max_size_ratio: float = MAX_SIZE_RATIO,
 ) -> list[list[int]]:
-    """Group hands into interactions of two and single hands.
+    """Group hands into interacting pairs and single hands.
 
-    Of all ways to pair the hands the one with the largest sum of affinities is taken (maximum-weight matching),
-    so a hand near two others goes where the whole fits best.
+    The pairs are chosen so that the sum of their affinities is largest (maximum-weight matching). A hand between two
+    others is therefore paired so that the result as a whole is best.
 
     Args:
         boxes: (N, 4) px, x1 y1 x2 y2.
         scores: (N,) 0 to 1.
         sides: (N,) 0 right, 1 left, -1 unknown.
-        max_gap: See `pair_affinity`.
-        max_size_ratio: See `pair_affinity`.
+        max_gap: Maximum gap of a pair, as in `pair_affinity`.
+        max_size_ratio: Maximum size ratio of a pair, as in `pair_affinity`.
 
     Returns:
-        Indices of one or two hands each, right before left where known, else as given; the highest score first.
+        Groups of one or two indices, highest score first. In a pair, right comes before left if the sides are known.
+
+    Example:
+        >>> boxes = np.array([[0, 0, 100, 100], [110, 0, 210, 100], [500, 0, 600, 100]])
+        >>> group_hands(boxes, np.array([0.9, 0.8, 0.7]), np.array([-1, -1, -1]))
+        [[0, 1], [2]]
     """
     import networkx
 
@@ -104,15 +115,15 @@ def group_hands(
 def match_boxes(
     found: Sequence[np.ndarray] | np.ndarray, truth: np.ndarray, min_iou: float = MIN_MATCH_IOU
 ) -> dict[int, int]:
-    """Match found boxes to true ones, one to one, so that the sum of the overlaps is largest.
+    """Match detected boxes to true ones, one to one, so that the sum of the overlaps is largest.
 
     Args:
         found: (N, 4) px, x1 y1 x2 y2.
-        truth: (M, 4) px.
-        min_iou: Below it nothing is matched.
+        truth: (M, 4) px, x1 y1 x2 y2.
+        min_iou: Minimum IoU of a match.
 
     Returns:
-        {index of a true box: index of the found one}.
+        {index of a true box: index of the detected one}.
     """
     from scipy.optimize import linear_sum_assignment
 

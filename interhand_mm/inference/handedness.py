@@ -1,4 +1,4 @@
-"""Which hands are there: calibrated probabilities and what is decided from them."""
+"""Handedness: calibrated probabilities of the two hands, and the decision which of them are present."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ from scipy.special import expit, logit
 
 from ..structures.results import Presence
 
-# Of calibrated probabilities: surely there from the first, surely not below the second.
+# A hand is present from the first calibrated probability, and absent up to the second one.
 PRESENT, ABSENT = 0.7, 0.3
 _EPSILON = 1e-7
 
 
 def at_temperature(hand_prob: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities with their logits divided by `temperature`; any shape."""
+    """Return probabilities of any shape with their logits divided by `temperature`.
+
+    Example:
+        >>> at_temperature(np.array([0.5, 0.9]), 2.0).round(2).tolist()
+        [0.5, 0.75]
+    """
     return np.asarray(expit(logit(np.clip(np.asarray(hand_prob, np.float64), _EPSILON, 1 - _EPSILON)) / temperature))
 
 
 def calibrate(hand_prob: np.ndarray, hand_type: np.ndarray) -> float:
-    """Temperature scaling (Guo et al., ICML 2017): the temperature with the lowest cross entropy.
+    """Return the temperature with the lowest cross entropy (temperature scaling, Guo et al., ICML 2017).
 
-    `tools/eval_preds.py --calibrate` writes it into a checkpoint's meta as "handedness_temperature"; inference uses it.
+    `tools/eval_preds.py --calibrate` writes it into the metadata of a checkpoint as "handedness_temperature", and
+    inference uses it.
 
     Args:
-        hand_prob: (N, 2) probabilities of right and left, of samples the network was not trained on.
-        hand_type: (N, 2) 0 or 1.
+        hand_prob: (N, 2) probabilities of the right and the left hand, on samples that were not used for training.
+        hand_type: (N, 2) 1 where the hand is present, else 0.
 
     Returns:
-        The temperature; above 1 where the network is too sure of itself. Between 0.05 and 20.
+        The temperature, between 0.05 and 20; above 1 if the network is overconfident.
     """
 
     def loss(log_temperature: float) -> float:
@@ -38,7 +44,7 @@ def calibrate(hand_prob: np.ndarray, hand_type: np.ndarray) -> float:
 
 
 def cross_entropy(hand_prob: np.ndarray, hand_type: np.ndarray, temperature: float) -> float:
-    """Mean cross entropy a hand, nats, of probabilities brought to a temperature; shapes as in `calibrate`."""
+    """Return the mean cross entropy per hand in nats, at a temperature; other arguments as in `calibrate`."""
     prob = np.clip(at_temperature(hand_prob, temperature), _EPSILON, 1 - _EPSILON)
     return float(-np.where(hand_type > 0, np.log(prob), np.log(1 - prob)).mean())
 
@@ -47,12 +53,18 @@ def decide_presence(hand_prob: np.ndarray, num_hands: int | None) -> tuple[Prese
     """Decide which hands are shown.
 
     Args:
-        hand_prob: (2,) calibrated, right and left.
-        num_hands: How many the detector saw. Where it is one, the less probable hand is shown only where the
-            network is sure of both.
+        hand_prob: (2,) calibrated probabilities of the right and the left hand.
+        num_hands: Number of hands that the detector found, if known. If it found one, the less probable hand is shown
+            only if both probabilities are high.
 
     Returns:
-        For the right and the left hand.
+        The decisions for the right and the left hand.
+
+    Example:
+        >>> decide_presence(np.array([0.9, 0.6]), num_hands=2)
+        ('yes', 'unsure')
+        >>> decide_presence(np.array([0.9, 0.6]), num_hands=1)
+        ('yes', 'no')
     """
     right, left = (_decide(float(prob)) for prob in hand_prob)
     if num_hands == 1 and not right == left == "yes":

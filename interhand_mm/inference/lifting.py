@@ -9,21 +9,26 @@ import numpy as np
 from ..structures.camera import root_depth_from_bones
 from ..structures.joints import KNUCKLES, LEFT_WRIST, NUM_HAND_JOINTS, OWN_WRIST, RIGHT_WRIST
 
-# Where a hand that points at the camera, or a failed prediction, gives no sensible depth, it stays in between.
+# Limits for depths that are not plausible, which happen if a hand points at the camera or a prediction failed.
 NEAREST_JOINT_MM, FARTHEST_WRIST_MM = 10.0, 20_000.0
 
 
 def wrist_depths_given(depth_mm: float | Sequence[float], shown: np.ndarray, rel_root_depth_mm: float) -> np.ndarray:
-    """Absolute depths of the wrists from what the user knows.
+    """Return the absolute depths of the wrists from what the user knows.
 
     Args:
-        depth_mm: Of the right and the left wrist, or one number: of the right wrist where it is shown (the left
-            one then follows from `rel_root_depth_mm`), else of the left.
-        shown: (42,) bool.
+        depth_mm: Depths of the right and the left wrist, or one number. If both hands are shown, one number is the
+            depth of the right wrist, and the left one follows from `rel_root_depth_mm`; otherwise it is the depth of
+            the wrist that is shown.
+        shown: (42,) bool, joints of the hands that are shown.
         rel_root_depth_mm: z(left wrist) - z(right wrist).
 
     Returns:
         (2,) mm, right and left.
+
+    Example:
+        >>> wrist_depths_given(700.0, np.ones(42, bool), rel_root_depth_mm=30.0).tolist()
+        [700.0, 730.0]
     """
     if not isinstance(depth_mm, (int, float)):
         return np.array(depth_mm, np.float64)
@@ -46,14 +51,14 @@ def wrist_depths_from_size(
 
     Args:
         keypoints: (42, 3) u, v px and d mm relative to the own wrist.
-        shown: (42,) bool; at least one hand.
-        rel_root_depth_mm: z(left wrist) - z(right wrist); read where both hands are shown.
+        shown: (42,) bool, joints of the hands that are shown; at least one hand.
+        rel_root_depth_mm: z(left wrist) - z(right wrist); used if both hands are shown.
         focal: (2,) px.
         principal_pt: (2,) px.
         palm_mm: (4,) lengths of the bones from `KNUCKLES` to the wrist.
 
     Returns:
-        (2,) mm, right and left; equal where only one hand is shown.
+        (2,) mm, right and left; equal if only one hand is shown.
     """
     offset = rel_root_depth_mm if shown[RIGHT_WRIST] and shown[LEFT_WRIST] else 0.0
     depth = keypoints[:, 2] + np.repeat([0.0, offset], NUM_HAND_JOINTS)

@@ -1,4 +1,4 @@
-"""Less jitter without lag: the One-Euro filter (Casiez, Roussel and Vogel, CHI 2012), one for every number."""
+"""Smoothing of tracks over time with One-Euro filters (Casiez, Roussel and Vogel, CHI 2012), one per number."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from OneEuroFilter import OneEuroFilter
 
 from ..structures.joints import NUM_HAND_JOINTS
 
-# In Hz, and in Hz per mm/s: at rest everything above 1 Hz is noise; a hand at half a meter a second is at 6 Hz.
+# Cutoff at rest in Hz, and its increase in Hz per mm/s. At 0.5 m/s the cutoff is 6 Hz.
 MIN_CUTOFF_HZ, BETA = 1.0, 0.01
-# Pixels are measured by the first crop's side, taken for this many mm, so that one BETA serves all pictures.
+# Pixels are converted to mm as if the side of a track's first crop were this long, so that one BETA fits all images.
 _CROP_MM = 250.0
-_LATER_S = 1.0  # the filter takes a time of 0 for none
+_TIME_OFFSET_S = 1.0  # the filter treats a time of 0 as missing
 
 
 class _Filters:
@@ -23,15 +23,18 @@ class _Filters:
         self._filters = [OneEuroFilter(rate, MIN_CUTOFF_HZ, BETA) for _ in range(size)]
 
     def __call__(self, values: np.ndarray, time_s: float) -> np.ndarray:
-        flat = [each(float(v), time_s + _LATER_S) for each, v in zip(self._filters, values.ravel(), strict=True)]
+        flat = [each(float(v), time_s + _TIME_OFFSET_S) for each, v in zip(self._filters, values.ravel(), strict=True)]
         return np.array(flat).reshape(values.shape)
 
 
 class TrackSmoother:
-    """Smooths crop boxes, keypoints and relative root depth of every track; a hand that was away starts anew.
+    """Smooths the crop boxes, keypoints and relative root depths of tracks. A hand that was missing starts anew.
 
-    The boxes matter most: a crop that shakes by 3 % of its side shakes the keypoints ten times as much as the
-    sensor's noise does.
+    The boxes matter most: a crop that shakes by 3 % of its side moves the keypoints ten times as much as the noise of
+    the sensor does.
+
+    Args:
+        rate: Frame rate in Hz.
     """
 
     def __init__(self, rate: float) -> None:
@@ -42,17 +45,17 @@ class TrackSmoother:
     def __call__(
         self, track_id: int, keypoints: np.ndarray, rel_root_depth_mm: float, side_px: float, time_s: float
     ) -> tuple[np.ndarray, float]:
-        """Smooth one track's frame.
+        """Smooth one frame of a track.
 
         Args:
-            track_id: Whose.
-            keypoints: (42, 3) u, v px and d mm; NaN for hands that are not there.
-            rel_root_depth_mm: NaN unless both are.
-            side_px: Of the crop.
-            time_s: Of the frame.
+            track_id: Id of the track.
+            keypoints: (42, 3) u, v px and d mm; NaN for hands that are not shown.
+            rel_root_depth_mm: Relative root depth; NaN unless both hands are shown.
+            side_px: Side of the crop in px.
+            time_s: Time of the frame in seconds.
 
         Returns:
-            Both, smoothed.
+            Keypoints and relative root depth, smoothed.
         """
         scale = self._mm_per_px.setdefault(track_id, _CROP_MM / side_px)
         unit = np.array([scale, scale, 1.0])
@@ -64,7 +67,7 @@ class TrackSmoother:
         return smooth, float(root[0])
 
     def box(self, track_id: int, box: np.ndarray, time_s: float) -> np.ndarray:
-        """Smooth a track's box (4,) px before it is cropped."""
+        """Smooth the box (4,) px of a track, before the crop is cut."""
         scale = self._mm_per_px.setdefault(track_id, _CROP_MM / max(float((box[2:] - box[:2]).max()), 1.0))
         return self._filter((track_id, "box"), box * scale, time_s) / scale
 
@@ -77,7 +80,7 @@ class TrackSmoother:
         return self._filters[key](values, time_s)
 
     def keep(self, alive: Iterable[int]) -> None:
-        """Forget all tracks but these."""
+        """Forget all tracks except these."""
         alive = set(alive)
         self._filters = {key: value for key, value in self._filters.items() if key[0] in alive}
         self._mm_per_px = {key: value for key, value in self._mm_per_px.items() if key in alive}

@@ -1,4 +1,4 @@
-"""Where the time goes, stage by stage."""
+"""Measure the time of every stage of inference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STAGES = ("decode", "detect", "crop", "pose", "lift", "write")
 
 
 class Stopwatch:
-    """Adds up wall time by stage."""
+    """Sum the wall time of every stage of `STAGES`, and count frames."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(STAGES, 0.0)
@@ -18,7 +18,7 @@ class Stopwatch:
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Add the block's time to `stage`."""
+        """Add the time of the enclosed block to a stage."""
         start = time.perf_counter()
         try:
             yield
@@ -26,10 +26,10 @@ class Stopwatch:
             self.seconds[stage] += time.perf_counter() - start
 
     def table(self) -> str:
-        """Milliseconds a frame and share of every stage, and frames a second."""
+        """Return a table of milliseconds per frame and share of every stage, and of frames per second."""
         total, frames = sum(self.seconds.values()), max(self.frames, 1)
         lines = [f"{'stage':8} {'ms/frame':>9} {'share':>6}"]
         for stage, seconds in self.seconds.items():
             lines.append(f"{stage:8} {1000 * seconds / frames:9.2f} {seconds / max(total, 1e-9):6.1%}")
         rate = self.frames / total if total else 0.0
-        return "\n".join([*lines, f"{'all':8} {1000 * total / frames:9.2f}        {rate:.1f} frames a second"])
+        return "\n".join([*lines, f"{'all':8} {1000 * total / frames:9.2f}        {rate:.1f} frames per second"])

@@ -1,4 +1,4 @@
-"""The same hands over the frames of a video: norfair's Kalman tracks, and where to crop in every frame."""
+"""Follow hands over the frames of a video: Kalman tracks (norfair), and where to crop in every frame."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import numpy as np
 
 from ..structures.boxes import box_iou, joints_bbox
 
-# A track that is not seen lives on for at most so many frames, about a third of a second.
+# Number of frames for which a track continues without being seen, about a third of a second.
 COAST_FRAMES = 10
 _LEAST_IOU = 0.3
-# An unseen track that lies this much inside a seen one is the same hands under their new grouping.
+# If an unseen track overlaps a seen one by more than this share, it is the same hands in a new grouping.
 _SAME_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class Region:
-    """Where to crop, and why.
+    """A region to crop, and where it comes from.
 
     Attributes:
         box: (4,) px, x1 y1 x2 y2, as InterHand2.6M annotates: the joints' box times `BBOX_ENLARGE`, not yet square.
-        detections: (N, 4) px, the detector's boxes it is made of; N = 0 where the box was given or followed.
-        score: The lowest of their scores; that of the last detection where the box was followed.
-        num_hands: 1 or 2 as the detector counted, None where nobody knows.
-        track_id: From 1; None for pictures.
+        detections: (N, 4) px, the detector's boxes that it consists of; N = 0 if the box was given, or followed from
+            the previous frame.
+        score: Lowest score of the detections; for a followed box, the score of the last detection.
+        num_hands: 1 or 2 as the detector counted, or None if unknown.
+        track_id: Id of the track, from 1; None for images.
     """
 
     box: np.ndarray
@@ -37,19 +38,20 @@ class Region:
 
 
 class HandTracker:
-    """Give regions of one video their track ids, and find tracks again in frames without a detector.
+    """Assign track ids to the regions of one video, and continue tracks in frames without detections.
 
-    A detector's frame decides which tracks are real. In the frames between, a track's crop is where the
-    keypoints of the frame before lay (`follow`); a track that the detector or the pose network no longer sees
-    moves on with its Kalman filter for `COAST_FRAMES` and ends.
+    The frames in which the detector runs decide which tracks exist. In the other frames, the crop of a track follows
+    the keypoints of the previous frame (`follow`). A track that neither the detector nor the pose network sees moves
+    with its Kalman filter for `COAST_FRAMES` frames and then ends.
     """
 
     def __init__(self) -> None:
-        from norfair import Tracker  # late: pictures need no tracker
+        from norfair import Tracker  # imported late, because images need no tracker
         from norfair.distances import VectorizedDistance
 
         self._tracker = Tracker("iou", 1 - _LEAST_IOU, hit_counter_max=COAST_FRAMES, initialization_delay=0)
-        # Its constructor takes names and slow scalar functions only; its own IoU complains about `_distance`'s case.
+        # The constructor accepts only names and slow scalar functions, and norfair's own IoU warns about boxes that a
+        # Kalman filter has turned inside out, so the distance is set afterwards.
         self._tracker.distance_function = VectorizedDistance(_distance)
         self._followed: dict[int, Region] = {}
         self._regions: list[Region] = []
@@ -60,18 +62,18 @@ class HandTracker:
         return {track.id for track in self._tracker.tracked_objects}
 
     def step(self, found: Sequence[Region] | None) -> list[Region]:
-        """Go one frame on.
+        """Advance by one frame.
 
         Args:
-            found: The detector's regions of this frame; None where it did not run.
+            found: The detector's regions of this frame, or None if the detector did not run.
 
         Returns:
-            Regions to crop in this frame, each with its track's id.
+            The regions to crop in this frame, each with the id of its track.
         """
         seen = list(self._followed.values()) if found is None else list(found)
         self._followed = {}
         tracks = self._tracker.update([_as_detection(region) for region in seen] or None)
-        # A new track is given back from its second update on; it is asked for here in its first.
+        # `update` returns a new track only from its second update on; this includes it from the first one.
         tracks = {track.id: track for track in [*tracks, *self._tracker.tracked_objects]}.values()
         fresh = {id(region) for region in seen}
         matched = [replace(_last(track), track_id=track.id) for track in tracks if id(_last(track)) in fresh]
@@ -81,10 +83,11 @@ class HandTracker:
         return matched + [region for region in coasting if not _inside_any(region.box, matched)]
 
     def follow(self, region: Region, points: np.ndarray) -> None:
-        """Say where the hands of a region of this frame turned out to be, for the next frame without a detector.
+        """Record where the hands of a region are in this frame, for the next frame in which the detector does not run.
 
         Args:
-            region: From `step`; one that only coasts is not followed, or a hand that left could stay for ever.
+            region: A region from `step`. Regions of unseen tracks are ignored; otherwise the track of a hand that has
+                left the image might never end.
             points: (K, 2) px, the keypoints of the hands that are shown.
         """
         if region.track_id is not None and region.track_id in self._seen:
@@ -95,19 +98,22 @@ class HandTracker:
 
 
 def has_size(box: np.ndarray) -> bool:
-    """True for a box (4,) of at least a pixel across: one without size cannot be cropped."""
+    """Return True for a box (4,) of at least one pixel. Smaller boxes cannot be cropped."""
     return float((box[2:] - box[:2]).max()) >= 1.0
 
 
 def _distance(found: np.ndarray, tracks: np.ndarray) -> np.ndarray:
-    """1 - IoU of (N, 4) and (M, 4); the corners of a track that coasts may pass one another, and then it has none."""
+    """Return 1 - IoU of boxes (N, 4) and (M, 4).
+
+    The Kalman filter of an unseen track may move its corners past each other. Such a box counts as empty.
+    """
     return 1 - box_iou(found, np.concatenate([tracks[:, :2], np.maximum(tracks[:, 2:], tracks[:, :2])], axis=1))
 
 
 def _as_detection(region: Region) -> Any:
     from norfair import Detection
 
-    # The label keeps a pair of hands from going on as one hand's track.
+    # Tracks have labels, so that a pair of hands does not continue the track of a single hand.
     return Detection(points=region.box.reshape(2, 2), data=region, label=str(region.num_hands))
 
 
@@ -125,7 +131,12 @@ def _inside_any(box: np.ndarray, regions: Sequence[Region]) -> bool:
 
 
 def shared_part(first: np.ndarray, second: np.ndarray) -> float:
-    """Intersection over the smaller of two boxes (4,), 0 to 1."""
+    """Return the intersection of two boxes (4,) divided by the area of the smaller one, 0 to 1.
+
+    Example:
+        >>> shared_part(np.array([0.0, 0, 10, 10]), np.array([5.0, 0, 9, 10]))
+        1.0
+    """
     overlap = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
     smaller = min(np.prod(first[2:] - first[:2]), np.prod(second[2:] - second[:2]))
     return float(np.prod(np.maximum(overlap, 0)) / max(smaller, 1e-9))

@@ -111,7 +111,7 @@ def test_a_folder_writes_a_set_for_every_picture(tmp_path, made):
     assert content["source"].endswith("a.png")
     assert (content["num_frames"], content["frames"][0]["time_s"]) == (1, None)
     assert "4 frames" not in table
-    assert "frames a second" in table
+    assert "frames per second" in table
     assert made.watch.frames == 4
 
 

@@ -1,1 +1,1 @@
-"""The pose network behind one interface, whatever runs it."""
+"""The pose network behind one interface, independent of the runtime."""

@@ -1,4 +1,4 @@
-"""Exported models: what the files of `tools/export_onnx.py` hold beside the graph, and the two runtimes."""
+"""Exported models: the metadata in the files of `tools/export_onnx.py`, and the two runtimes that run them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...models.plugin import HandPlugin
 from ...structures.joints import JOINT_NAMES
 from .interface import OUTPUTS
 
-KEY, FORMAT, VERSION = "interhand_mm", "interhand_mm.onnx", 1  # the file's own property, and what it says
+KEY, FORMAT, VERSION = "interhand_mm", "interhand_mm.onnx", 1  # the metadata key in the file, and values in it
 INPUT = "crops"
 EXPORT_FIX = "python tools/export_onnx.py CONFIG CHECKPOINT --out MODEL.onnx"
 _PRECISION = {None: "f32", "bfloat16": "bf16", "float16": "f16"}  # OpenVINO's names
@@ -28,19 +28,23 @@ _MISSING_FIX = "pip install -r requirements/export.txt"
 def need(package: str, what: str) -> ModuleType:
     """Import an optional package.
 
+    Args:
+        package: Name of the package.
+        what: What needs the package, for the error message.
+
     Raises:
-        ConfigError: It is not installed.
+        ConfigError: The package is not installed.
     """
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise ConfigError(f"{what} needs the package {package}", got=error, fix=_MISSING_FIX) from error
+        raise ConfigError(f"the package {package} is missing; {what} needs it", got=error, fix=_MISSING_FIX) from error
 
 
 def model_digest(cfg: Config) -> str:
-    """SHA-256 of what decides a network's predictions besides its weights: `model` and `codec` of the config.
+    """Return the SHA-256 of the parts of a config that affect predictions: `model` and `codec`.
 
-    Left out is what only training reads: losses, initial weights, the memory layout.
+    Keys that only training reads (losses, initial weights, the memory layout) are left out.
     """
     parts = {"model": _predicting(cfg.model), "codec": _predicting(cfg.model["head"]["decoder"])}
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
@@ -54,18 +58,24 @@ def _predicting(node: Any) -> Any:
 
 
 class Exported(NamedTuple):
-    """What a file says of itself."""
+    """The metadata of an exported model.
+
+    Attributes:
+        metadata: The description that the export wrote.
+        batch: Fixed batch size, or None if the file accepts any number of crops.
+    """
 
     metadata: dict[str, Any]
-    batch: int | None  # None where any number of crops may come
+    batch: int | None
 
 
 def read_exported(path: str | Path) -> Exported:
-    """Read an exported model's properties; the graph is parsed, not run.
+    """Read the metadata of an exported model. The graph is parsed, not run.
 
     Raises:
         ConfigError: The onnx package is missing.
-        CheckpointError: The file is missing, not ONNX, cut short, not of `tools/export_onnx.py` or of a later version.
+        CheckpointError: The file is missing, is not ONNX, is cut short, was not written by `tools/export_onnx.py`, or
+            has another version.
     """
     onnx = need("onnx", "reading an exported model")
     if not Path(path).is_file():
@@ -74,7 +84,7 @@ def read_exported(path: str | Path) -> Exported:
         model = onnx.load(str(path), load_external_data=False)
         shape = model.graph.input[0].type.tensor_type.shape.dim
         properties = {each.key: each.value for each in model.metadata_props}
-    except Exception as error:  # protobuf's own errors, and an index error where it parsed to nothing
+    except Exception as error:  # protobuf's own errors, or an index error if nothing was parsed
         raise CheckpointError(f"not an ONNX model, or cut short: {path}", got=error, fix=EXPORT_FIX) from error
     try:
         metadata = json.loads(properties[KEY])
@@ -82,12 +92,12 @@ def read_exported(path: str | Path) -> Exported:
     except (KeyError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path} was not exported by this project", got=error, fix=EXPORT_FIX) from error
     if found != (FORMAT, VERSION):
-        raise CheckpointError(f"{path}: format", got=found, want=(FORMAT, VERSION), fix=EXPORT_FIX)
+        raise CheckpointError(f"{path} has another format", got=found, want=(FORMAT, VERSION), fix=EXPORT_FIX)
     return Exported(metadata, shape[0].dim_value or None)
 
 
 def check_exported(exported: Exported, cfg: Config, path: str | Path) -> None:
-    """Raise `CheckpointError` unless the file holds the config's network, by its digest, input and joint order."""
+    """Raise `CheckpointError` unless the file contains the config's network: same digest, input size and joint order."""
     wanted = {
         "input_size": list(cfg.model["head"]["decoder"]["input_size"]),
         "joints": list(JOINT_NAMES),
@@ -97,7 +107,7 @@ def check_exported(exported: Exported, cfg: Config, path: str | Path) -> None:
     for key, want in wanted.items():
         if exported.metadata.get(key) != want:
             raise CheckpointError(
-                f"{path} does not fit the config: {key}",
+                f"{path} does not fit the config: {key} differs",
                 got=f"{exported.metadata.get(key)}, exported with {exported.metadata.get('config')}",
                 want=want,
                 fix="use the config it was exported with, or export again: " + EXPORT_FIX,
@@ -105,7 +115,7 @@ def check_exported(exported: Exported, cfg: Config, path: str | Path) -> None:
 
 
 class _Runtime:
-    """What both runtimes share: the checks, and batches of a fixed length."""
+    """Base of both runtimes: the checks, and batches of a fixed size."""
 
     package = ""
     plugin: HandPlugin | None = None
@@ -122,7 +132,7 @@ class _Runtime:
             self._open(runtime, str(path), device, amp)
         except InterHandError:
             raise
-        except Exception as error:  # the runtimes' errors have no common parent
+        except Exception as error:  # the errors of the runtimes have no common base class
             raise CheckpointError(f"{self.package} cannot load {path}", got=str(error).splitlines()[0]) from error
 
     def _open(self, runtime: ModuleType, path: str, device: str, amp: str | None) -> None:
@@ -132,7 +142,7 @@ class _Runtime:
         raise NotImplementedError
 
     def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
-        """See `Network`; a file of a fixed batch gets the rest of the last one filled with black."""
+        """Predict the joints in crops; see `Network`. If the batch size is fixed, the last batch is padded with black."""
         if self.batch is None:
             return dict(zip(OUTPUTS, self._run(crops), strict=True))
         missing = -len(crops) % self.batch
@@ -142,17 +152,21 @@ class _Runtime:
 
 
 class OnnxRuntimeNetwork(_Runtime):
-    """`Network` in onnxruntime, on the CPU or, with its GPU package, on CUDA; see `open_network`."""
+    """A `Network` in onnxruntime, on the CPU or, with its GPU package, on CUDA; see `open_network`."""
 
     package = "onnxruntime"
 
     def _open(self, runtime: ModuleType, path: str, device: str, amp: str | None) -> None:
         if amp is not None:
-            raise ConfigError("backend onnxruntime computes in float32", got=amp, fix="leave --amp out, or openvino")
+            raise ConfigError(
+                "the backend onnxruntime computes in float32", got=amp, fix="--amp float32 or --backend openvino"
+            )
         provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}.get(device.split(":")[0])
         if provider not in runtime.get_available_providers():
             raise ConfigError(
-                f"backend onnxruntime on {device}", want=runtime.get_available_providers(), fix="--device cpu"
+                f"the backend onnxruntime cannot run on {device}",
+                want=runtime.get_available_providers(),
+                fix="--device cpu",
             )
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -164,15 +178,16 @@ class OnnxRuntimeNetwork(_Runtime):
 
 
 class OpenVinoNetwork(_Runtime):
-    """`Network` in OpenVINO, on the CPU or another of its devices; see `open_network`."""
+    """A `Network` in OpenVINO, on the CPU or another of its devices; see `open_network`."""
 
     package = "openvino"
 
     def _open(self, runtime: ModuleType, path: str, device: str, amp: str | None) -> None:
         core = runtime.Core()
         if device.upper() not in core.available_devices:
-            raise ConfigError(f"backend openvino on {device}", want=core.available_devices, fix="--device cpu")
-        # Without a hint it computes in bfloat16 wherever the CPU has it, and so not what torch computes.
+            want = core.available_devices
+            raise ConfigError(f"the backend openvino cannot run on {device}", want=want, fix="--device cpu")
+        # Without this hint, OpenVINO computes in bfloat16 on CPUs that support it, which differs from torch.
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _PRECISION[amp]}
         if device == "cpu":
             settings["INFERENCE_NUM_THREADS"] = torch.get_num_threads()
