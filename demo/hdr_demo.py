@@ -1,4 +1,4 @@
-r"""HDR stage by stage: the crop, four masks, right and left hand alone, joints, and both hands in 3D (docs/guide/hdr.md).
+r"""Draw the stages of HDR: the crop, four masks, each hand alone, joints, and both hands in 3D (docs/guide/hdr.md).
 
 python demo/hdr_demo.py POSE_CONFIG POSE_CHECKPOINT --hdr configs/hdr/small.py SEGMENTOR INPAINTOR POSE \
     --input pair.jpg --bbox 80 40 310 270 --out-dir out

@@ -1,16 +1,22 @@
-"""Typed errors. A message says what is wrong, what was got, what was wanted, and the fix."""
+"""Typed errors. A message says what is wrong, what was found, what was expected, and how to fix it."""
 
 from __future__ import annotations
 
 
 class InterHandError(Exception):
-    """Parent of every error this package raises on purpose.
+    """Base class of all errors that this package raises on purpose.
 
     Args:
-        what: What is wrong, naming the file, key or id.
-        got: What was found; left out of the message when None.
-        want: What would have been right; left out when None.
-        fix: The command or change that fixes it; left out when None.
+        what: One sentence or clause that says what is wrong, with the file, key or id.
+        got: The value that was found, if it helps.
+        want: The value that was expected, if it helps.
+        fix: A command or change that fixes the error, if there is one.
+
+    Example:
+        >>> print(ConfigError("batch_size must be at least 1", got=0, fix="--batch-size 16"))
+        batch_size must be at least 1
+          got:  0
+          fix:  --batch-size 16
     """
 
     def __init__(self, what: str, *, got: object = None, want: object = None, fix: str | None = None) -> None:
@@ -21,11 +27,11 @@ class InterHandError(Exception):
         if want is not None:
             parts.append(f"  want: {want}")
         if fix is not None:
-            parts.append(f"  fix: {fix}")
+            parts.append(f"  fix:  {fix}")
         super().__init__("\n".join(parts))
 
     def __reduce__(self) -> tuple:
-        """Keep the parts when an error crosses from a loader's worker to the main process."""
+        """Keep the parts when an error is sent from a data loader's worker to the main process."""
         return _rebuild, (type(self), self.what, self.got, self.want, self.fix)
 
 
@@ -34,11 +40,11 @@ def _rebuild(cls: type[InterHandError], what: str, got: object, want: object, fi
 
 
 class AnnotationError(InterHandError):
-    """An annotation file is missing, cut short, not in the expected format or contradicts another one."""
+    """An annotation file is missing, cut short, in an unexpected format, or contradicts another file."""
 
 
 class ImageError(InterHandError):
-    """An image is missing, unreadable, all black or of another size than annotated."""
+    """An image is missing, unreadable, completely black, or has another size than annotated."""
 
 
 class BackgroundError(InterHandError):
@@ -46,28 +52,28 @@ class BackgroundError(InterHandError):
 
 
 class DataContractError(InterHandError):
-    """A sample does not hold what the data contract promises at this stage."""
+    """A sample does not contain what the data contract requires at its stage."""
 
 
 class CheckpointError(InterHandError):
-    """A checkpoint is unsafe, unreadable, or of another family or shape than the model."""
+    """A checkpoint is unsafe, unreadable, or does not fit the model."""
 
 
 class ConfigError(InterHandError):
-    """A config or an override names something that does not exist or contradicts itself."""
+    """A config or an option names something that does not exist, is out of range, or contradicts itself."""
 
 
 class EvaluationError(InterHandError):
-    """Predictions and ground truth do not belong together."""
+    """Predictions and ground truth do not fit together."""
 
 
 class InputError(InterHandError):
-    """What inference is given cannot be used: a file, a folder, a camera, a box or a camera's numbers."""
+    """An input of inference cannot be used: a file, a folder, a camera, a box, or camera parameters."""
 
 
 class OutputError(InterHandError):
-    """Results cannot be written or shown there."""
+    """Results cannot be written or shown."""
 
 
 class ExportError(InterHandError):
-    """An exported model does not give what the network gives."""
+    """An exported model does not predict the same as the network."""

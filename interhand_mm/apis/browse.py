@@ -1,9 +1,9 @@
-"""Looking at what a config feeds the network."""
+"""Draw what a config feeds the network."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 from ..datasets.coco import check_coco
 from ..errors import ConfigError
 from ..registry import DATASETS
-from ..structures.joints import FLIP_INDICES
+from ..structures.joints import FLIP_INDICES, SIDES
 from ..utils.config import is_detector, map_pipelines
 from ..utils.images import read_mask
 from ..visualization.masks import amodal_tile
@@ -33,31 +33,35 @@ def browse(
     seed: int,
     variant: str | None = None,
     columns: int | None = None,
-    stage: str = "both",
+    stage: Literal["before", "after", "both"] = "both",
 ) -> np.ndarray:
-    """Draw a contact sheet of samples as they come out of the pipeline; of a detector's data, see `browse_coco`.
+    """Draw a contact sheet of samples as the pipeline returns them. For a detector's config, see `browse_coco`.
 
-    A sample is up to three squares: *before*, the frame with its annotated joints and the crop's outline;
-    *after*, the crop with the joints that count as targets, and the same crop bare, as the network sees it, with
-    the foreground mask outlined where there is one. A sample with amodal masks (`AIHDataset`) is a row of seven:
-    picture, four masks, and each hand alone (`amodal_tile`). Labels name hands, annotation, relative root depth
-    (of the left wrist, positive behind the right one), mirror, turn, and the photograph behind.
+    A sample has up to three tiles. Before the pipeline: the frame with its annotated joints and the outline of the
+    crop. After it: the crop with the joints that are targets, and the plain crop that the network receives, with the
+    outline of the foreground mask if there is one. A sample with amodal masks has one row of seven tiles, see
+    `amodal_tile`. Labels name the hands, the annotation, the relative root depth (of the left wrist, positive behind
+    the right one), mirroring, rotation, and the background photograph.
 
     Args:
-        cfg: From `load_config`.
+        cfg: Config from `load_config`.
         phase: "train", "val" or "test".
-        num: Samples, spread evenly over the set; repeated with other epochs where the set is smaller.
-        seed: Of the augmentation.
-        variant: Name in `test_variants`, for "test".
-        columns: Samples a row; None chooses.
-        stage: "before", "after" or "both" the pipeline.
+        num: Number of samples, spread evenly over the data set. If the set is smaller, samples repeat with the
+            augmentation of other epochs.
+        seed: Seed of the augmentation.
+        variant: Name of one of the config's `test_variants`, for the phase "test".
+        columns: Number of samples per row. Default: depends on the tiles.
+        stage: Tiles to draw: those "before" the pipeline, "after" it, or "both".
 
     Returns:
         (H, W, 3) uint8 BGR.
+
+    Raises:
+        ConfigError: The config has no such phase or variant.
     """
     loader = cfg[LOADERS[phase]]
     if loader is None:
-        raise ConfigError(f"this config has no {LOADERS[phase]}", fix="--phase with another set")
+        raise ConfigError(f"the config has no {LOADERS[phase]}", fix="choose another --phase")
     if is_detector(cfg):
         check_coco(cfg)
         return browse_coco(loader["dataset"], num, columns or 3)
@@ -66,11 +70,11 @@ def browse(
         from .test import with_variant
 
         if variant not in cfg.test_variants:
-            raise ConfigError(f"no test variant '{variant}'", want=f"one of {list(cfg.test_variants)}")
+            raise ConfigError(f"the config has no test variant '{variant}'", want=f"one of {list(cfg.test_variants)}")
         loader = with_variant(loader, cfg.test_variants[variant])
     unpacked = map_pipelines(loader["dataset"], lambda p: [step for step in p if not step["type"].startswith("Pack")])
     dataset = DATASETS.build(unpacked)
-    sets = getattr(dataset, "datasets", [dataset])  # of a ConcatDataset
+    sets = getattr(dataset, "datasets", [dataset])  # the members of a ConcatDataset
     for part in sets:
         part.set_seed(seed)
     rows = np.linspace(0, len(dataset), num, endpoint=False).astype(int)
@@ -89,15 +93,15 @@ def browse(
 
 
 def _amodal(sample: dict[str, Any]) -> np.ndarray:
-    """Picture, four masks, clean right and clean left."""
-    told = [f"target {('right', 'left')[sample['target']]}"] + ["mirrored"] * bool(sample.get("mirrored"))
-    told += [f"{sample['occlusion_rate']:.0%} hidden"] if "occlusion_rate" in sample else []
+    """Draw the tiles of a sample with amodal masks."""
+    label = [f"target {SIDES[sample['target']]}"] + ["mirrored"] * bool(sample.get("mirrored"))
+    label += [f"{sample['occlusion_rate']:.0%} hidden"] if "occlusion_rate" in sample else []
     keys = ("img", "masks", "clean", "masks_valid", "clean_valid")
-    return amodal_tile(*(sample[key] for key in keys), label=" · ".join(told), tile_px=_TILE_PX * 3 // 4)
+    return amodal_tile(*(sample[key] for key in keys), label=" · ".join(label), tile_px=_TILE_PX * 3 // 4)
 
 
 def _before(sample: dict[str, Any]) -> np.ndarray:
-    """The frame as read, with all annotated joints and the crop's outline."""
+    """Draw the frame as it was read, with all annotated joints and the outline of the crop."""
     frame, size = sample["img_full"], sample["img"].shape[1::-1]
     warp = sample["warp"]
     corners = warp.to_read(np.array([[0, 0], [size[0], 0], size, [0, size[1]]]))
@@ -105,7 +109,7 @@ def _before(sample: dict[str, Any]) -> np.ndarray:
     reduced = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     cv2.polylines(reduced, [np.rint(corners * scale).astype(int)], True, _CROP, 1, cv2.LINE_AA)
     points = warp.to_read(warp.to_crop(sample["keypoints"][0, :, :2])) * scale
-    # The mirrored sample's right hand is the left one of the frame.
+    # The right hand of a mirrored sample is the left hand of the frame.
     visible, hands = sample["keypoints_visible"][0], sample["hand_type"][0]
     if warp.flipped:
         points, visible, hands = points[FLIP_INDICES], visible[FLIP_INDICES], hands[::-1]
@@ -115,28 +119,28 @@ def _before(sample: dict[str, Any]) -> np.ndarray:
 
 
 def _with_joints(sample: dict[str, Any]) -> np.ndarray:
-    """The crop with the joints that count, and what the network is to learn beside them."""
+    """Draw the crop with the joints that are targets, labeled with the other targets."""
     visible = sample["keypoints_visible"][0]
     counted = sample.get("bin_weights", visible)
     points = sample["warp"].to_crop(sample["keypoints"][0, :, :2])
-    told = [_hands(sample["hand_type"][0]), f"{int((counted > 0).sum())} of {int(visible.sum())} joints"]
+    label = [_hands(sample["hand_type"][0]), f"{int((counted > 0).sum())} of {int(visible.sum())} joints"]
     if sample.get("root_weight", sample["rel_root_valid"]) > 0:
-        told.append(f"root {float(sample['rel_root_depth']):+.0f} mm")
+        label.append(f"root {float(sample['rel_root_depth']):+.0f} mm")
     crop = _enlarged(sample["img"])
     scale = _TILE_PX / sample["img"].shape[1]
-    return draw_label(draw_hands(crop, (points + 0.5) * scale - 0.5, counted), " · ".join(told))
+    return draw_label(draw_hands(crop, (points + 0.5) * scale - 0.5, counted), " · ".join(label))
 
 
 def _as_fed(sample: dict[str, Any]) -> np.ndarray:
-    """The crop as the network sees it, its foreground outlined where a mask is known."""
+    """Draw the crop that the network receives, with the outline of the foreground if a mask is known."""
     warp = sample["warp"]
     turn_deg = warp.rotation_deg
-    told = ["mirrored"] if warp.flipped else []
-    told += [f"turned {turn_deg:.0f}°"] if abs(turn_deg) > 0.5 else []
+    label = ["mirrored"] if warp.flipped else []
+    label += [f"turned {turn_deg:.0f}°"] if abs(turn_deg) > 0.5 else []
     crop, mask = _enlarged(sample["img"]), None
     if "background_alpha" in sample:
         mask = sample["background_alpha"] < 128
-        told.append(Path(sample["background_path"]).name)
+        label.append(Path(sample["background_path"]).name)
     elif "mask_path" in sample:
         stored = read_mask(sample["mask_path"])
         mask = warp.crop_stored(stored.astype(np.uint8)) > 0
@@ -148,11 +152,11 @@ def _as_fed(sample: dict[str, Any]) -> np.ndarray:
             cv2.CHAIN_APPROX_NONE,
         )
         cv2.drawContours(crop, outline, -1, _MASK, 1, cv2.LINE_AA)
-    return draw_label(crop, " · ".join(told) or "as fed")
+    return draw_label(crop, " · ".join(label) or "as fed")
 
 
 def _hands(hand_type: np.ndarray) -> str:
-    return " and ".join(np.array(("right", "left"))[hand_type > 0]) or "no hand"
+    return " and ".join(np.array(SIDES)[hand_type > 0]) or "no hand"
 
 
 def _enlarged(crop: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Looking at a detector's data: boxes, outlines and categories of a COCO file."""
+"""Draw the data of a detector: boxes, outlines and categories of a COCO file."""
 
 from __future__ import annotations
 
@@ -15,42 +15,45 @@ from ..utils.images import read_image
 from ..visualization.overlay import contact_sheet
 from ..visualization.text import draw_text
 
-_TILE_PX, _TITLE_PX = (480, 300), 26  # width and height at most of a picture, and the strip above it
-_COLORS = ((60, 200, 255), (255, 170, 60), (120, 220, 90), (210, 110, 240))  # BGR, a category each
+_TILE_PX, _TITLE_PX = (480, 300), 26  # maximum width and height of an image, and height of the strip above it
+_COLORS = ((60, 200, 255), (255, 170, 60), (120, 220, 90), (210, 110, 240))  # BGR, one per category
 _IGNORED = (150, 150, 150)
 
 
 def browse_coco(dataset: Mapping[str, Any], num: int, columns: int = 3) -> np.ndarray:
-    """Draw pictures of a data set's config with their boxes; gray ones (`iscrowd`) do not count.
+    """Draw a contact sheet of images with their boxes. Boxes that are ignored (`iscrowd`) are gray.
 
     Args:
-        dataset: data_root, ann_file and data_prefix of a `CocoDataset`.
-        num: Pictures, spread evenly over the file.
-        columns: Pictures a row.
+        dataset: Config of a `CocoDataset` with data_root, ann_file and data_prefix.
+        num: Number of images, spread evenly over the file.
+        columns: Number of images per row.
 
     Returns:
         (H, W, 3) uint8 BGR.
+
+    Raises:
+        ConfigError: The file lists no images.
     """
     root = Path(dataset["data_root"])
     content = json.loads((root / dataset["ann_file"]).read_bytes())
     images = content["images"]
     if not images:
-        raise ConfigError(f"{root / dataset['ann_file']} lists no pictures", fix="--phase with another set")
+        raise ConfigError(f"{root / dataset['ann_file']} lists no images", fix="choose another --phase")
     names = {category["id"]: category["name"] for category in content["categories"]}
     of_image: dict[int, list[dict[str, Any]]] = {}
     for annotation in content["annotations"]:
         of_image.setdefault(annotation["image_id"], []).append(annotation)
     tiles = []
     for row in np.linspace(0, len(images), min(num, len(images)), endpoint=False).astype(int):
-        image = images[row]
-        picture = read_image(root / dataset["data_prefix"]["img"] / image["file_name"])
-        tiles.append(_tile(picture, of_image.get(image["id"], []), names, Path(image["file_name"]).parent.name))
+        record = images[row]
+        image = read_image(root / dataset["data_prefix"]["img"] / record["file_name"])
+        tiles.append(_tile(image, of_image.get(record["id"], []), names, Path(record["file_name"]).parent.name))
     return contact_sheet(tiles, columns, gap=6)
 
 
-def _tile(picture: np.ndarray, hands: list[dict[str, Any]], names: dict[int, str], title: str) -> np.ndarray:
-    scale = min(_TILE_PX[0] / picture.shape[1], _TILE_PX[1] / picture.shape[0])
-    drawn = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else 1)
+def _tile(image: np.ndarray, hands: list[dict[str, Any]], names: dict[int, str], title: str) -> np.ndarray:
+    scale = min(_TILE_PX[0] / image.shape[1], _TILE_PX[1] / image.shape[0])
+    drawn = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else 1)
     for hand in hands:
         color = _IGNORED if hand.get("iscrowd") else _COLORS[(hand["category_id"] - 1) % len(_COLORS)]
         for outline in hand.get("segmentation") or []:

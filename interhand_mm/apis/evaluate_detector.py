@@ -15,7 +15,7 @@ from ..engine.runner import bare_model, build_runner
 from ..utils.files import write_json
 from ..utils.provenance import provenance
 
-# CocoMetric's names -> ours. AP is the mean over IoU .50 to .95; S, M, L are COCO's areas.
+# Names of CocoMetric -> names in metrics.json. AP is the mean over IoU .50 to .95; areas are small, medium, large.
 _NAMES = {
     "coco/bbox_mAP": "AP", "coco/bbox_mAP_50": "AP50", "coco/bbox_mAP_75": "AP75",
     "coco/bbox_mAP_s": "AP_small", "coco/bbox_mAP_m": "AP_medium", "coco/bbox_mAP_l": "AP_large",
@@ -23,20 +23,20 @@ _NAMES = {
 
 
 def run_detector_test(cfg: Config, checkpoint: str, launcher: str = "none", out: str | None = None) -> dict[str, Any]:
-    """Test a detector on its `test_dataloader`.
+    """Test a detector on the config's `test_dataloader`.
 
     Args:
-        cfg: From `load_config`.
-        checkpoint: Its weights.
+        cfg: Config from `load_config`.
+        checkpoint: Checkpoint of the detector.
         launcher: "none", "pytorch" or "slurm".
-        out: metrics.json; None writes it into the work_dir.
+        out: Path of metrics.json. Default: in the work_dir.
 
     Returns:
-        What metrics.json holds: metrics (AP, AP50, AP75, AP_small, ...), counts, provenance.
+        The content of metrics.json: "metrics" (AP, AP50, AP75, AP_small, ...), "counts" and "provenance".
     """
     cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = cfg.param_scheduler = None
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
-    # The file's weights are the averaged ones already; the hook would look for the raw ones beside them.
+    # The weights in the file are already the averaged ones. The hook would look for the raw ones as well.
     cfg.custom_hooks = [hook for hook in cfg.get("custom_hooks") or [] if hook["type"].split(".")[-1] != "EMAHook"]
     check_coco(cfg)
     weights = read_checkpoint(checkpoint)
@@ -64,6 +64,10 @@ def run_detector_test(cfg: Config, checkpoint: str, launcher: str = "none", out:
 
 
 def _metrics(numbers: dict[str, float]) -> dict[str, float]:
-    """Ours from CocoMetric's: 0 where it says nothing (nothing was detected), NaN where it says -1 (no such hands)."""
+    """Rename the numbers of CocoMetric.
+
+    A missing number means that nothing was detected, and becomes 0. The number -1 means that there are no such hands,
+    and becomes NaN.
+    """
     found = {short: float(numbers.get(name, 0.0)) for name, short in _NAMES.items()}
     return {name: value if value >= 0 else float("nan") for name, value in found.items()}

@@ -1,4 +1,4 @@
-"""The metrics from saved predictions, without a network."""
+"""Evaluate saved predictions, without a network."""
 
 from __future__ import annotations
 
@@ -25,10 +25,17 @@ _CHUNK = 256
 
 
 def evaluate_predictions(cfg: Config, predictions: str) -> dict[str, Any]:
-    """Evaluate preds.npz against the config's test set.
+    """Evaluate a preds.npz on the test set of a config.
+
+    Args:
+        cfg: Config from `load_config`.
+        predictions: Path of the preds.npz.
+
+    Returns:
+        The content of metrics.json, see `metrics_report`.
 
     Raises:
-        EvaluationError: The file's samples are not the set's, in its order.
+        EvaluationError: The predictions are not those of the test set's samples, in its order.
     """
     dataset, arrays = _read(cfg, predictions)
     metrics = [METRICS.build(metric) for metric in cfg.test_evaluator]
@@ -45,25 +52,27 @@ def evaluate_predictions(cfg: Config, predictions: str) -> dict[str, Any]:
 
 
 def calibrate_handedness(cfg: Config, predictions: str, checkpoint: str | Path) -> dict[str, float]:
-    """Fit the temperature of the hands' probabilities and write it into the checkpoint, for the inferencer.
+    """Fit the temperature of the hand probabilities, and write it into the checkpoint for the inferencer.
 
     Args:
-        cfg: Of a set that the checkpoint was not trained on; the validation set, if the test set is to stay unseen.
-        predictions: preds.npz of that set.
-        checkpoint: This project's file, rewritten at once or not at all.
+        cfg: Config whose test set was not used for training. To keep the real test set unseen, use the validation set.
+        predictions: Path of the preds.npz with the checkpoint's predictions on this set.
+        checkpoint: Checkpoint of this project. It is replaced atomically.
 
     Returns:
-        temperature, and cross_entropy and cross_entropy_calibrated: nats a hand, before and after.
+        "temperature", and "cross_entropy" and "cross_entropy_calibrated" in nats per hand, before and after.
 
     Raises:
-        EvaluationError: The samples are not the set's, or none says which hands it shows.
+        EvaluationError: The predictions are not those of the test set's samples, or no sample has a valid `hand_type`.
         CheckpointError: The file is not a checkpoint.
     """
     dataset, arrays = _read(cfg, predictions)
     truth = [_sample(dataset, arrays, i) for i in range(len(dataset))]
     known = np.array([bool(sample["hand_type_valid"]) for sample in truth])
     if not known.any():
-        raise EvaluationError("handedness", got="no sample says which hands it shows", want="one or more")
+        raise EvaluationError(
+            "the temperature cannot be fitted", got="no sample with a valid hand_type", want="at least one"
+        )
     hand_type = np.stack([np.asarray(sample["gt_instances"]["hand_type"]).reshape(2) for sample in truth])[known]
     hand_prob = arrays["hand_prob"][known]
     temperature = calibrate(hand_prob, hand_type)
@@ -83,9 +92,11 @@ def _read(cfg: Config, predictions: str) -> tuple[Any, dict[str, np.ndarray]]:
     dataset = DATASETS.build(map_pipelines(cfg.test_dataloader.dataset, lambda _: []))
     if len(dataset) != len(arrays["ann_id"]):
         raise EvaluationError(
-            f"{predictions}: samples", got=len(arrays["ann_id"]), want=len(dataset),
-            fix="give the --data-root, --split and --annot-subset that the predictions were made with",
-        )  # fmt: skip
+            f"{predictions} has another number of samples than the test set",
+            got=len(arrays["ann_id"]),
+            want=len(dataset),
+            fix="use the --data-root, --split and --annot-subset that the predictions were made with",
+        )
     return dataset, arrays
 
 
@@ -93,7 +104,9 @@ def _sample(dataset: Any, arrays: dict[str, np.ndarray], i: int) -> dict[str, An
     truth = dataset.get_data_info(i)
     if truth["ann_id"] != arrays["ann_id"][i]:
         raise EvaluationError(
-            f"row {i} of the predictions", got=f"annotation {arrays['ann_id'][i]}", want=f"annotation {truth['ann_id']}"
+            f"row {i} of the predictions belongs to another sample",
+            got=f"annotation {arrays['ann_id'][i]}",
+            want=f"annotation {truth['ann_id']}",
         )
     predicted = {name: arrays[name][i : i + 1] for name in ("keypoints", "rel_root_depth", "hand_prob")}
     sample = {name: truth[name] for name in with_roles("metainfo") if name in truth}

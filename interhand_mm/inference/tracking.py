@@ -59,7 +59,7 @@ class HandTracker:
     @property
     def alive(self) -> set[int]:
         """Ids of tracks that have not ended."""
-        return {track.id for track in self._tracker.tracked_objects}
+        return {track.id for track in self._tracker.tracked_objects if track.id is not None}
 
     def step(self, found: Sequence[Region] | None) -> list[Region]:
         """Advance by one frame.
@@ -72,9 +72,9 @@ class HandTracker:
         """
         seen = list(self._followed.values()) if found is None else list(found)
         self._followed = {}
-        tracks = self._tracker.update([_as_detection(region) for region in seen] or None)
+        updated = self._tracker.update([_as_detection(region) for region in seen] or None)
         # `update` returns a new track only from its second update on; this includes it from the first one.
-        tracks = {track.id: track for track in [*tracks, *self._tracker.tracked_objects]}.values()
+        tracks = {track.id: track for track in [*updated, *self._tracker.tracked_objects]}.values()
         fresh = {id(region) for region in seen}
         matched = [replace(_last(track), track_id=track.id) for track in tracks if id(_last(track)) in fresh]
         coasting = [_coasted(track) for track in tracks if id(_last(track)) not in fresh]

@@ -1,4 +1,4 @@
-"""A page to look at results with: the frames beside both hands in 3D, in one file that fetches nothing."""
+"""An interactive page with the frames beside both hands in 3D, in one self-contained file."""
 
 from __future__ import annotations
 
@@ -27,24 +27,25 @@ from .overlay import draw_frame
 
 _ASSETS = Path(__file__).parent / "viewer"
 _JPEG_QUALITY = 85
-_LEAST_HALF_MM = 60.0  # of the plot's cube: about half a hand
+_MIN_HALF_MM = 60.0  # minimum of half the side of the plotted cube, about half a hand
 _MARGIN = 1.08
-_ALONE_S = 1.0  # how long a picture stays when a list of pictures is played
+_IMAGE_S = 1.0  # time for which an image is shown when a list of images is played
 
 
 class HtmlViewer:
-    """Write frames to one HTML page: picture, rotatable 3D plot and what was found, with a slider where many.
+    """Write frames to one HTML page: image, rotatable 3D plot and the results, with a slider if there are several.
 
-    The page holds everything (plotly's script included, 1.9 MB packed) and its policy forbids any request. Memory
-    stays flat: frames wait in an unnamed temporary file beside the page. The page appears whole or not at all;
-    leaving the `with` block, also by an error, writes it with the frames so far.
+    The page is self-contained (it includes plotly's script, 1.9 MB compressed), and its content security policy forbids
+    any request. Memory use stays constant, because frames are kept in a temporary file beside the page. The page is
+    written when the `with` block ends; after an error it contains the frames so far.
 
     Args:
-        path: The page, .html.
-        title: Its heading.
-        fps: Frames a second, for frames that carry no time.
-        max_frames: Where more are added, one in 2, 4, 8, ... is kept, and the page says so.
-        max_side_px: Pictures are reduced to this longer side.
+        path: Path of the page, ending in .html.
+        title: Heading of the page.
+        fps: Frame rate, for frames that have no time.
+        max_frames: Maximum number of frames. If more are added, every second, fourth, eighth, ... one is kept, and the
+            page says so.
+        max_side_px: Images are downscaled to this longer side.
 
     Raises:
         OutputError: The folder cannot be written.
@@ -56,7 +57,7 @@ class HtmlViewer:
         self.path, self.title, self.fps = Path(path), title, fps
         self.max_frames, self.max_side_px = max(1, max_frames), max_side_px
         self.seen, self.stride = 0, 1
-        self._spooled: list[tuple[int, float]] = []  # number among the frames added, and time
+        self._spooled: list[tuple[int, float]] = []  # number among the added frames, and time
         self._sources: set[str] = set()
         self._low, self._high, self._follow_half = np.full(3, np.inf), np.full(3, -np.inf), 0.0
         self._stopped = False
@@ -67,7 +68,7 @@ class HtmlViewer:
             raise OutputError(f"cannot write {self.path}", got=error.strerror) from error
 
     def __enter__(self) -> HtmlViewer:
-        """The viewer itself."""
+        """Return the viewer."""
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -75,10 +76,10 @@ class HtmlViewer:
         self.close(complete=kind is None)
 
     def add(self, frame: FrameResult) -> None:
-        """Add a frame, with as many crops as there are.
+        """Add a frame with all its crops.
 
         Raises:
-            OutputError: The page is closed already, or the disk is full.
+            OutputError: The page is already closed, or the disk is full.
         """
         if self._spool is None:
             raise OutputError(f"{self.path} is closed", fix="add frames before close()")
@@ -91,13 +92,13 @@ class HtmlViewer:
                 return
         record = frame_record(frame, self.max_side_px)
         self._measure(frame)
-        time_s = frame.time_s if frame.time_s is not None else number / self.fps if self.fps else number * _ALONE_S
+        time_s = frame.time_s if frame.time_s is not None else number / self.fps if self.fps else number * _IMAGE_S
         try:
             self._spool.write(_json(record).encode() + b"\n")
         except OSError as error:
             raise OutputError(f"cannot write {self.path}", got=error.strerror) from error
         self._spooled.append((number, time_s))
-        # Two are enough to know that the frames are of several pictures.
+        # Two are enough to know that the frames come from several images.
         if len(self._sources) < 2:
             self._sources.add(frame.source)
 
@@ -117,11 +118,11 @@ class HtmlViewer:
             page.writelines(self._parts(spool))
 
     def _kept(self) -> list[float]:
-        """Times of the frames that go on the page, of those spooled."""
+        """Return the times of the frames that go on the page."""
         return [time_s for number, time_s in self._spooled if number % self.stride == 0]
 
     def _measure(self, frame: FrameResult) -> None:
-        """Widen the plot's cube, which is one for all frames, by a frame's joints."""
+        """Enlarge the plotted cube, which is the same for all frames, to contain the joints of a frame."""
         center = _center(frame)
         for points in map(_shown_points, frame.hands if center is not None else ()):
             self._low, self._high = (
@@ -134,7 +135,7 @@ class HtmlViewer:
         page = string.Template((_ASSETS / "page.html").read_text("utf-8"))
         yield page.substitute(title=html.escape(self.title), css=(_ASSETS / "page.css").read_text("utf-8")).encode()
         spool.seek(0)
-        # Not strict: a full disk may have left part of a line that does not count.
+        # Not strict, because a full disk may have left an incomplete last line, which is ignored.
         for (number, _), line in zip(self._spooled, spool, strict=False):
             if number % self.stride == 0:
                 yield b'<script type="application/json" class="frame">' + line.rstrip() + b"</script>\n"
@@ -143,9 +144,9 @@ class HtmlViewer:
         yield b"<script>\n" + (_ASSETS / "page.js").read_bytes() + b"</script>\n</body>\n</html>\n"
 
     def _common(self) -> dict[str, Any]:
-        """What the page's script needs once."""
+        """Return the data that the script of the page needs once."""
         times = self._kept()
-        center, half = np.zeros(3), _LEAST_HALF_MM
+        center, half = np.zeros(3), _MIN_HALF_MM
         if np.isfinite(self._low).all():
             center, half = (self._low + self._high) / 2, float((self._high - self._low).max()) / 2
         thinned = f"1 frame in {self.stride} of {self.seen}" if self.stride > 1 else ""
@@ -158,8 +159,8 @@ class HtmlViewer:
             "oneSource": len(self._sources) < 2,
             "times": [time_s - times[0] for time_s in times],
             "center": center.tolist(),
-            "half": max(half, _LEAST_HALF_MM) * _MARGIN,
-            "followHalf": max(self._follow_half, _LEAST_HALF_MM) * _MARGIN,
+            "half": max(half, _MIN_HALF_MM) * _MARGIN,
+            "followHalf": max(self._follow_half, _MIN_HALF_MM) * _MARGIN,
             "names": [name.replace("_", " ").rstrip("1234") + _digit(name) for name in JOINT_NAMES],
             "fingers": FINGERS,
             "colors": [f"rgb{color}" for color in COLORS],
@@ -167,16 +168,16 @@ class HtmlViewer:
 
 
 def frame_record(frame: FrameResult, max_side_px: int) -> dict[str, Any]:
-    """A frame as the page's script reads it; NaN is None.
+    """Return a frame as the script of the page reads it, with None for NaN.
 
     Args:
-        frame: From inference.
-        max_side_px: The picture's longer side is reduced to it, then drawn on, so that lines stay crisp.
+        frame: Result of inference.
+        max_side_px: The image is downscaled to this longer side before it is drawn on, so that lines stay sharp.
     """
     reduced = reduce_frame(frame, max_side_px)
     center = _center(frame)
     encoded, jpeg = cv2.imencode(".jpg", draw_frame(reduced), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    assert encoded  # a drawn uint8 picture always encodes
+    assert encoded  # encoding a uint8 image cannot fail
     return {
         "index": frame.index,
         "time": frame.time_s,
@@ -191,14 +192,14 @@ def frame_record(frame: FrameResult, max_side_px: int) -> dict[str, Any]:
 
 
 def reduce_frame(frame: FrameResult, max_side_px: int) -> FrameResult:
-    """The same frame with its picture, and all that is in pixels of it, no larger than `max_side_px`."""
+    """Downscale a frame so that its longer side is at most `max_side_px`, and scale every pixel coordinate with it."""
     height, width = frame.image.shape[:2]
     factor = max_side_px / max(height, width)
     if factor >= 1:
         return frame
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     scale = np.array(size) / (width, height)
-    # Pixels have integer centers: a pixel's area, not its center, is what is scaled about the corner.
+    # Pixel centers are integers, so the corner of the image, about which it is scaled, is at -0.5.
     shift = scale / 2 - 0.5
     hands = tuple(
         replace(
@@ -231,13 +232,13 @@ def _hands_record(hands: HandsResult) -> dict[str, Any]:
 
 
 def _shown_points(hands: HandsResult) -> np.ndarray:
-    """(42, 3) mm, NaN where a hand is not there or a joint is not finite."""
+    """Return the joints (42, 3) in mm; NaN for hands that are not shown and joints that are not finite."""
     known = hands.shown & np.isfinite(hands.keypoints_mm).all(axis=-1)
     return np.where(known[:, None], hands.keypoints_mm, np.nan)
 
 
 def _center(frame: FrameResult) -> np.ndarray | None:
-    """Mean of the wrists, (3,) mm: it moves with the hands and not with the fingers. Without one, of all joints."""
+    """Return the mean of the wrists (3,) in mm, which does not move with the fingers; without wrists, of all joints."""
     points = np.concatenate([_shown_points(hands) for hands in frame.hands] or [np.zeros((0, 3))])
     known = np.isfinite(points[:, 0])
     wrists = known & np.isin(np.arange(len(points)) % NUM_JOINTS, WRISTS)
@@ -258,7 +259,7 @@ def _digit(name: str) -> str:
 
 
 def _json(content: Any) -> str:
-    """JSON that may stand inside a <script> element."""
+    """Return JSON that is safe inside a <script> element."""
     return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 

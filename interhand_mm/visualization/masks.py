@@ -1,4 +1,4 @@
-"""Drawing samples with amodal masks."""
+"""Draw samples with amodal masks."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ def amodal_tile(
     label: str = "",
     tile_px: int = 192,
 ) -> np.ndarray:
-    """Seven squares side by side: picture, the four masks on it, and the right, the left hand alone.
+    """Draw seven squares side by side: the image, the four masks on it, the right hand alone, and the left hand alone.
 
-    On an amodal mask the hidden part is red. What is not known is gray and says so.
+    The hidden part of an amodal mask is red. Squares without data are gray and labeled.
 
     Args:
         image: (H, W, 3) uint8 BGR.
         masks: (4, H, W) 0 or 1: right amodal, right visible, left amodal, left visible.
-        clean: (2, H, W, 3) uint8 BGR.
-        masks_valid: (4,) 0 or 1.
-        clean_valid: (2,) 0 or 1.
-        label: Written on the picture.
-        tile_px: Side of a square.
+        clean: (2, H, W, 3) uint8 BGR: the right and the left hand alone.
+        masks_valid: (4,) 1 where the mask is known, else 0.
+        clean_valid: (2,) 1 where the image is known, else 0.
+        label: Text on the image.
+        tile_px: Side of a square, px.
 
     Returns:
-        (tile_px, 7 * tile_px, 3) uint8.
+        (tile_px, 7 * tile_px, 3) uint8 BGR.
     """
     size = (tile_px, tile_px)
     shown = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     squares = [draw_label(shown.copy(), label) if label else shown]
     small = [cv2.resize(m.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0 for m in masks]
-    for i, text in enumerate(("right, all of it", "right, visible", "left, all of it", "left, visible")):
+    for i, text in enumerate(("right, amodal", "right, visible", "left, amodal", "left, visible")):
         if not masks_valid[i]:
-            squares.append(draw_label(np.full((*size, 3), 60, np.uint8), text + ": not known"))
+            squares.append(draw_label(np.full((*size, 3), 60, np.uint8), text + ": unknown"))
             continue
         square = shown // 2
         square[small[i]] = square[small[i]] // 2 + np.array(_VISIBLE, np.uint8) // 2
@@ -49,7 +49,7 @@ def amodal_tile(
             hidden = small[i] & ~small[i + 1]
             square[hidden] = shown[hidden] // 3 + np.array(_HIDDEN, np.uint8) // 2
         squares.append(draw_label(square, text))
-    for picture, known, text in zip(clean, clean_valid, ("right alone", "left alone"), strict=True):
-        square = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if known else np.full((*size, 3), 60, np.uint8)
-        squares.append(draw_label(square, text if known else text + ": none"))
+    for alone, known, text in zip(clean, clean_valid, ("right alone", "left alone"), strict=True):
+        square = cv2.resize(alone, size, interpolation=cv2.INTER_AREA) if known else np.full((*size, 3), 60, np.uint8)
+        squares.append(draw_label(square, text if known else text + ": unknown"))
     return np.hstack(squares)

@@ -1,4 +1,4 @@
-"""Drawing hands on pictures, and contact sheets."""
+"""Draw hands on images, and lay out contact sheets."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from ..structures.results import FrameResult, HandsResult
 from .text import draw_text, text_size
 
 _SHIFT = 3  # sub-pixel bits of OpenCV's drawing
-_FAR_PX = 1e6  # beyond any picture; keeps wild predictions inside OpenCV's integers
-# A dark rim round the right hand and a light one round the left: told apart at once, and a bone stays readable
-# on skin and on any photograph.
+_FAR_PX = 1e6  # larger than any image; keeps wild predictions within the range of OpenCV's integers
+# A dark rim around the right hand and a light rim around the left hand tell them apart, and keep bones visible on
+# skin and on any photograph.
 _RIMS = ((25, 25, 25), (255, 255, 255))
 _BOX, _DETECTION = (255, 255, 255), (235, 206, 90)  # BGR
 _UNSURE_OPACITY = 0.45
 
 
 def draw_hands(image: np.ndarray, points: np.ndarray, visible: np.ndarray, thickness: int = 2) -> np.ndarray:
-    """Draw bones and joints of both hands: a color a finger, the right hand rimmed dark, the left one light.
+    """Draw the bones and joints of both hands, one color per finger.
+
+    The right hand has a dark rim and the left hand a light one.
 
     Args:
         image: (H, W, 3) uint8 BGR; not changed.
-        points: (42, 2) px; joints that are not finite are left out.
-        visible: (42,); above 0 is drawn.
-        thickness: Of a bone, px.
+        points: (42, 2) px. Joints that are not finite are left out.
+        visible: (42,). Joints above 0 are drawn.
+        thickness: Thickness of a bone, px.
 
     Returns:
         (H, W, 3) uint8 BGR.
@@ -47,7 +49,7 @@ def _paint_hands(canvas: np.ndarray, points: np.ndarray, visible: np.ndarray, th
         own = range(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS)
         bones = [(a, b) for a, b in BONES if a in own and seen[a] and seen[b]]
         joints = [j for j in own if seen[j]]
-        # All rims first, so that none cuts into a neighboring finger.
+        # Draw all rims first, so that none of them covers a neighboring finger.
         for a, b in bones:
             cv2.line(canvas, fixed[a], fixed[b], _RIMS[side], thickness + 2 * rim, cv2.LINE_AA, _SHIFT)
         for j in joints:
@@ -59,16 +61,16 @@ def _paint_hands(canvas: np.ndarray, points: np.ndarray, visible: np.ndarray, th
 
 
 def draw_frame(frame: FrameResult, boxes: bool = True, labels: bool = True) -> np.ndarray:
-    """Draw everything that was found in a picture.
+    """Draw everything that inference found in a frame.
 
-    Each crop's square is white and thin, the detector's boxes are blue; a hand that the network is unsure of is
-    faint. The label says who is there, with its probability and, where unsure, a question mark: "R .98 · L? .55".
-    Lines are as wide as fits the hand, boxes and text as fits the picture.
+    The square of each crop is white and thin, the detector's boxes are blue, and hands that the network is unsure
+    about are faint. Labels name the hands with their probabilities, and with a question mark if unsure, such as
+    "R .98 · L? .55". The thickness of bones depends on the size of the hand, that of boxes and text on the image.
 
     Args:
-        frame: From inference.
-        boxes: Draw squares and detections.
-        labels: Write the labels.
+        frame: Result of inference.
+        boxes: Draw the squares of the crops and the detections.
+        labels: Draw the labels.
 
     Returns:
         (H, W, 3) uint8 BGR.
@@ -88,7 +90,7 @@ def draw_frame(frame: FrameResult, boxes: bool = True, labels: bool = True) -> n
 
 
 def presence_label(hands: HandsResult) -> str:
-    """One line about a crop: track, and each hand that is there with its probability ("#3 · R .98 · L? .55")."""
+    """Return the label of a crop: its track, and each hand with its probability, such as "#3 · R .98 · L? .55"."""
     parts = [] if hands.track_id is None else [f"#{hands.track_id}"]
     for letter, presence, probability in zip("RL", hands.presence, hands.hand_prob, strict=True):
         if presence != "no":
@@ -117,7 +119,7 @@ def _draw_crop(canvas: np.ndarray, hands: HandsResult) -> None:
 
 
 def _paint_faint(canvas: np.ndarray, points: np.ndarray, visible: np.ndarray, thickness: int) -> None:
-    """Blend a hand in, touching only the part of a large picture that it covers."""
+    """Blend a hand in, copying only the part of a large image that it covers."""
     height, width = canvas.shape[:2]
     own = points[(visible > 0) & np.isfinite(points).all(axis=-1)]
     if not len(own):
@@ -133,7 +135,7 @@ def _paint_faint(canvas: np.ndarray, points: np.ndarray, visible: np.ndarray, th
 
 
 def _draw_labels(canvas: np.ndarray, crops: Sequence[HandsResult]) -> None:
-    """Put each label above its box, or below the last one that is in its way; always inside the picture."""
+    """Draw each label above its box, or below an earlier label that overlaps it, always inside the image."""
     height, width = canvas.shape[:2]
     taken: list[tuple[int, int, int, int]] = []
     for hands in crops:
@@ -154,7 +156,7 @@ def _draw_labels(canvas: np.ndarray, crops: Sequence[HandsResult]) -> None:
 
 
 def draw_label(image: np.ndarray, text: str) -> np.ndarray:
-    """Write one line on a dark strip at the top; changes and returns `image`."""
+    """Write one line of text on a dark strip at the top of `image`, in place, and return `image`."""
     width = image.shape[1]
     size = max(11, round(width / 24))
     while size > 6 and text_size(text, size)[0] > width:
@@ -164,7 +166,12 @@ def draw_label(image: np.ndarray, text: str) -> np.ndarray:
 
 
 def contact_sheet(tiles: Sequence[np.ndarray], columns: int, gap: int = 4) -> np.ndarray:
-    """Lay equally large tiles (H, W, 3) out in rows on white."""
+    """Lay out tiles (H, W, 3) of equal size in rows, on white.
+
+    Example:
+        >>> contact_sheet([np.zeros((10, 20, 3), np.uint8)] * 3, columns=2, gap=1).shape
+        (23, 43, 3)
+    """
     height, width = tiles[0].shape[:2]
     rows = -(-len(tiles) // columns)
     sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)

@@ -1,4 +1,4 @@
-"""A still 3D view of both hands, for reports and training."""
+"""A static 3D plot of both hands, for reports and training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ..structures.joints import BONES, COLORS, LEFT_WRIST, NUM_HAND_JOINTS, NUM_JOINTS, RIGHT_WRIST
 
-_LEAST_HALF_MM = 60.0  # of the cube: about half a hand
+_MIN_HALF_MM = 60.0  # minimum of half the side of the plotted cube, about half a hand
 _MARGIN = 1.08
 _DPI = 100
 _GRID_MM = 50.0
@@ -24,20 +24,20 @@ def plot_hands(
     azimuth_deg: float = -65.0,
     title: str = "",
 ) -> np.ndarray:
-    """Plot hands in the camera's frame, y down; the three axes have one scale, grid lines are 50 mm apart.
+    """Plot hands in the camera frame, y down. The three axes have the same scale, and grid lines are 50 mm apart.
 
     Args:
-        keypoints_mm: (42, 3) mm, or (N, 42, 3) for several crops; NaN joints are left out.
-        truth_mm: Of the same shape: drawn in gray behind them.
-        size_px: (width, height) of the picture.
-        elevation_deg: How far above the hands one looks from.
-        azimuth_deg: -90 looks as the camera does; more turns to its right.
-        title: Above the plot.
+        keypoints_mm: (42, 3) mm, or (N, 42, 3) for several crops. Joints that are NaN are left out.
+        truth_mm: Ground truth of the same shape, drawn in gray behind the hands.
+        size_px: (width, height) of the image.
+        elevation_deg: Elevation of the viewpoint above the hands.
+        azimuth_deg: Azimuth of the viewpoint. -90 is the view of the camera; larger values turn to its right.
+        title: Title above the plot.
 
     Returns:
         (height, width, 3) uint8 BGR.
     """
-    # Not pyplot: its global state would mix with a caller's figures, and nothing would free these.
+    # pyplot would keep the figure in its global state, mixed with those of the caller, and never free it.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -60,7 +60,7 @@ def plot_hands(
 
 
 def _draw(axes: Any, points: np.ndarray, truth: bool) -> None:
-    """Add one crop's hands: matplotlib's axes are x right, y away, z up, so z and -y of the camera."""
+    """Draw the hands of one crop. Matplotlib's axes are x right, y away and z up: x, z and -y of the camera."""
     seen = np.isfinite(points).all(axis=-1)
     x, y, z = points[:, 0], points[:, 2], -points[:, 1]
     for bone in BONES:
@@ -77,12 +77,12 @@ def _draw(axes: Any, points: np.ndarray, truth: bool) -> None:
 
 
 def _frame(axes: Any, crops: Sequence[np.ndarray] | np.ndarray) -> None:
-    """Set a cube round all points, and quiet axes."""
+    """Set the axes to a cube around all points, and style them."""
     from matplotlib.ticker import MultipleLocator, NullFormatter
 
     points = np.reshape(crops, (-1, 3))
     points = points[np.isfinite(points).all(axis=-1)]
-    center, half = np.zeros(3), _LEAST_HALF_MM
+    center, half = np.zeros(3), _MIN_HALF_MM
     if len(points):
         center = (points.min(axis=0) + points.max(axis=0)) / 2
         half = max(half, float((points.max(axis=0) - points.min(axis=0)).max()) / 2) * _MARGIN
@@ -94,6 +94,6 @@ def _frame(axes: Any, crops: Sequence[np.ndarray] | np.ndarray) -> None:
         axis.set_pane_color((0.96, 0.97, 0.98, 1.0))
         axis.set_major_locator(MultipleLocator(_GRID_MM))
         axis.set_major_formatter(NullFormatter())
-        axis._axinfo["grid"].update(color=(0.86, 0.88, 0.91), linewidth=0.6)  # 3D axes have no public setter for these
+        axis._axinfo["grid"].update(color=(0.86, 0.88, 0.91), linewidth=0.6)  # 3D axes have no public setter for this
         axis._axinfo["tick"].update(inward_factor=0.0, outward_factor=0.0)
         axis.line.set_color((0.8, 0.82, 0.85))

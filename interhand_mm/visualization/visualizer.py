@@ -1,4 +1,4 @@
-"""The registered visualizer: predictions beside the truth, to every backend of the config."""
+"""The registered visualizer: draws predictions beside the ground truth, for every backend of the config."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TILE_PX = 288
 
 @VISUALIZERS.register_module()
 class InterHandVisualizer(Visualizer):
-    """mmengine's visualizer (files, TensorBoard, ... by `vis_backends`) for crops with two hands."""
+    """mmengine visualizer for crops with two hands. `vis_backends` selects files, TensorBoard, and so on."""
 
     @master_only
     def add_datasample(
@@ -36,52 +36,53 @@ class InterHandVisualizer(Visualizer):
         wait_time: float = 0,
         step: int = 0,
     ) -> None:
-        """Draw one sample; see `sample_tiles`.
+        """Draw one sample, see `sample_tiles`.
 
         Args:
-            name: Of the picture in the backends.
-            image: (H, W, 3) uint8 RGB, as mmengine has it: the crop that the network was given.
-            data_sample: With `gt_instances` and, after a prediction, `pred_instances`.
-            draw_gt: Draw the truth.
-            draw_pred: Draw the prediction, where there is one.
+            name: Name of the image in the backends.
+            image: (H, W, 3) uint8 RGB, as mmengine passes it: the crop that the network received.
+            data_sample: Data sample with `gt_instances` and, after a prediction, `pred_instances`.
+            draw_gt: Draw the ground truth.
+            draw_pred: Draw the prediction, if there is one.
             show: Open a window.
-            wait_time: Of the window, s.
-            step: Of the picture in the backends.
+            wait_time: Time in seconds for which the window stays open.
+            step: Step of the image in the backends.
         """
         tiles = sample_tiles(image[..., ::-1], data_sample, draw_gt, draw_pred and "pred_instances" in data_sample)
-        picture = contact_sheet(tiles, columns=len(tiles))[..., ::-1]
+        sheet = contact_sheet(tiles, columns=len(tiles))[..., ::-1]
         if show:
-            self.show(picture, win_name=name, wait_time=wait_time)
-        self.add_image(name, picture, step)
+            self.show(sheet, win_name=name, wait_time=wait_time)
+        self.add_image(name, sheet, step)
 
     @master_only
     def add_sheet(self, name: str, crops: Sequence[np.ndarray], data_samples: Sequence[Any], step: int = 0) -> None:
-        """Draw several predicted samples into one picture, two a row.
+        """Draw several predicted samples into one image, two per row.
 
         Args:
-            name: Of the picture in the backends.
-            crops: (H, W, 3) uint8 BGR each, as the network was given them.
-            data_samples: As many, with truth and prediction.
-            step: Of the picture in the backends.
+            name: Name of the image in the backends.
+            crops: The crops that the network received, each (H, W, 3) uint8 BGR.
+            data_samples: One data sample per crop, with ground truth and prediction.
+            step: Step of the image in the backends.
         """
         rows = [np.hstack(sample_tiles(*pair)) for pair in zip(crops, data_samples, strict=True)]
         self.add_image(name, contact_sheet(rows, columns=min(2, len(rows)), gap=8)[..., ::-1], step)
 
 
 def sample_tiles(crop: np.ndarray, sample: Any, draw_gt: bool = True, draw_pred: bool = True) -> list[np.ndarray]:
-    """Square tiles of one sample: the truth on the crop, the prediction on it, and both in 3D.
+    """Draw the square tiles of one sample: the ground truth on the crop, the prediction on the crop, and both in 3D.
 
-    Annotated joints are drawn, whatever hands the network thinks are there: its label tells that. In 3D the
-    prediction stands at the true depth of the right wrist (of a single hand, its own) and the truth is gray.
+    All annotated joints are drawn, whichever hands the network considers present; the label shows its probabilities.
+    In 3D, the prediction has the true depth of the right wrist, or of the wrist of a single hand, and the ground truth
+    is gray.
 
     Args:
         crop: (H, W, 3) uint8 BGR.
-        sample: As `PackHandInputs` makes it, predicted or not.
-        draw_gt: Draw the truth.
+        sample: Data sample from `PackHandInputs`, with or without a prediction.
+        draw_gt: Draw the ground truth.
         draw_pred: Draw the prediction.
 
     Returns:
-        (288, 288, 3) uint8 BGR each: three, or two where one of them is left out.
+        Three tiles (288, 288, 3) uint8 BGR, or two if one of them is left out.
     """
     truth, visible = sample.gt_instances, sample.gt_instances.keypoints_visible[0] > 0
     truth_mm = np.where(visible[:, None], truth.keypoints_cam[0], np.nan)
@@ -94,17 +95,17 @@ def sample_tiles(crop: np.ndarray, sample: Any, draw_gt: bool = True, draw_pred:
     points = sample.pred_instances.keypoints[0]
     right, left = sample.pred_instances.hand_prob[0]
     error = _mean_error_mm(sample, visible)
-    told = f"R {right:.2f} · L {left:.2f} · {error:.1f} mm".replace(" 0.", " .", 2)
-    tiles.append(_on_crop(crop, sample, points, visible, told))
+    label = f"R {right:.2f} · L {left:.2f} · {error:.1f} mm".replace(" 0.", " .", 2)
+    tiles.append(_on_crop(crop, sample, points, visible, label))
     lifted = np.where(visible[:, None], lift(sample), np.nan)
     size = (_TILE_PX, _TILE_PX)
     return [*tiles, plot_hands(lifted, truth_mm if draw_gt else None, size, title="gray: truth" if draw_gt else "")]
 
 
 def lift(sample: Any) -> np.ndarray:
-    """Predicted joints in the camera's frame at the true depth, (42, 3) mm.
+    """Return the predicted joints in the camera frame at the true depth, (42, 3) mm.
 
-    The left wrist of two hands lies at the predicted relative depth behind the right one, as in MRRPE.
+    With two hands, the left wrist is placed at the predicted relative depth behind the right one, as in MRRPE.
     """
     wrists = np.array(sample.abs_depth, np.float64)
     if sample.gt_instances.hand_type[0].min() > 0:
@@ -113,7 +114,7 @@ def lift(sample: Any) -> np.ndarray:
 
 
 def _mean_error_mm(sample: Any, visible: np.ndarray) -> float:
-    """Mean wrist-relative error of the annotated joints but the wrists; NaN where there is none."""
+    """Return the mean wrist-relative error of the annotated joints except the wrists; NaN if there are none."""
     camera = (np.asarray(value)[None] for value in (sample.abs_depth, sample.focal, sample.principal_pt))
     relative = wrist_relative_mm(sample.pred_instances.keypoints, *camera)
     counted = visible.copy()

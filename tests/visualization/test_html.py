@@ -298,7 +298,7 @@ def test_the_page_tells_what_is_measured_and_what_is_not(tmp_path, open_page):
     assert page.inner_text("#scale") == "scale from an average hand, not measured"
     assert "the left one 12 mm in front of the right one" in cards[1]
     assert "camera space, mm; the depth was given" in cards[1]
-    assert "assumed, nobody measured it" in page.inner_text("#notes")
+    assert "assumed, not measured" in page.inner_text("#notes")
     page.fill("#slider", "1")
     page.wait_for_function("document.getElementById('place').textContent.endsWith('b.jpg')")
     assert "528 × 528 px, given" in page.inner_text("#notes")
@@ -312,7 +312,7 @@ def test_the_page_tells_what_is_measured_and_what_is_not(tmp_path, open_page):
 def fits_a_phone_by_day_and_night(page):
     page.set_viewport_size({"width": 390, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    picture, plot = (page.locator(name).bounding_box() for name in ("#picture-box", "#plot-box"))
+    picture, plot = (page.locator(name).bounding_box() for name in ("#image-box", "#plot-box"))
     assert plot["y"] >= picture["y"] + picture["height"]  # below one another
     grid = "document.getElementById('plot')._fullLayout.scene.xaxis.gridcolor"
     day, back = page.evaluate(grid), page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -97,7 +97,7 @@ def read_exported(path: str | Path) -> Exported:
 
 
 def check_exported(exported: Exported, cfg: Config, path: str | Path) -> None:
-    """Raise `CheckpointError` unless the file contains the config's network: same digest, input size and joint order."""
+    """Raise `CheckpointError` unless the file contains the network of the config (digest, input size, joint order)."""
     wanted = {
         "input_size": list(cfg.model["head"]["decoder"]["input_size"]),
         "joints": list(JOINT_NAMES),
@@ -142,7 +142,7 @@ class _Runtime:
         raise NotImplementedError
 
     def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
-        """Predict the joints in crops; see `Network`. If the batch size is fixed, the last batch is padded with black."""
+        """Predict the joints in crops; see `Network`. With a fixed batch size, the last batch is padded with black."""
         if self.batch is None:
             return dict(zip(OUTPUTS, self._run(crops), strict=True))
         missing = -len(crops) % self.batch

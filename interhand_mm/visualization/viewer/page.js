@@ -20,7 +20,7 @@ const VIEWS = {
 let current = -1;
 let shown = null;
 
-function say(text) {
+function showMessage(text) {
   byId("message").textContent = text;
   byId("message").hidden = false;
 }
@@ -122,7 +122,7 @@ async function show(index) {
   current = index;
   const frame = JSON.parse(frames[index].textContent);
   shown = frame;
-  byId("picture").src = `data:image/jpeg;base64,${frame.jpeg}`;
+  byId("image").src = `data:image/jpeg;base64,${frame.jpeg}`;
   byId("slider").value = index;
   byId("place").textContent = place(frame, index);
   byId("empty").hidden = frame.hands.some((hand) => hand.presence.some((presence) => presence !== "no"));
@@ -157,7 +157,7 @@ function card(hand, i) {
   const list = element("dl");
   const row = (name, value, className) => list.append(element("dt", name), element("dd", value, className));
   SIDES.forEach((side, k) => {
-    const word = { yes: "there", unsure: "unsure, shown faint", no: "not there" }[hand.presence[k]];
+    const word = { yes: "present", unsure: "unsure, shown faint", no: "absent" }[hand.presence[k]];
     row(side, `${word} · probability ${hand.prob[k].toFixed(2)}`, hand.presence[k]);
   });
   if (hand.root !== null) {
@@ -173,11 +173,11 @@ function card(hand, i) {
 
 function notes(frame) {
   const focal = frame.focal.map((value) => value.toFixed(0)).join(" × ");
-  const told = { user: "given", exif: "from the picture's EXIF data", assumed: "assumed, nobody measured it" };
-  const lines = [`Camera: focal length ${focal} px, ${told[frame.intrinsics]}; picture of ${frame.size.join(" × ")} px.`];
+  const sources = { user: "given", exif: "from the EXIF data of the image", assumed: "assumed, not measured" };
+  const lines = [`Camera: focal length ${focal} px, ${sources[frame.intrinsics]}; image of ${frame.size.join(" × ")} px.`];
   if (frame.hands.some((hand) => hand.depth !== "given")) {
-    lines.push("Millimeters hold only if the hands are of an average adult's size: shape and relative position are " +
-      "the network's, distance and scale are a guess.");
+    lines.push("Millimeters are correct only if the hands have the size of an average adult's: shape and relative position " +
+      "are predicted, distance and scale are guessed.");
   }
   const key = element("p", "Right: darker, round joints, dark rim. Left: lighter, diamonds, light rim. ");
   viewer.fingers.forEach((finger, i) => {
@@ -188,7 +188,7 @@ function notes(frame) {
   return [key, ...lines.map((line) => element("p", line))];
 }
 
-/* Playing follows the clock: where drawing is slower than the video, frames are passed over, not delayed. */
+/* Playing follows the clock. If drawing is slower than the video, frames are skipped. */
 function player() {
   let started = null;
   const at = (seconds) => Math.max(0, viewer.times.findLastIndex((time) => time <= seconds));
@@ -214,11 +214,11 @@ function player() {
 
 async function start() {
   byId("summary").textContent = viewer.summary;
-  if (frames.length === 0) return say("Nothing was added to this page.");
+  if (frames.length === 0) return showMessage("Nothing was added to this page.");
   try {
     await loadPlotly();
   } catch (error) {
-    return say(`The 3D plot cannot be unpacked here (${error}); a browser of 2023 or newer is needed.`);
+    return showMessage(`The 3D plot cannot be unpacked (${error}); use a browser of 2023 or newer.`);
   }
   byId("main").hidden = false;
   byId("slider").max = frames.length - 1;
