@@ -1,4 +1,4 @@
-"""Detect the hands of an InterHand2.6M-format split and write the crops that they give.
+"""Detect the hands of a split in InterHand2.6M's format, and write their boxes for testing a pose network.
 
 python tools/detect.py configs/detector/rtmdet_tiny_hands.py detector.pth --data-root DIR --split test --out boxes.json
 python tools/test.py configs/internet.py internet.pth --data-root DIR --boxes boxes.json
@@ -14,23 +14,28 @@ from interhand_mm.cli.options import run
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("config", help="an mmdet config, such as those of configs/detector/")
-    add("checkpoint", help="its weights")
+    add("config", help="mmdet config, such as those in configs/detector/")
+    add("checkpoint", help="checkpoint of the detector")
     add("--data-root", required=True, metavar="DIR", help="folder with images/ and annotations/")
-    add("--split", default="test", choices=("train", "val", "test"))
-    add("--annot-subset", default="all", choices=("all", "human_annot", "machine_annot"), help="of the older layout")
-    add("--out", required=True, metavar="FILE", help="boxes.json, for --boxes of tools/test.py")
-    add("--device", default="cpu", help="cpu, cuda or cuda:N")
-    add("--score-thr", type=float, default=0.3, help="hands that score less are left out [0.3]")
-    add("--box-scale", type=float, default=1.0, help="0.93 for a detector of outlines; see configs/detector [1]")
-    add("--batch-size", type=int, default=16)
-    add("--amp", nargs="?", const="bfloat16", choices=("bfloat16",), help="mixed precision")
+    add("--split", default="test", choices=("train", "val", "test"), help="split to detect [test]")
+    add(
+        "--annot-subset",
+        default="all",
+        choices=("all", "human_annot", "machine_annot"),
+        help="annotation subset of the older layout [all]",
+    )
+    add("--out", required=True, metavar="FILE", help="file to write, for --boxes of tools/test.py")
+    add("--device", default="cpu", help="cpu, cuda, cuda:1, ... [cpu]")
+    add("--score-thr", type=float, default=0.3, help="minimum score of a detection [0.3]")
+    add("--box-scale", type=float, default=1.0, help="factor on the boxes; 0.93 for detectors of outlines [1]")
+    add("--batch-size", type=int, default=16, help="number of images in one batch [16]")
+    add("--amp", nargs="?", const="bfloat16", choices=("bfloat16",), help="mixed precision, bfloat16")
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.detect import detect_split, write_boxes  # late, so that --help answers at once
+    from interhand_mm.apis.detect import detect_split, write_boxes  # imported late, so that --help answers at once
     from interhand_mm.checkpoints.io import sha256
     from interhand_mm.inference.detector import HandDetector
     from interhand_mm.inference.options import InferenceOptions

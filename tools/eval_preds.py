@@ -1,4 +1,4 @@
-"""Compute the metrics from saved predictions, without a network.
+"""Compute the metrics of saved predictions, without a network.
 
 python tools/eval_preds.py configs/internet.py preds.npz --data-root DIR --out metrics.json
 python tools/eval_preds.py configs/internet.py preds_val.npz --data-root DIR --split val --calibrate epoch_20.pth
@@ -14,14 +14,15 @@ from interhand_mm.cli.options import add_config_options, config_of, run
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_config_options(parser)
-    parser.add_argument("predictions", help="the file of tools/test.py --dump")
-    parser.add_argument("--out", metavar="FILE", help="metrics.json")
-    parser.add_argument("--calibrate", metavar="CHECKPOINT", help="write its handedness temperature into it")
+    parser.add_argument("predictions", help="file that tools/test.py --dump wrote")
+    parser.add_argument("--out", metavar="FILE", help="write the metrics to this .json file")
+    parser.add_argument("--calibrate", metavar="CHECKPOINT", help="write the fitted handedness temperature into it")
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
+    # imported late, so that --help answers at once
     from interhand_mm.apis.evaluate_predictions import calibrate_handedness, evaluate_predictions
     from interhand_mm.evaluation.report import metrics_table
     from interhand_mm.utils.files import write_json

@@ -1,4 +1,4 @@
-"""Test a checkpoint and print InterHand2.6M's metrics in three protocols.
+"""Test a checkpoint, and print the metrics of InterHand2.6M in three protocols.
 
 python tools/test.py configs/internet.py internet.pth --data-root DIR
 python tools/test.py configs/internet_bgaug.py CKPT --data-root DIR --backgrounds PHOTOS --dump preds.npz
@@ -15,16 +15,16 @@ from interhand_mm.cli.options import add_config_options, add_launcher, config_of
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_config_options(parser)
-    parser.add_argument("checkpoint", help="a file of this project; see tools/convert_checkpoint.py for others")
-    parser.add_argument("--out", metavar="FILE", help="metrics.json [WORK_DIR/metrics.json]")
-    parser.add_argument("--dump", metavar="FILE", help="write the predictions to this .npz")
+    parser.add_argument("checkpoint", help="checkpoint of this project; tools/convert_checkpoint.py converts others")
+    parser.add_argument("--out", metavar="FILE", help="path of the metrics [WORK_DIR/metrics.json]")
+    parser.add_argument("--dump", metavar="FILE", help="write the predictions to this .npz file")
     add_launcher(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.test import run_test  # late, so that --help and wrong options answer at once
+    from interhand_mm.apis.test import run_test  # imported late, so that --help answers at once
 
     run_test(config_of(args), args.checkpoint, args.launcher, args.out, args.dump)
 
