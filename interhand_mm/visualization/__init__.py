@@ -1,1 +1,1 @@
-"""Pictures of hands."""
+"""Drawings of hands, and the interactive page."""

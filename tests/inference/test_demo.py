@@ -96,7 +96,7 @@ def read_json(path):
     return json.loads(path.read_text(), parse_constant=finite)
 
 
-def test_a_folder_writes_a_set_for_every_picture(tmp_path, made):
+def test_a_folder_writes_a_set_for_every_image(tmp_path, made):
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("a.jpg", "a.png", "b.PNG", "A.bmp"):
@@ -224,7 +224,7 @@ def test_inputs_are_never_overwritten(tmp_path, made):
     assert (tmp_path / "a.jpg").read_bytes() == before
 
 
-def test_broken_pictures_are_named_after_the_others_are_done(tmp_path, made):
+def test_broken_images_are_named_after_the_others_are_done(tmp_path, made):
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "a.png").write_bytes(b"\x89PNG broken")

@@ -175,7 +175,7 @@ def test_no_hand_no_result(tiny_pose):
 
 
 @pytest.mark.parametrize("bbox", [None, [60, 40, 150, 160]])
-def test_mirror_gives_the_same_hands_in_the_mirrored_picture(tiny_pose, bbox):
+def test_mirror_gives_the_same_hands_in_the_mirrored_image(tiny_pose, bbox):
     rng = np.random.default_rng(3)
     image = cv2.resize(rng.integers(0, 255, (12, 16, 3), dtype=np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
     camera = dict(focal=400.0, principal_pt=(150.0, 110.0))
@@ -229,7 +229,7 @@ class Recording:
         return self.network(crops)
 
 
-def test_crops_share_batches_over_hands_and_pictures(tmp_path, tiny_pose):
+def test_crops_share_batches_over_hands_and_images(tmp_path, tiny_pose):
     for i in range(5):
         cv2.imwrite(str(tmp_path / f"{i}.png"), scene((20, 30, 80, 100), (240, 130, 300, 200)))
     made = inferencer(tiny_pose, detector=FakeDetector(), batch_size=4)
@@ -238,7 +238,7 @@ def test_crops_share_batches_over_hands_and_pictures(tmp_path, tiny_pose):
     results = list(made.infer(tmp_path))
     assert [len(result.hands) for result in results] == [2] * 5
     assert made.detector.calls == [4, 1]
-    assert sizes == [4, 4, 2]  # eight crops of four pictures, two of the last
+    assert sizes == [4, 4, 2]  # eight crops of four images, two of the last
     alone = inferencer(tiny_pose, detector=FakeDetector(), batch_size=1)
     for one, many in zip(alone.infer(tmp_path), results, strict=True):
         assert one.source == many.source

@@ -16,7 +16,7 @@ from interhand_mm.inference.io.sources import as_bgr, natural_key, open_source
 from interhand_mm.inference.options import CameraOptions
 
 RNG = np.random.default_rng(0)
-PICTURE = cv2.resize(RNG.integers(0, 255, (7, 9, 3), dtype=np.uint8), (160, 120), interpolation=cv2.INTER_CUBIC)
+IMAGE = cv2.resize(RNG.integers(0, 255, (7, 9, 3), dtype=np.uint8), (160, 120), interpolation=cv2.INTER_CUBIC)
 
 
 def only(source):
@@ -33,7 +33,7 @@ def write_video(path, times_ms, codec="libx264", size=(160, 120)):
         stream.width, stream.height, stream.pix_fmt = *size, "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.time_base = Fraction(1, 1000)
         for i, time in enumerate(times_ms):
-            image = cv2.resize(PICTURE, size) // 2
+            image = cv2.resize(IMAGE, size) // 2
             image[:, 4 * i : 4 * i + 4] = 255
             frame = av.VideoFrame.from_ndarray(image, format="bgr24")
             frame.pts, frame.time_base = time, Fraction(1, 1000)
@@ -47,22 +47,22 @@ def number_of(frame):
     return int(frame.image.mean(axis=(0, 2)).argmax()) // 4
 
 
-# --- pictures ---
+# --- images ---
 
 
 def test_formats_come_out_as_bgr(tmp_path):
-    rgb = Image.fromarray(PICTURE[..., ::-1].copy())
+    rgb = Image.fromarray(IMAGE[..., ::-1].copy())
     rgb.convert("CMYK").save(tmp_path / "cmyk.jpg", quality=97)
     rgb.convert("RGBA").save(tmp_path / "rgba.png")
     rgb.convert("L").save(tmp_path / "gray.png")
     rgb.convert("P").save(tmp_path / "palette.png")
-    Image.fromarray(PICTURE[..., 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    Image.fromarray(IMAGE[..., 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
     for name, want, tolerance in (
-        ("cmyk.jpg", PICTURE, 3.0),
-        ("rgba.png", PICTURE, 0.0),
-        ("gray.png", cv2.cvtColor(cv2.cvtColor(PICTURE, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), 1.0),
-        ("palette.png", PICTURE, 20.0),
-        ("deep.png", np.repeat(PICTURE[..., :1], 3, axis=2), 0.0),
+        ("cmyk.jpg", IMAGE, 3.0),
+        ("rgba.png", IMAGE, 0.0),
+        ("gray.png", cv2.cvtColor(cv2.cvtColor(IMAGE, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), 1.0),
+        ("palette.png", IMAGE, 20.0),
+        ("deep.png", np.repeat(IMAGE[..., :1], 3, axis=2), 0.0),
     ):
         image = only(tmp_path / name).image
         assert image.dtype == np.uint8
@@ -73,9 +73,9 @@ def test_formats_come_out_as_bgr(tmp_path):
 def test_one_pixel_and_arrays(tmp_path):
     cv2.imwrite(str(tmp_path / "dot.png"), np.full((1, 1, 3), 90, np.uint8))
     assert only(tmp_path / "dot.png").image.tolist() == [[[90, 90, 90]]]
-    assert only(PICTURE).image is PICTURE
-    assert as_bgr(PICTURE[..., 0]).shape == as_bgr(np.dstack([PICTURE, PICTURE[..., 0]])).shape == PICTURE.shape
-    for wrong in (PICTURE.astype(np.float32), PICTURE[..., :2], PICTURE[None], PICTURE[:0]):
+    assert only(IMAGE).image is IMAGE
+    assert as_bgr(IMAGE[..., 0]).shape == as_bgr(np.dstack([IMAGE, IMAGE[..., 0]])).shape == IMAGE.shape
+    for wrong in (IMAGE.astype(np.float32), IMAGE[..., :2], IMAGE[None], IMAGE[:0]):
         with pytest.raises(InputError, match="the image array"):
             open_source(wrong)
 
@@ -97,14 +97,14 @@ def exif_of(orientation=1, **tags):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_turns_the_picture_upright(tmp_path, orientation):
-    upright = Image.fromarray(PICTURE[..., ::-1].copy())
+def test_exif_orientation_turns_the_image_upright(tmp_path, orientation):
+    upright = Image.fromarray(IMAGE[..., ::-1].copy())
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's transpositions that store it in that orientation
     stored = upright.transpose(Image.Transpose(undo[orientation])) if orientation > 1 else upright
     stored.save(tmp_path / "a.jpg", quality=97, exif=exif_of(orientation, film=26))
     frame = only(tmp_path / "a.jpg")
-    assert frame.image.shape == PICTURE.shape
-    assert np.abs(frame.image.astype(int) - PICTURE).mean() < 3
+    assert frame.image.shape == IMAGE.shape
+    assert np.abs(frame.image.astype(int) - IMAGE).mean() < 3
     assert choose_intrinsics((160, 120), frame.exif).source == "exif"
 
 
@@ -156,15 +156,15 @@ def test_missing_empty_and_foreign_files(tmp_path):
     (tmp_path / "none/notes.txt").write_text("x")
     with pytest.raises(InputError, match="there are no images"):
         open_source(tmp_path / "none")
-    cv2.imwrite(str(tmp_path / "whole.jpg"), PICTURE)
+    cv2.imwrite(str(tmp_path / "whole.jpg"), IMAGE)
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:1500])
     with pytest.raises(ImageError, match="cut short"):
         list(open_source(tmp_path / "cut.jpg"))
 
 
-def test_folder_in_natural_order_counts_broken_pictures(tmp_path):
+def test_folder_in_natural_order_counts_broken_images(tmp_path):
     for name in ("b10.png", "b2.png", "B1.png"):
-        cv2.imwrite(str(tmp_path / name), PICTURE)
+        cv2.imwrite(str(tmp_path / name), IMAGE)
     (tmp_path / "b3.png").write_bytes(b"\x89PNG broken")
     (tmp_path / "notes.txt").write_text("left alone")
     source = open_source(tmp_path)
@@ -176,7 +176,7 @@ def test_folder_in_natural_order_counts_broken_pictures(tmp_path):
 
 
 def test_content_and_not_the_name_says_what_a_file_is(tmp_path):
-    cv2.imwrite(str(tmp_path / "a.png"), PICTURE)
+    cv2.imwrite(str(tmp_path / "a.png"), IMAGE)
     (tmp_path / "a.png").rename(tmp_path / "a.mp4")
     assert open_source(tmp_path / "a.mp4").kind == "images"
 
@@ -284,7 +284,7 @@ class _FakeCapture:
     def read(self):
         self.reads += 1
         alive = self.reads <= 7 and self.reads not in (2, 5)
-        return alive, np.repeat(PICTURE[:, :1], 160, axis=1) if self.reads % 2 else PICTURE
+        return alive, np.repeat(IMAGE[:, :1], 160, axis=1) if self.reads % 2 else IMAGE
 
     def release(self):
         self.released = True
@@ -303,4 +303,4 @@ def test_camera_unplugged_and_absent(monkeypatch):
     assert made[-1].released
     mirrored = next(iter(sources.Camera(0, mirror=True)))
     assert mirrored.time_s == 0
-    assert (mirrored.image == np.repeat(PICTURE[:, :1], 160, axis=1)[:, ::-1]).all()
+    assert (mirrored.image == np.repeat(IMAGE[:, :1], 160, axis=1)[:, ::-1]).all()

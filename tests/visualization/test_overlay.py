@@ -14,11 +14,11 @@ from tests.fixtures.frames import make_frame, make_hands
 GRAY = 90
 
 
-def changed(picture: np.ndarray) -> np.ndarray:
-    return (picture != GRAY).any(axis=-1)
+def changed(image: np.ndarray) -> np.ndarray:
+    return (image != GRAY).any(axis=-1)
 
 
-def test_without_hands_the_picture_is_as_it_was():
+def test_without_hands_the_image_is_as_it_was():
     frame = make_frame()
     assert np.array_equal(draw_frame(frame), frame.image)
 
@@ -75,7 +75,7 @@ def test_what_lies_outside_is_cut_off(value):
     assert draw_frame(make_frame(far)).shape == (480, 640, 3)
 
 
-def test_lines_grow_with_the_picture():
+def test_lines_grow_with_the_image():
     widths = []
     for size in ((800, 600), (3200, 2400)):
         hands = make_hands(size)

@@ -108,8 +108,8 @@ def hook_run(dataset, folder, num=2, visualizer=None):
 
 def test_the_hook_draws_the_same_few_samples(dataset, tmp_path):
     assert hook_run(dataset, str(tmp_path)) == [0, 3]
-    picture = cv2.imread(str(tmp_path / "vis_data" / "vis_image" / "val_predictions_120.png"))
-    assert picture.shape == (288 + 16, 2 * (3 * 288 + 8) + 8, 3)
+    image = cv2.imread(str(tmp_path / "vis_data" / "vis_image" / "val_predictions_120.png"))
+    assert image.shape == (288 + 16, 2 * (3 * 288 + 8) + 8, 3)
     assert hook_run(dataset, str(tmp_path / "none"), num=0) == []
     assert not (tmp_path / "none" / "vis_data" / "vis_image").exists()
 
@@ -117,8 +117,8 @@ def test_the_hook_draws_the_same_few_samples(dataset, tmp_path):
 def test_colors_reach_the_file_in_order(dataset, tmp_path):
     """mmengine's images are RGB, ours BGR: the thumb must be red in the file too."""
     hook_run(dataset, str(tmp_path), num=1)
-    picture = cv2.imread(str(tmp_path / "vis_data" / "vis_image" / "val_predictions_120.png"))
-    assert (picture == COLORS[0][::-1]).all(axis=-1).sum() > 50
+    image = cv2.imread(str(tmp_path / "vis_data" / "vis_image" / "val_predictions_120.png"))
+    assert (image == COLORS[0][::-1]).all(axis=-1).sum() > 50
 
 
 def test_another_visualizer_is_refused(dataset, tmp_path):
@@ -137,7 +137,7 @@ def test_one_sample_as_mmengine_asks_for_it(dataset, tmp_path):
     assert cv2.imread(str(tmp_path / "vis_data" / "vis_image" / "sample_7.png")).shape == (296, 3 * 292 + 4, 3)
 
 
-def test_tensorboard_gets_the_picture(dataset, tmp_path):
+def test_tensorboard_gets_the_image(dataset, tmp_path):
     event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     visualizer = InterHandVisualizer("board", vis_backends=[dict(type="TensorboardVisBackend")], save_dir=str(tmp_path))
     hook_run(dataset, str(tmp_path), visualizer=visualizer)
@@ -160,8 +160,8 @@ def test_plots_stand_upright_and_leave_pyplot_alone():
     hands = make_hands().keypoints_mm
     points[:20] = hands[:20]  # without a wrist there is no letter
 
-    def middle_of(color_of: int, picture: np.ndarray) -> np.ndarray:
-        rows, columns = np.nonzero((np.abs(picture[..., ::-1].astype(int) - COLORS[color_of]) < 12).all(axis=-1))
+    def middle_of(color_of: int, image: np.ndarray) -> np.ndarray:
+        rows, columns = np.nonzero((np.abs(image[..., ::-1].astype(int) - COLORS[color_of]) < 12).all(axis=-1))
         return np.array([np.median(columns), np.median(rows)])
 
     front = plot_hands(points, azimuth_deg=-90, elevation_deg=0)

@@ -1,1 +1,0 @@
-"""The rooms of inference: sources, intrinsics, boxes and tracks, pose, handedness, smoothing, writers."""
