@@ -156,6 +156,7 @@ class Docstrings(Extension):
         if obj.docstring is None:
             return
         text = EXAMPLE.sub(fence_example, obj.docstring.value)
+        text = re.sub(r"^( *)Example:$", r"\1Examples:", text, flags=re.MULTILINE)  # the section that the parser knows
         if isinstance(obj, Function) and obj.returns is not None:
             text = RETURNS.sub(rf"\1:\n\2{obj.returns}: ", text)
         obj.docstring.value = text
