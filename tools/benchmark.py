@@ -170,13 +170,6 @@ def parse_args() -> argparse.Namespace:
     network = argparse.ArgumentParser(add_help=False)
     network.add_argument("config", help="config file")
     network.add_argument("--cfg-options", nargs="+", default=[], metavar="K=V", help="change config keys")
-    timed = argparse.ArgumentParser(add_help=False)
-    timed.add_argument(
-        "--clock",
-        choices=("ms", "cpu_ms"),
-        default="ms",
-        help="time for the ratios; on a busy machine use cpu_ms with OMP_NUM_THREADS=1 [ms]",
-    )
     commands = parser.add_subparsers(dest="command", required=True)
 
     def add(function: Any, text: str, *parents: argparse.ArgumentParser) -> Any:
@@ -184,6 +177,12 @@ def parse_args() -> argparse.Namespace:
         one.set_defaults(run=function)
         return one.add_argument
 
+    add_data_commands(add)
+    add_network_commands(add, network)
+    return parser.parse_args()
+
+
+def add_data_commands(add: Any) -> None:
     option = add(index, "annotation loading: time and peak memory")
     option("--n", type=int, default=50_000, help="number of annotations in the synthetic set [50000]")
     option(
@@ -206,19 +205,29 @@ def parse_args() -> argparse.Namespace:
     )
     option("--n", type=int, default=40, help="number of samples per run [40]")
     option("--crop-cache", action="store_true", help="also measure samples from a crop cache")
+
+
+def add_network_commands(add: Any, network: argparse.ArgumentParser) -> None:
+    timed = argparse.ArgumentParser(add_help=False)
+    timed.add_argument(
+        "--clock",
+        choices=("ms", "cpu_ms"),
+        default="ms",
+        help="time for the ratios; on a busy machine use cpu_ms with OMP_NUM_THREADS=1 [ms]",
+    )
     option = add(loss, "heatmap loss: time and peak memory", timed)
-    option("--batch-size", type=int, default=8)
+    option("--batch-size", type=int, default=8, help="number of samples [8]")
     option("--bins", type=int, default=64, help="number of bins along each axis [64]")
-    option("--device", default="cpu")
+    option("--device", default="cpu", help="device name for torch [cpu]")
     option = add(step, "a whole training step: time and peak memory", network, timed)
-    option("--batch-size", type=int, default=4)
-    option("--device", default="cpu")
+    option("--batch-size", type=int, default=4, help="number of crops [4]")
+    option("--device", default="cpu", help="device name for torch [cpu]")
     option = add(infer, "one image through the network", network, timed)
-    option("--batch-size", type=int, default=1)
+    option("--batch-size", type=int, default=1, help="number of crops [1]")
     option("--exported", type=Path, metavar="ONNX", help="also run this exported file with onnxruntime and OpenVINO")
     option("--image", type=Path, metavar="FILE", help="also measure decoding and cropping of this image")
     option = add(scale, "time per sample as batches, annotations and processes grow", network)
-    option("--batch-sizes", type=int, nargs="+", default=[1, 8, 64])
+    option("--batch-sizes", type=int, nargs="+", default=[1, 8, 64], help="batch sizes to measure [1 8 64]")
     option("--annotations", type=int, nargs="+", default=[1_000, 30_000, 1_000_000], help="sizes of the data sets")
     option("--processes", type=int, default=2, help="number of data-parallel processes [2]")
     option("--batch-size", type=int, default=16, help="batch size of each process [16]")
@@ -227,14 +236,18 @@ def parse_args() -> argparse.Namespace:
     option("--input", metavar="FILE", help="video [one is drawn]")
     option("--n", type=int, default=60, help="number of frames of the drawn video [60]")
     option("--detector", nargs=2, metavar=("CONFIG", "CKPT"), help="detector [the box of the hands is given]")
-    option("--amp", choices=("bfloat16", "float16"))
-    option("--backend", choices=("torch", "onnxruntime", "openvino"), default="torch")
+    option("--amp", choices=("bfloat16", "float16"), help="precision of the network")
+    option(
+        "--backend",
+        choices=("torch", "onnxruntime", "openvino"),
+        default="torch",
+        help="runtime of the network [torch]",
+    )
     option("--batch-size", type=int, default=16, help="number of crops per batch [16]")
     option = add(hdr, "HDR's networks: ms per image")
     option("--n", type=int, default=20, help="number of images [20]")
     option("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads to measure [1 2]")
-    option("--sizes", nargs="+", default=["full", "small"], choices=("full", "small"))
-    return parser.parse_args()
+    option("--sizes", nargs="+", default=["full", "small"], choices=("full", "small"), help="sizes of the networks")
 
 
 def main() -> None:
