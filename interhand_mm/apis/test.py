@@ -38,7 +38,7 @@ def run_test(
         dump: Path of preds.npz. The predictions on a variant are written beside it as `<stem>_<variant>.npz`.
 
     Returns:
-        The content of metrics.json, see `metrics_report`; for a detector, see `run_detector_test`.
+        The content of metrics.json, see `MetricsReport`; for a detector, see `run_detector_test`.
     """
     if is_detector(cfg):
         if dump is not None:

@@ -3,37 +3,69 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict, cast
 
 from rich.console import Console
 from rich.table import Table
 
-GROUPS = ("all", "single", "interacting")
+from .functional.pose_3d import GROUPS
+
+_COLUMNS = ("all", *GROUPS)
 
 
-def metrics_report(reports: dict[str, dict[str, Any]], dataset: Any, origin: dict[str, Any]) -> dict[str, Any]:
-    """Join the reports of the test set and its variants; the first is the set as it is.
+class MetricsBlock(TypedDict, total=False):
+    """Numbers of one pass over a data set.
+
+    A number without data is NaN, which JSON holds as `NaN`.
+
+    Attributes:
+        metrics: Name of each metric -> value. Lengths are mm unless the name ends in "_px"; accuracies, PCK, AUC and
+            IoU are fractions. "MPJPE/...", "MPJPE_micro/..." and "MPJPE_no_wrist/..." are the three protocols, each for
+            "all", "single" and "interacting" samples.
+        per_joint: Name of each joint -> its mean error in mm.
+        counts: What the numbers are means of: "joints" (by group), "wrist_pairs", "hand_types", "boxes", ...
+        sets: Name of each data set -> its own block, if the test set mixes several.
+    """
+
+    metrics: dict[str, float]
+    per_joint: dict[str, float]
+    counts: dict[str, Any]
+    sets: dict[str, MetricsBlock]
+
+
+class MetricsReport(MetricsBlock, total=False):
+    """The content of metrics.json: the block of the test set, and what it was measured with.
+
+    Attributes:
+        variants: Name of each test variant -> its block.
+        ratios: Name of each test variant -> metric -> value on the variant divided by value on the test set.
+        protocol: Origin of the boxes and of the absolute depths: {"box", "depth"}, each "gt", "rootnet" or "detected".
+        provenance: Config, checkpoint and its sha256, versions, seed, command, git commit and hardware.
+    """
+
+    variants: dict[str, MetricsBlock]
+    ratios: dict[str, dict[str, float]]
+    protocol: dict[str, str]
+    provenance: dict[str, Any]
+
+
+def metrics_report(reports: Mapping[str, MetricsBlock], dataset: Any, origin: dict[str, Any]) -> MetricsReport:
+    """Join the blocks of the test set and of its variants.
 
     Args:
-        reports: metrics, per_joint and counts of each.
-        dataset: Says its `protocol` and, with detected boxes, its `coverage`: the metrics are over the annotations
-            that were found, and beside them stands how many were not.
-        origin: Provenance.
-
-    Returns:
-        metrics, per_joint and counts of the first; `variants` with the same of the others; `ratios`
-        variant/original of every error; protocol; provenance.
+        reports: Name -> block; the first is the test set itself, the others are its variants.
+        dataset: The test set. Its `protocol` goes into the report. With detected boxes its `coverage` does too: the
+            metrics are over the annotations with a detected box, "BoxRecall" is their share.
+        origin: Provenance; see `utils.provenance`.
     """
     first, *others = reports
     base = reports[first]
     coverage = getattr(dataset, "coverage", None)
     if coverage:
         recall = coverage["found"] / coverage["annotations"]
-        base = {
-            **base,
-            "metrics": {**base["metrics"], "BoxRecall": recall},
-            "counts": {**base["counts"], "boxes": coverage},
-        }
+        metrics, counts = {**base["metrics"], "BoxRecall": recall}, {**base["counts"], "boxes": coverage}
+        base = cast(MetricsBlock, {**base, "metrics": metrics, "counts": counts})
     ratios = {
         name: {
             key: reports[name]["metrics"][key] / value
@@ -42,29 +74,36 @@ def metrics_report(reports: dict[str, dict[str, Any]], dataset: Any, origin: dic
         }
         for name in others
     }
-    return {
+    report = {
         **base,
         "variants": {name: reports[name] for name in others},
         "ratios": ratios,
         "protocol": getattr(dataset, "protocol", {}),
         "provenance": origin,
     }
+    return cast(MetricsReport, report)
 
 
 def _cell(value: float | None, digits: int = 2) -> str:
     return "-" if value is None or value != value else f"{value:.{digits}f}"
 
 
-def metrics_table(report: dict[str, Any], width: int = 110) -> str:
-    """Print a report as text: poses of two hands, and below them every other number."""
+def metrics_table(report: MetricsReport, width: int = 110) -> str:
+    """Return a report as text: a table of MPJPE, MRRPE and handedness, and below it all other numbers.
+
+    Args:
+        report: Report from `metrics_report`.
+        width: Width of the text in characters.
+    """
     protocol = report["protocol"]
-    title = f"mm; box: {protocol['box']}, depth: {protocol['depth']}" if protocol else ""  # pictures alone have neither
+    # Data sets without poses have no protocol.
+    title = f"mm; box: {protocol['box']}, depth: {protocol['depth']}" if protocol else ""
     if boxes := report["counts"].get("boxes"):
         title += f"\nover the {boxes['found']} of {boxes['annotations']} annotations whose hands were found "
         title += f"(recall {report['metrics']['BoxRecall']:.4f}); {boxes['missed']} missed are not in the errors"
     text = io.StringIO()
     console = Console(file=text, width=width)
-    sets = {"original": report, **report["variants"]}
+    sets: dict[str, MetricsBlock] = {"original": report, **report["variants"]}
     blocks = {f"{name} {part}": block for name, r in sets.items() for part, block in r.get("sets", {}).items()}
     poses = {name: block["metrics"] for name, block in (blocks or sets).items() if "MPJPE/all" in block["metrics"]}
     if poses:
@@ -76,14 +115,14 @@ def metrics_table(report: dict[str, Any], width: int = 110) -> str:
 
 
 def _others(metrics: dict[str, float]) -> dict[str, float]:
-    """What the table of poses does not show."""
+    """Return the metrics that the table of poses does not show."""
     shown = ("MPJPE/", "MPJPE_micro/", "MPJPE_no_wrist/")
-    told = ("MRRPE", "HandednessAccuracy") if "MPJPE/all" in metrics else ()
-    return {k: v for k, v in metrics.items() if not k.startswith(shown) and k not in (*told, "BoxRecall")}
+    also_shown = ("MRRPE", "HandednessAccuracy") if "MPJPE/all" in metrics else ()
+    return {k: v for k, v in metrics.items() if not k.startswith(shown) and k not in (*also_shown, "BoxRecall")}
 
 
 def _plain_table(title: str, sets: dict[str, dict[str, float]]) -> Table:
-    """A row a set and metric."""
+    """Return a table with one row per set and metric."""
     table = Table(title=title or None, title_justify="left")
     for column in ("set", "metric"):
         table.add_column(column)
@@ -96,11 +135,11 @@ def _plain_table(title: str, sets: dict[str, dict[str, float]]) -> Table:
 
 
 def _pose_table(title: str, sets: dict[str, dict[str, float]], of_variants: dict[str, dict[str, float]]) -> Table:
-    """A row a set and protocol, and the variants' ratios below."""
+    """Return a table with one row per set and protocol, and below them the ratios of the variants."""
     table = Table(title=title, title_justify="left")
     table.add_column("set")
     table.add_column("protocol")
-    for column in (*(f"MPJPE {group}" for group in GROUPS), "MRRPE", "handedness"):
+    for column in (*(f"MPJPE {group}" for group in _COLUMNS), "MRRPE", "handedness"):
         table.add_column(column, justify="right")
     for name, metrics in sets.items():
         for label, prefix in (("official", "MPJPE"), ("micro", "MPJPE_micro"), ("no_wrist", "MPJPE_no_wrist")):
@@ -108,7 +147,7 @@ def _pose_table(title: str, sets: dict[str, dict[str, float]], of_variants: dict
             table.add_row(
                 name if shared else "",
                 label,
-                *(_cell(metrics.get(f"{prefix}/{group}")) for group in GROUPS),
+                *(_cell(metrics.get(f"{prefix}/{group}")) for group in _COLUMNS),
                 _cell(metrics.get("MRRPE")) if shared else "",
                 _cell(metrics.get("HandednessAccuracy"), 4) if shared else "",
             )
@@ -116,7 +155,7 @@ def _pose_table(title: str, sets: dict[str, dict[str, float]], of_variants: dict
         table.add_row(
             f"{name}/original",
             "official",
-            *(_cell(ratios.get(f"MPJPE/{group}"), 3) for group in GROUPS),
+            *(_cell(ratios.get(f"MPJPE/{group}"), 3) for group in _COLUMNS),
             _cell(ratios.get("MRRPE"), 3),
             _cell(ratios.get("HandednessAccuracy"), 3),
         )

@@ -1,4 +1,4 @@
-"""Losses of InterNet; the plain sum of the three is its total (docs/spec/datasets.md, section 2.3)."""
+"""Losses of InterNet; the total loss is the plain sum of the three (docs/spec/datasets.md, section 2.3)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..registry import MODELS
 
 
 class _GaussianMSE(torch.autograd.Function):
-    """Mean squared error against separable Gaussians, its gradient written in the same pass.
+    """Mean squared error against separable Gaussians, with the gradient computed in the same pass.
 
-    The difference volume is formed by one rank-1 update in the place where the gradient will live, summed in
-    squares there and scaled there: nothing of the size of the volume is allocated but the gradient. Unlike
-    p^2 - 2pt + t^2 this loses no digits when prediction and target are close.
+    A rank-1 update writes the difference into the memory of the gradient, where it is squared, summed and scaled. The
+    gradient is the only allocation of the size of the volume. Unlike p^2 - 2pt + t^2 this loses no digits when
+    prediction and target are close.
     """
 
     @staticmethod
@@ -50,15 +50,15 @@ class _GaussianMSE(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        # In place: a second backward through the same graph is refused by autograd's version counter.
+        # In place is safe: autograd's version counter refuses a second backward pass through the same graph.
         return gradient.mul_(grad_output.to(gradient.dtype)), None, None, None
 
 
 def _parts(weights: Tensor) -> list[slice]:
-    """Which joints to take together: one at a time stays in a CPU's cache, a GPU wants few large kernels.
+    """Return the slices of joints to process together: one joint on a CPU, to stay in its cache; all on a GPU.
 
-    Joints of weight 0 (the absent hand of a single-hand picture) are left out on the CPU; asking a GPU which
-    they are would cost more than they do.
+    On the CPU, joints with weight 0 (the absent hand of a single-hand image) are left out. On a GPU, finding out which
+    they are would cost more than computing them.
     """
     if weights.device.type == "cpu":
         return [slice(i, i + 1) for i in weights.nonzero().flatten().tolist()]
@@ -66,33 +66,33 @@ def _parts(weights: Tensor) -> list[slice]:
 
 
 def gaussian_mse(volume: Tensor, bins: Tensor, weights: Tensor, sigma: float) -> Tensor:
-    """InterNet's heatmap loss without the dense target (docs/spec/datasets.md, section 2.3).
+    """Return InterNet's heatmap loss, without a dense target (docs/spec/datasets.md, section 2.3).
 
-    ``mean over (B, K, D, H, W) of weight * (volume - gaussian)^2``, the masked joints counted in the mean.
+    ``mean over (B, K, D, H, W) of weight * (volume - gaussian)^2``; joints with weight 0 count in the mean.
 
     Args:
         volume: (B, K, D, H, W) predicted heatmaps, float32, bfloat16 or float16.
         bins: (B, K, 3) x, y, z of the targets.
-        weights: (B, K).
-        sigma: Of the Gaussian, bins.
+        weights: (B, K) factors.
+        sigma: Standard deviation of the Gaussian, bins.
 
     Returns:
-        () float32. The gradient goes to `volume` alone.
+        () float32. Only `volume` receives a gradient.
     """
     return _GaussianMSE.apply(volume, bins, weights, sigma)
 
 
 def projected_mse(volume: Tensor, bins: Tensor, weights: Tensor, sigma: float) -> Tensor:
-    """Heatmap loss of joints without a depth: the volume's largest value along depth against the Gaussian in x and y.
+    """Return the heatmap loss of joints without depth: the maximum over depth against the Gaussian in x and y.
 
-    That is what a target volume with its depth unknown has in common with every one that it could be. The sum is
-    divided by the volume's size, as `gaussian_mse` does, so the two add up to one loss of a mixed batch.
+    All target volumes that differ only in depth have the same maximum over depth. The sum is divided by the size of the
+    volume, as in `gaussian_mse`, so both add up to one loss of a mixed batch.
 
     Args:
-        volume: (B, K, D, H, W).
-        bins: (B, K, 3); z is not read.
-        weights: (B, K).
-        sigma: Of the Gaussian, bins.
+        volume: (B, K, D, H, W) predicted heatmaps.
+        bins: (B, K, 3) targets; z is not used.
+        weights: (B, K) factors.
+        sigma: Standard deviation of the Gaussian, bins.
 
     Returns:
         () float32.
@@ -106,7 +106,11 @@ def projected_mse(volume: Tensor, bins: Tensor, weights: Tensor, sigma: float) -
 
 @MODELS.register_module()
 class GaussianHeatmapLoss(BaseModule):
-    """`gaussian_mse` times a weight, as a config component; `projected_mse` for samples without depth."""
+    """Heatmap loss: `gaussian_mse`, and `projected_mse` for samples without depth.
+
+    Args:
+        loss_weight: Factor on the loss.
+    """
 
     def __init__(self, loss_weight: float = 1.0) -> None:
         super().__init__()
@@ -115,38 +119,46 @@ class GaussianHeatmapLoss(BaseModule):
     def forward(
         self, volume: Tensor, bins: Tensor, weights: Tensor, sigma: float, depth_valid: Tensor | None = None
     ) -> Tensor:
-        """See `gaussian_mse`; `depth_valid` (B,) is 0 where z is not known, None where it always is."""
+        """Return the loss (); see `gaussian_mse`. `depth_valid` (B,) is 0 where z is unknown; None: z is known."""
         if depth_valid is None:
             return self.loss_weight * gaussian_mse(volume, bins, weights, sigma)
         flat = depth_valid == 0
         whole = gaussian_mse(volume, bins, weights * depth_valid[:, None], sigma)
-        # Summed over the flat samples, divided by the whole batch's size.
+        # The sum over the samples without depth is divided by the size of the whole batch.
         part = projected_mse(volume[flat], bins[flat], weights[flat], sigma) * (volume[flat].numel() / volume.numel())
         return self.loss_weight * (whole + part)
 
 
 @MODELS.register_module()
 class RootDepthLoss(BaseModule):
-    """Mean over the batch of |predicted bin - target bin| where both wrists are known."""
+    """L1 loss of the relative root depth in bins, where both wrists are known; the mean is over the whole batch.
+
+    Args:
+        loss_weight: Factor on the loss.
+    """
 
     def __init__(self, loss_weight: float = 1.0) -> None:
         super().__init__()
         self.loss_weight = loss_weight
 
     def forward(self, root_bin: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """All (B,), bins; returns ()."""
+        """Return the loss (); `root_bin`, `target` and `weight` are (B,)."""
         return self.loss_weight * ((root_bin.float() - target).abs() * weight).mean()
 
 
 @MODELS.register_module()
 class HandednessLoss(BaseModule):
-    """Binary cross entropy of right and left, averaged over both, then over the batch with its mask."""
+    """Binary cross entropy of the right and the left hand; samples without a known hand type count as 0 in the mean.
+
+    Args:
+        loss_weight: Factor on the loss.
+    """
 
     def __init__(self, loss_weight: float = 1.0) -> None:
         super().__init__()
         self.loss_weight = loss_weight
 
     def forward(self, logits: Tensor, hand_type: Tensor, valid: Tensor) -> Tensor:
-        """Logits and hand_type (B, 2), valid (B,); returns ()."""
+        """Return the loss (); `logits` and `hand_type` are (B, 2), `valid` is (B,)."""
         entropy = F.binary_cross_entropy_with_logits(logits.float(), hand_type.float(), reduction="none")
         return self.loss_weight * (entropy.mean(dim=1) * valid).mean()

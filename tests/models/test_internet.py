@@ -191,8 +191,12 @@ def test_mirror_test_is_equivariant():
     images = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(2))
     mirrored = mirror_inputs(images, 4)
     with torch.no_grad():
-        first = model.head._merge(model.head(model.extract_feat(images)), model.head(model.extract_feat(mirrored)))
-        second = model.head._merge(model.head(model.extract_feat(mirrored)), model.head(model.extract_feat(images)))
+        first = model.head.merge_outputs(
+            model.head(model.extract_feat(images)), model.head(model.extract_feat(mirrored))
+        )
+        second = model.head.merge_outputs(
+            model.head(model.extract_feat(mirrored)), model.head(model.extract_feat(images))
+        )
     (right, left), (mirrored_right, mirrored_left) = first[0], second[0]
     assert torch.allclose(mirrored_right, left.flip(-1), atol=1e-6)
     assert torch.allclose(mirrored_left, right.flip(-1), atol=1e-6)

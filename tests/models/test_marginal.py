@@ -177,7 +177,7 @@ def test_mirror_test_is_equivariant():
     images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         plain, mirrored = (model.head(model.extract_feat(x)) for x in (images, mirror_inputs(images, 2)))
-        first, second = model.head._merge(plain, mirrored), model.head._merge(mirrored, plain)
+        first, second = model.head.merge_outputs(plain, mirrored), model.head.merge_outputs(mirrored, plain)
     a, b = (model.head.decode_keypoints(merged[0])[0] for merged in (first, second))
     back = b[:, FLIP_INDICES].clone()
     back[..., 0] = 31 - back[..., 0]

@@ -1,4 +1,4 @@
-"""2D keypoint formulas: end-point error, PCK and its AUC."""
+"""2D keypoint metrics from NumPy arrays: end-point error, PCK and its AUC."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ AUC_PX = np.arange(0.0, 30.0, 1.5)
 
 
 def longer_side_px(points: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Longer side of the tight box of the visible points.
+    """Return the longer side of the tight box of the visible points.
 
     Args:
         points: (N, K, 2) px.
         visible: (N, K) 0 or 1.
 
     Returns:
-        (N,) px; 0 where none is visible.
+        (N,) px; 0 where no point is visible.
     """
     seen = visible[..., None] > 0
     sides = np.where(seen, points, -np.inf).max(1) - np.where(seen, points, np.inf).min(1)
@@ -26,17 +26,18 @@ def longer_side_px(points: np.ndarray, visible: np.ndarray) -> np.ndarray:
 def sums_2d(
     predicted: np.ndarray, truth: np.ndarray, visible: np.ndarray, size_px: np.ndarray, thr: float
 ) -> np.ndarray:
-    """Sums for `scores_2d`, to be added over batches.
+    """Return the sums for `scores_2d`; they can be added up over batches.
 
     Args:
         predicted: (N, K, 2) px of the full image.
-        truth: (N, K, 2) px.
+        truth: (N, K, 2) px of the full image.
         visible: (N, K) 0 or 1.
-        size_px: (N,) what `thr` is a part of.
-        thr: Of PCK.
+        size_px: (N,) size of each hand.
+        thr: PCK threshold, as a fraction of `size_px`.
 
     Returns:
-        (23,) float64: joints; their summed distance, px; those nearer than ``thr * size_px``; than each of `AUC_PX`.
+        (23,) float64: number of joints; sum of their distances, px; number nearer than ``thr * size_px``; numbers
+        nearer than each of `AUC_PX`.
     """
     seen = visible > 0
     distance = np.linalg.norm(predicted.astype(np.float64) - truth, axis=-1)
@@ -46,7 +47,12 @@ def sums_2d(
 
 
 def scores_2d(sums: np.ndarray, thr: float) -> dict[str, float]:
-    """PCK and AUC (0 to 1) and EPE (px), all joints in one pool; NaN without joints."""
+    """Return PCK and AUC (0 to 1) and EPE (px) over all joints pooled; NaN without joints.
+
+    Args:
+        sums: (23,) from `sums_2d`.
+        thr: Threshold that was given to `sums_2d`, for the name.
+    """
     joints, total, near = (float(value) for value in sums[:3])
     if not joints:
         return {f"PCK@{thr:g}": float("nan"), "AUC": float("nan"), "EPE_px": float("nan")}

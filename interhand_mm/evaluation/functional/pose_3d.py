@@ -1,11 +1,13 @@
-"""3D pose formulas of the evaluation: arrays in, floats out (docs/spec/datasets.md, section 2.5).
+"""3D pose metrics of two hands, from NumPy arrays (docs/spec/datasets.md, section 2.5).
 
-The only place where absolute depth and intrinsics enter: a prediction is u, v px and wrist-relative d mm; the
-wrist's absolute depth is added, the point is back-projected, and its own wrist subtracted.
+A prediction is u, v px and wrist-relative d mm. To measure it in mm, the absolute depth of the wrist is added, the
+point is back-projected, and its own wrist is subtracted.
 
-Three protocols, never mixed: *official* (mean over the 42 joints of each joint's mean, the wrists counting as
-the 0 that they are), *micro* (all joints in one pool, as mmpose reports), *no_wrist* (official over the 40
-others).
+There are three protocols, which are never mixed:
+
+- *official*: mean over the 42 joints of each joint's mean error. A wrist's error is always 0 and counts.
+- *micro*: mean error of all valid joints pooled, as mmpose reports it.
+- *no_wrist*: the official mean over the other 40 joints.
 """
 
 from __future__ import annotations
@@ -15,20 +17,17 @@ import numpy as np
 from ...structures.camera import lift_to_camera
 from ...structures.joints import LEFT_WRIST, NOT_WRIST, OWN_WRIST, RIGHT_WRIST, WRISTS
 
-PROTOCOLS = ("official", "micro", "no_wrist")
-
-
 GROUPS = ("single", "interacting")
 
 
 def wrist_relative_mm(
     keypoints: np.ndarray, abs_depth: np.ndarray, focal: np.ndarray, principal_pt: np.ndarray
 ) -> np.ndarray:
-    """Lift predictions to millimeters relative to each joint's own wrist.
+    """Return predictions in millimeters relative to each joint's own wrist.
 
     Args:
         keypoints: (N, 42, 3) u, v px of the full image and d mm relative to the own wrist.
-        abs_depth: (N, 2) mm of the right and left wrist.
+        abs_depth: (N, 2) mm, absolute depth of the right and the left wrist.
         focal: (N, 2) px.
         principal_pt: (N, 2) px.
 
@@ -40,10 +39,10 @@ def wrist_relative_mm(
 
 
 def joint_errors_mm(relative_mm: np.ndarray, keypoints_cam: np.ndarray) -> np.ndarray:
-    """Euclidean error of every joint, both sides relative to their own wrist.
+    """Return the Euclidean error of every joint, with prediction and truth relative to their own wrists.
 
     Args:
-        relative_mm: (N, 42, 3) from `wrist_relative_mm`.
+        relative_mm: (N, 42, 3) predictions from `wrist_relative_mm`.
         keypoints_cam: (N, 42, 3) ground truth, mm, camera frame.
 
     Returns:
@@ -56,15 +55,15 @@ def joint_errors_mm(relative_mm: np.ndarray, keypoints_cam: np.ndarray) -> np.nd
 def sum_joint_errors(
     errors_mm: np.ndarray, visible: np.ndarray, hand_type: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sum the errors of valid joints by group and joint.
+    """Sum the errors of the valid joints by group and joint.
 
     Args:
-        errors_mm: (N, 42).
+        errors_mm: (N, 42) errors.
         visible: (N, 42) 0 or 1.
-        hand_type: (N, 2) ground truth; both hands make a sample "interacting".
+        hand_type: (N, 2) true presence of the right and the left hand; with both, a sample is "interacting".
 
     Returns:
-        sums (2, 42) mm float64 and counts (2, 42) int64; row 0 single, row 1 interacting.
+        Sums (2, 42) mm float64 and counts (2, 42) int64; row 0 is "single", row 1 "interacting".
     """
     interacting = hand_type.min(axis=-1) > 0
     valid = visible > 0
@@ -76,20 +75,20 @@ def sum_joint_errors(
 
 
 def _macro(sums: np.ndarray, counts: np.ndarray) -> float:
-    """Mean over the joints that occur of each one's mean; NaN where none occurs."""
+    """Return the mean of the joints' means, over the joints that occur; NaN if none occurs."""
     seen = counts > 0
     return float((sums[seen] / counts[seen]).mean()) if seen.any() else float("nan")
 
 
 def mpjpe_protocols(sums: np.ndarray, counts: np.ndarray) -> dict[str, float]:
-    """MPJPE of all, single and interacting samples in the three protocols.
+    """Return the MPJPE of all, single and interacting samples in the three protocols.
 
     Args:
-        sums: (2, 42) mm from `sum_joint_errors`, added over the whole set.
-        counts: (2, 42).
+        sums: (2, 42) mm from `sum_joint_errors`, added up over the data set.
+        counts: (2, 42) joints, likewise added up.
 
     Returns:
-        "MPJPE/all", "MPJPE_micro/single", "MPJPE_no_wrist/interacting", ... mm; a group without samples is NaN.
+        Values in mm of "MPJPE/all", "MPJPE_micro/single", "MPJPE_no_wrist/interacting", ...; NaN without samples.
     """
     result = {}
     rows = {"all": (sums.sum(0), counts.sum(0)), **{g: (sums[i], counts[i]) for i, g in enumerate(GROUPS)}}
@@ -108,21 +107,20 @@ def mrrpe_errors_mm(
     focal: np.ndarray,
     principal_pt: np.ndarray,
 ) -> np.ndarray:
-    """Error of the left wrist's position relative to the right wrist.
+    """Return the error of the left wrist's position relative to the right wrist.
 
-    Both predicted wrists are placed from the right wrist's absolute depth; the left one at the predicted
-    relative depth behind it.
+    The right wrist gets its true absolute depth, the left wrist the same depth plus the predicted relative depth.
 
     Args:
         keypoints: (N, 42, 3) u, v px and wrist-relative d mm.
         rel_root_depth: (N,) predicted z(left wrist) - z(right wrist), mm.
         keypoints_cam: (N, 42, 3) mm ground truth.
-        abs_depth: (N, 2) mm right and left; the right one is used.
+        abs_depth: (N, 2) mm, right and left wrist; only the right one is used.
         focal: (N, 2) px.
         principal_pt: (N, 2) px.
 
     Returns:
-        (N,) mm; meaningful where both hands are there and both wrists valid.
+        (N,) mm. Only samples with two valid wrists have a meaningful value.
     """
     depths = abs_depth[:, :1].astype(np.float64) + np.stack([np.zeros_like(rel_root_depth), rel_root_depth], axis=-1)
     right, left = np.moveaxis(lift_to_camera(keypoints[:, list(WRISTS)], depths, focal, principal_pt), 1, 0)
@@ -131,14 +129,18 @@ def mrrpe_errors_mm(
 
 
 def handedness_correct(hand_prob: np.ndarray, hand_type: np.ndarray) -> np.ndarray:
-    """True where both sides match: strictly above 0.5 for a hand that is there, strictly below for one not.
+    """Return whether both hands are classified correctly: probability > 0.5 if present, < 0.5 if absent.
 
     Args:
-        hand_prob: (N, 2) probabilities of right and left.
-        hand_type: (N, 2) 0 or 1.
+        hand_prob: (N, 2) probabilities of the right and the left hand.
+        hand_type: (N, 2) 0 or 1, true presence.
 
     Returns:
-        (N,) bool; exactly 0.5 is wrong either way.
+        (N,) bool. A probability of exactly 0.5 counts as wrong.
+
+    Examples:
+        >>> handedness_correct(np.array([[0.9, 0.2], [0.9, 0.5]]), np.array([[1, 0], [1, 0]])).tolist()
+        [True, False]
     """
     right = np.where(hand_type > 0, hand_prob > 0.5, hand_prob < 0.5)
     return np.asarray(right.all(axis=-1))

@@ -9,19 +9,19 @@ import numpy as np
 
 from ...structures.joints import NUM_HAND_JOINTS
 
-# Zimmermann & Brox: 20 points from 0 to 50 mm; their "20-50 mm" takes the same curve from its 9th point, 21.05 mm, on.
+# Zimmermann & Brox: 20 thresholds from 0 to 50 mm. Their "20-50 mm" is the same curve from its 9th threshold, 21.05 mm.
 ZB_MM = np.linspace(0.0, 50.0, 20)
 ZB_FROM = 8
-# Most later papers: 100 points from 20 to 50 mm. On the same errors this gives another number.
+# Most later papers: 100 thresholds from 20 to 50 mm, which gives another number for the same errors.
 DENSE_MM = np.linspace(20.0, 50.0, 100)
 FREIHAND_MM = np.linspace(0.0, 50.0, 100)
 
 
 def select_present_hand(values: np.ndarray, side: np.ndarray) -> np.ndarray:
-    """The block of the annotated hand.
+    """Return the joints of the annotated hand.
 
     Args:
-        values: (N, 42, ...) right hand, then left.
+        values: (N, 42, ...) values of the right hand, then of the left hand.
         side: (N,) 0 right, 1 left.
 
     Returns:
@@ -32,29 +32,29 @@ def select_present_hand(values: np.ndarray, side: np.ndarray) -> np.ndarray:
 
 
 def count_hits(errors: np.ndarray, visible: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Count for each joint the visible samples whose error is at most each threshold.
+    """Count for each joint the visible samples whose error is at most the threshold.
 
     Args:
-        errors: (N, J), unit of the thresholds.
+        errors: (N, J) in the unit of the thresholds.
         visible: (N, J) 0 or 1.
-        thresholds: (T,).
+        thresholds: (T,) thresholds.
 
     Returns:
-        (T, J) int64; counts may be added over batches.
+        (T, J) int64; the counts can be added up over batches.
     """
     within = (errors[None] <= thresholds[:, None, None]) & (visible[None] > 0)
     return within.sum(axis=1)
 
 
 def pck_curve(hits: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Percentage of correct keypoints, the mean over the joints that occur of each one's share.
+    """Return the fraction of correct keypoints: the mean of the joints' fractions, over the joints that occur.
 
     Args:
         hits: (T, J) from `count_hits`.
-        counts: (J,) visible samples.
+        counts: (J,) number of visible samples.
 
     Returns:
-        (T,) between 0 and 1; NaN where no joint occurs.
+        (T,) between 0 and 1; NaN if no joint occurs.
     """
     seen = counts > 0
     if not seen.any():
@@ -63,7 +63,12 @@ def pck_curve(hits: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def area_under(curve: np.ndarray, thresholds: np.ndarray) -> float:
-    """Area under a curve by the trapezoid rule, divided by the thresholds' span; both (T,)."""
+    """Return the area under a curve (T,) by the trapezoid rule, divided by the span of the thresholds (T,).
+
+    Examples:
+        >>> area_under(np.array([0.0, 1.0, 1.0]), np.array([0.0, 10.0, 20.0]))
+        0.75
+    """
     return float(np.trapezoid(curve, thresholds) / (thresholds[-1] - thresholds[0]))
 
 
@@ -72,23 +77,23 @@ def procrustes_aligned(joints: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
     The rule is docs/spec/datasets.md, section 5.
 
-    Both are centerd and divided by their Frobenius norm; the orthogonal Procrustes matrix of the two turns the
-    prediction, and the sum of its singular values scales it. Reflections are not excluded, as published.
+    Both are centered and divided by their Frobenius norms. The orthogonal Procrustes matrix rotates the prediction, and
+    the sum of its singular values scales it. Reflections are not excluded, as published.
 
     Args:
-        joints: (N, J, 3) predicted, any unit and origin.
-        truth: (N, J, 3).
+        joints: (N, J, 3) predictions in any unit, with any origin.
+        truth: (N, J, 3) true joints.
 
     Returns:
-        (N, J, 3) float64 in the truth's unit and place. A prediction of one point stays at the truth's center.
+        (N, J, 3) float64 in the frame of the truth. If all predicted joints coincide, they lie at the truth's center.
     """
     joints, truth = joints.astype(np.float64), truth.astype(np.float64)
     middle = truth.mean(axis=1, keepdims=True)
-    centerd, wanted = joints - joints.mean(axis=1, keepdims=True), truth - middle
-    size, length = (np.linalg.norm(points, axis=(1, 2), keepdims=True) for points in (centerd, wanted))
+    centered, wanted = joints - joints.mean(axis=1, keepdims=True), truth - middle
+    size, length = (np.linalg.norm(points, axis=(1, 2), keepdims=True) for points in (centered, wanted))
     with np.errstate(invalid="ignore", divide="ignore"):
-        centerd = np.where(size > 0, centerd / size, 0.0)
+        centered = np.where(size > 0, centered / size, 0.0)
         wanted = np.where(length > 0, wanted / length, 0.0)
-    u, values, vt = np.linalg.svd(wanted.swapaxes(1, 2) @ centerd)
-    turned = centerd @ (u @ vt).swapaxes(1, 2)
-    return turned * values.sum(axis=1)[:, None, None] * length + middle
+    u, values, vt = np.linalg.svd(wanted.swapaxes(1, 2) @ centered)
+    rotated = centered @ (u @ vt).swapaxes(1, 2)
+    return rotated * values.sum(axis=1)[:, None, None] * length + middle

@@ -1,4 +1,4 @@
-"""A small U-Net: features at the input's own resolution."""
+"""A small U-Net, whose features have the resolution of the input."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def _block(in_channels: int, out_channels: int) -> nn.Sequential:
 
 @MODELS.register_module()
 class UNet(BaseModule):
-    """U-Net (Ronneberger et al., 2015) with padded convolutions, batch norm and bilinear steps up.
+    """U-Net (Ronneberger et al., 2015) with padded convolutions, batch normalization and bilinear upsampling.
 
     Args:
-        base_channels: Width at the input's resolution; doubles with each step down.
-        steps: Steps down, and up again. The original has 4; 3 in the 2D project being reproduced.
-        in_channels: Of the picture.
-        init_cfg: As in mmengine.
+        base_channels: Channels at the resolution of the input; every step down doubles them.
+        steps: Number of steps down and up. The original has 4; the 2D network that is reproduced here has 3.
+        in_channels: Channels of the image.
+        init_cfg: Initialization config of mmengine.
     """
 
     def __init__(
@@ -43,15 +43,20 @@ class UNet(BaseModule):
         self.up = nn.ModuleList(_block(fine + coarse, fine) for fine, coarse in reversed(levels))
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
-        """Normalized pictures (B, in_channels, H, W) to features ((B, base_channels, H, W),).
+        """Map normalized images (B, in_channels, H, W) to features ((B, base_channels, H, W),).
 
         Raises:
-            ConfigError: H or W cannot be halved `steps` times.
+            ConfigError: If H or W cannot be halved `steps` times.
         """
         factor = 2 ** len(self.down)
         if images.shape[-1] % factor or images.shape[-2] % factor:
             size = (images.shape[-1], images.shape[-2])
-            raise ConfigError("UNet: input_size", got=size, want=f"multiples of {factor}", fix="set codec.input_size")
+            raise ConfigError(
+                "the input size does not suit the U-Net",
+                got=size,
+                want=f"multiples of {factor}",
+                fix="set codec.input_size",
+            )
         feature = self.stem(images)
         skips = []
         for block in self.down:

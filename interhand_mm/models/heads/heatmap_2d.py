@@ -1,4 +1,4 @@
-"""2D heatmaps of one hand, learned by overlap with Gaussians that are never written out."""
+"""2D heatmaps of one hand, learned by their overlap with Gaussians that are never stored as dense targets."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ...registry import MODELS
 
 
 def gaussian_dice(heatmaps: Tensor, points: Tensor, sigma: float) -> Tensor:
-    """Dice coefficient of each heatmap with a Gaussian of height 1.
+    """Return the Dice coefficient of each heatmap with a Gaussian of height 1.
 
-    ``2 sum(p t) / (sum(p^2) + sum(t^2))`` (Milletari et al., V-Net, 2016). With the squares its greatest value, 1, is
-    reached by p = t alone; with plain sums below it would be reached by a disc. t is the product of a row and a
-    column, so that all three sums need no target of the heatmap's size.
+    ``2 sum(p t) / (sum(p^2) + sum(t^2))`` (Milletari et al., V-Net, 2016). With squares in the denominator the maximum,
+    1, is reached only by p = t; with plain sums a disc would score higher. A Gaussian t is the product of a row and a
+    column, so the sums do not need a target of the heatmap's size.
 
     Args:
         heatmaps: (B, K, H, W), 0 to 1.
-        points: (B, K, 2) x, y in the heatmap's cells, integers at the cells' middles.
-        sigma: Of the Gaussian, cells.
+        points: (B, K, 2) x, y in cells of the heatmap; integers are cell centers.
+        sigma: Standard deviation of the Gaussian, cells.
 
     Returns:
         (B, K) float32.
@@ -38,33 +38,38 @@ def gaussian_dice(heatmaps: Tensor, points: Tensor, sigma: float) -> Tensor:
 
 @MODELS.register_module()
 class DiceHeatmapLoss(BaseModule):
-    """1 - Dice coefficient, averaged over the joints that count."""
+    """Loss of heatmaps: 1 - Dice coefficient, averaged over the joints with weight.
+
+    Args:
+        loss_weight: Factor on the loss.
+    """
 
     def __init__(self, loss_weight: float = 1.0) -> None:
         super().__init__()
         self.loss_weight = loss_weight
 
     def forward(self, heatmaps: Tensor, points: Tensor, weights: Tensor, sigma: float) -> Tensor:
-        """See `gaussian_dice`; weights (B, K). Returns (), 0 where no joint counts."""
+        """Return the loss (); 0 if no joint has weight. Arguments as in `gaussian_dice`, and weights (B, K)."""
         dice = gaussian_dice(heatmaps, points, sigma)
         return self.loss_weight * ((1 - dice) * weights).sum() / weights.sum().clamp_min(1.0)
 
 
 @MODELS.register_module()
 class HandHeatmapHead(HeatmapHead):
-    """mmpose's `HeatmapHead` with heatmaps between 0 and 1 and a loss that takes joints in place of dense targets.
+    """mmpose's `HeatmapHead` with heatmaps between 0 and 1 and a loss that takes joints instead of dense targets.
 
-    Arguments are mmpose's; `loss` is called with (heatmaps, points, weights, sigma), and `decoder` is a codec with
-    `scale_factor` and `sigma` (`mmpose.MSRAHeatmap`). Reads the labels of `PackHand2DInputs` without `encoder`.
+    Arguments are those of mmpose's head. The `loss` is called with (heatmaps, points, weights, sigma); the `decoder` is
+    a codec with `scale_factor` and `sigma` (`mmpose.MSRAHeatmap`). Samples come from `PackHand2DInputs` without an
+    `encoder`.
     """
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """Features (B, C, h, w), the last is used, to heatmaps (B, K, H, W), 0 to 1."""
+        """Map features to heatmaps (B, K, H, W), 0 to 1; the last feature (B, C, h, w) is used."""
         heatmaps: Tensor = super().forward(feats).float().sigmoid()
         return heatmaps
 
     def loss(self, feats: tuple[Tensor, ...], batch_data_samples: list, train_cfg: Any = None) -> dict[str, Tensor]:
-        """`loss_heatmap` of a batch."""
+        """Return the `loss_heatmap` of a batch."""
         heatmaps = self.forward(feats)
         labels = [sample.gt_instance_labels for sample in batch_data_samples]
         points = torch.cat([label.keypoints for label in labels]).to(heatmaps.device)

@@ -1,7 +1,7 @@
 """InterNet's head: two 3D heatmap branches, relative root depth, handedness.
 
-Parameter names and shapes are those of mmpose's InterNet files, so such a checkpoint loads without renaming;
-`checkpoints/internet.py` maps the official ones onto them (docs/spec/internet_checkpoints.md).
+Parameter names and shapes are those of mmpose's InterNet, so its checkpoints load without renaming.
+`checkpoints/internet.py` maps the official checkpoints onto them (docs/spec/internet_checkpoints.md).
 """
 
 from __future__ import annotations
@@ -16,13 +16,21 @@ from ...codecs.heatmap import PEAK, argmax_3d, refine_gaussian, soft_argmax
 from ...codecs.interhand_3d import InterHand3DCodec
 from ...registry import CODECS, MODELS
 from ...structures.joints import NUM_HAND_JOINTS
-from .base_head import HandHead
+from .base_head import HandHead, VectorBranch
 
-Volumes = tuple[Tensor, Tensor]  # of the right and the left hand, (B, 21, D, H, W)
+# Heatmaps of the right and the left hand, each (B, 21, D, H, W).
+Volumes = tuple[Tensor, Tensor]
 
 
 class VolumeBranch(BaseModule):
-    """Three x2 deconvolutions and a 1x1 convolution to 21 joints times D depth bins."""
+    """Deconvolutions that double the resolution, and a 1x1 convolution to 21 joints times D depth bins.
+
+    Args:
+        in_channels: Channels of the feature.
+        channels: Channels of the deconvolutions.
+        depth: Depth bins D.
+        num_deconvs: Number of deconvolutions.
+    """
 
     def __init__(self, in_channels: int, channels: int, depth: int, num_deconvs: int = 3) -> None:
         super().__init__(
@@ -43,16 +51,16 @@ class VolumeBranch(BaseModule):
         self.depth = depth
 
     def forward(self, feature: Tensor) -> Tensor:
-        """(B, C, h, w) to (B, 21, D, 8h, 8w); channels are joint-major (joint * D + depth)."""
+        """Map (B, C, h, w) to (B, 21, D, 8h, 8w); the channels are joint-major (joint * D + depth)."""
         return _planar(self.final_layer, self.deconv_layers(feature)).unflatten(1, (NUM_HAND_JOINTS, self.depth))
 
 
 def _planar(conv: nn.Conv2d, feature: Tensor) -> Tensor:
-    """A 1x1 convolution (B, C, h, w) to (B, K, h, w), whose planes lie one after another in memory.
+    """Apply a 1x1 convolution to (B, C, h, w) and return (B, K, h, w) in contiguous memory.
 
-    From a channels-last feature the convolution would give a channels-last volume, through which every later step
-    would stride; turning it costs more than the convolution. The product gives it, and takes its gradient, as wanted;
-    in 16 bits it is as fast, in 32 bits on a CPU it is not.
+    For a channels-last feature the convolution would return a channels-last volume. All later steps would then read
+    memory with large strides, and a copy would cost more than the convolution. A matrix product writes the contiguous
+    layout directly. In 16 bits it is as fast as the convolution; in 32 bits on a CPU it is slower.
     """
     if feature.dtype == torch.float32 or not feature.is_contiguous(memory_format=torch.channels_last):
         return conv(feature).contiguous()
@@ -62,32 +70,20 @@ def _planar(conv: nn.Conv2d, feature: Tensor) -> Tensor:
     return out.unflatten(2, feature.shape[-2:])
 
 
-class VectorBranch(BaseModule):
-    """Global average pool's vector through one hidden layer."""
-
-    def __init__(self, in_channels: int, out_channels: int, hidden: int = 512) -> None:
-        super().__init__(init_cfg=dict(type="Normal", layer="Linear", std=0.01))
-        self.fc = nn.Sequential(nn.Linear(in_channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, out_channels))
-
-    def forward(self, vector: Tensor) -> Tensor:
-        """(B, C) to (B, out)."""
-        return self.fc(vector)
-
-
 @MODELS.register_module()
 class InterNetHead(HandHead):
-    """Heatmaps of either hand (B, 21, D, H, W), relative root depth (B,) in bins, handedness logits (B, 2).
+    """Head of InterNet: heatmaps of each hand (B, 21, D, H, W), relative root depth and handedness.
 
-    The hands' volumes stay apart: to put them into one of 42 joints would copy all of it.
+    The volumes of the two hands are kept apart, because joining them would copy both.
 
     Args:
         in_channels: Channels of the backbone's last feature.
-        decoder: The codec's config; `load_config` writes the one `codec` here.
-        deconv_channels: Width of the deconvolutions.
-        refine: Sub-voxel refinement at prediction; False is the official argmax.
-        loss_keypoint: Heatmap loss, called with (volume, bins, weights, sigma).
-        loss_root_depth: See `RootDepthLoss`.
-        loss_handedness: See `HandednessLoss`.
+        decoder: Codec config; `load_config` writes the one `codec` here.
+        deconv_channels: Channels of the deconvolutions.
+        refine: Whether predictions are refined below one voxel; False is the official argmax.
+        loss_keypoint: Config of the heatmap loss. It is called with (volume, bins, weights, sigma, depth_valid).
+        loss_root_depth: Config of the loss of the relative root depth. Default: `RootDepthLoss`.
+        loss_handedness: Config of the loss of the handedness. Default: `HandednessLoss`.
     """
 
     def __init__(
@@ -114,10 +110,10 @@ class InterNetHead(HandHead):
         """Run the network.
 
         Args:
-            feats: Backbone stages; the last (B, C, h, w) is used.
+            feats: Stages of the backbone; the last one (B, C, h, w) is used.
 
         Returns:
-            heatmaps of the right and the left hand, each (B, 21, D, H, W), root (B,) bins, handedness (B, 2) logits.
+            Heatmaps of the right and the left hand, each (B, 21, D, H, W); root (B,) in bins; handedness logits (B, 2).
         """
         feature = feats[-1]
         volumes = self.right_hand_head(feature), self.left_hand_head(feature)
@@ -127,13 +123,13 @@ class InterNetHead(HandHead):
     def keypoint_losses(
         self, outputs: Volumes, bins: Tensor, weights: Tensor, depth_valid: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Heatmap loss of both hands' volumes, as if they were one, against (B, 42, 3) bins with (B, 42) weights."""
+        """Return the heatmap loss of both volumes, as if they were one volume of 42 joints."""
         parts = zip(outputs, bins.chunk(2, dim=1), weights.chunk(2, dim=1), strict=True)
         right, left = (self.loss_keypoint(*part, self.codec.sigma, depth_valid) for part in parts)
         return {"loss_keypoint": (right + left) / 2}
 
     def decode_keypoints(self, outputs: Volumes) -> tuple[Tensor, Tensor]:
-        """Heatmaps to bins (B, 42, 3) and scores (B, 42), peaks divided by the target's height."""
+        """Return the bins (B, 42, 3) of the peaks and their scores (B, 42), 1 for the height of a target."""
         bins, scores = zip(*(self._decode_hand(volume) for volume in outputs), strict=True)
         return torch.cat(bins, dim=1), torch.cat(scores, dim=1).float() / PEAK
 
@@ -142,6 +138,6 @@ class InterNetHead(HandHead):
         return (refine_gaussian(volume, bins) if self.refine else bins), scores
 
     def merge_mirrored(self, outputs: Volumes, mirrored: Volumes) -> Volumes:
-        """Average heatmaps with those of the mirrored crop: mirror the bins back, swap the hands."""
+        """Average the heatmaps with those of the mirrored crop: mirror x back and swap the hands."""
         (right, left), (mirrored_right, mirrored_left) = outputs, mirrored
         return (right + mirrored_left.flip(-1)) / 2, (left + mirrored_right.flip(-1)) / 2

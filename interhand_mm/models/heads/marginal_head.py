@@ -1,7 +1,7 @@
-"""Light head: the three 1-D marginals of every joint's position in place of a volume (SimCC, in x, y and z).
+"""Light head: three 1D marginals of every joint's position instead of a volume (SimCC in x, y and z).
 
-A volume of 64^3 bins a joint costs most of a small network's time; its marginals are 192 numbers. The joints read
-the feature map by attention, and point at its cells for x and y; depth comes from what they read.
+A volume of 64^3 bins per joint takes most of the time of a small network; its marginals are 192 numbers. The joints
+attend to the feature map. Their similarity to its cells gives x and y, and depth is read from the attended features.
 """
 
 from __future__ import annotations
@@ -17,15 +17,19 @@ from torch.nn import functional as F
 from ...codecs.heatmap import gaussian_axes, soft_argmax
 from ...registry import CODECS, MODELS
 from ...structures.joints import FLIP_INDICES, NUM_JOINTS
-from .base_head import HandHead
-from .internet_head import VectorBranch
+from .base_head import HandHead, VectorBranch
 
 # Logits over x, y and z bins, each (B, 42, bins), and over the cells of the map (B, 42, h, w).
 Marginals = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class FeaturePyramid(BaseModule):
-    """Backbone stages brought to the first one's resolution and added, then one 3x3 convolution."""
+    """Sum of backbone stages at the resolution of the first one, followed by a 3x3 convolution.
+
+    Args:
+        in_channels: Channels of the stages, finest first.
+        channels: Channels of the result.
+    """
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:
         super().__init__()
@@ -36,7 +40,7 @@ class FeaturePyramid(BaseModule):
         )
 
     def forward(self, stages: Sequence[Tensor]) -> Tensor:
-        """Stages (B, C_i, h_i, w_i), finest first, to (B, channels, h_0, w_0)."""
+        """Map stages (B, C_i, h_i, w_i), finest first, to (B, channels, h_0, w_0)."""
         maps = [norm(conv(stage)) for norm, conv, stage in zip(self.norms, self.laterals, stages, strict=True)]
         size = maps[0].shape[-2:]
         total = maps[0]
@@ -46,10 +50,16 @@ class FeaturePyramid(BaseModule):
 
 
 def sine_positions(height: int, width: int, channels: int, device: torch.device) -> Tensor:
-    """Sines and cosines of the cells' coordinates in -1..1, so that any crop size has its positions.
+    """Return positional encodings: sines and cosines of the cells' coordinates in -1..1, for maps of any size.
+
+    Args:
+        height: Rows of the map.
+        width: Columns of the map.
+        channels: Length of an encoding, a multiple of 4.
+        device: Device of the result.
 
     Returns:
-        (height * width, channels): a quarter each of sin y, cos y, sin x, cos x at growing frequencies.
+        (height * width, channels): one quarter each of sin y, cos y, sin x, cos x at growing frequencies.
     """
     octaves = channels // 4
     frequency = torch.pi * torch.logspace(-1, 4, octaves, base=2, device=device)
@@ -62,10 +72,14 @@ def sine_positions(height: int, width: int, channels: int, device: torch.device)
 
 
 class Attention(BaseModule):
-    """Multi-head attention as two plain products.
+    """Multi-head attention, written as two matrix products.
 
-    42 queries on some 64 cells are too few for torch's fused CPU kernel: with it the whole training step of the
-    quick start's network took 1.5 times as long. Plain products also export to ONNX.
+    torch's fused CPU kernel is slow for 42 queries on about 64 cells: with it a training step of the quick start's
+    network took 1.5 times as long. Matrix products can also be exported to ONNX.
+
+    Args:
+        channels: Channels of the tokens.
+        num_heads: Number of attention heads.
     """
 
     def __init__(self, channels: int, num_heads: int) -> None:
@@ -75,7 +89,7 @@ class Attention(BaseModule):
         self.value, self.out = nn.Linear(channels, channels), nn.Linear(channels, channels)
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Queries (B, Q, C), keys and values (B, K, C), to (B, Q, C)."""
+        """Map queries (B, Q, C), keys and values (B, K, C) to (B, Q, C)."""
         q, k, v = (
             linear(tokens).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for linear, tokens in ((self.query, queries), (self.key, keys), (self.value, values))
@@ -89,6 +103,11 @@ class JointTokens(BaseModule):
 
     Each layer applies cross-attention to the feature map, self-attention between joints, then an MLP. torch's
     `TransformerDecoderLayer` starts with self-attention, which in the first layer has not seen the image yet.
+
+    Args:
+        channels: Channels of the tokens.
+        num_heads: Number of attention heads.
+        layers: Number of layers.
     """
 
     def __init__(self, channels: int, num_heads: int, layers: int) -> None:
@@ -109,7 +128,7 @@ class JointTokens(BaseModule):
         )
 
     def forward(self, feature: Tensor) -> Tensor:
-        """(B, C, h, w) to (B, 42, C)."""
+        """Map a feature map (B, C, h, w) to joint tokens (B, 42, C)."""
         batch, channels, height, width = feature.shape
         cells = feature.flatten(2).transpose(1, 2)
         keys = cells + sine_positions(height, width, channels, feature.device).to(cells.dtype)
@@ -125,10 +144,14 @@ class JointTokens(BaseModule):
 
 
 class Pointer(BaseModule):
-    """Heatmaps of the joints on the map, summed over columns and rows: marginals that know where a cell is.
+    """Marginals in x and y from the similarity of each joint's token to the cells of the feature map.
 
-    A token alone must learn which of its numbers mean which bin; a cell of the map stands at its place from the
-    first step on, which is what makes the first minutes of training count.
+    The similarities form a heatmap, whose columns and rows are summed up. A cell has its position from the first step
+    on, whereas a linear layer must first learn which output means which bin. This makes the first minutes of training
+    count.
+
+    Args:
+        channels: Channels of the tokens and the map.
     """
 
     def __init__(self, channels: int) -> None:
@@ -137,7 +160,7 @@ class Pointer(BaseModule):
         self.scale = nn.Parameter(torch.ones(2))
 
     def forward(self, tokens: Tensor, feature: Tensor, width: int, height: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens (B, 42, C) and map (B, C, h, w) to logits (B, 42, width), (B, 42, height) and (B, 42, h, w)."""
+        """Map tokens (B, 42, C) and a map (B, C, h, w) to logits (B, 42, width), (B, 42, height) and (B, 42, h, w)."""
         heat = self.query(tokens) @ self.key(feature).flatten(2) * feature.shape[1] ** -0.5
         heat = heat.float().unflatten(-1, feature.shape[-2:])
         x, y = heat.logsumexp(dim=-2), heat.logsumexp(dim=-1)
@@ -147,13 +170,18 @@ class Pointer(BaseModule):
 
 
 def soft_targets(bins: Tensor, size: tuple[int, int, int], sigma: float) -> Marginals:
-    """Gaussians about (..., 3) bins on the three axes, each summing to 1.
+    """Return Gaussians around bins on the three axes, each with sum 1.
+
+    Args:
+        bins: (..., 3) x, y, z.
+        size: (W, H, D) bins of the axes.
+        sigma: Standard deviation, bins.
 
     Returns:
         (..., W), (..., H) and (..., D).
     """
     axes = gaussian_axes(bins, size, sigma)
-    # A masked joint may lie far outside, where every value underflows.
+    # A masked joint may lie so far outside that every value underflows.
     x, y, z = (axis / axis.sum(dim=-1, keepdim=True).clamp_min(1e-6) for axis in axes)
     return x, y, z
 
@@ -167,10 +195,10 @@ _CELL_WEIGHT = 0.5
 
 @MODELS.register_module()
 class MarginalLoss(BaseModule):
-    """Cross entropy to Gaussian marginals plus L1 of their expected bins, averaged over the joints that count.
+    """Cross entropy to Gaussian marginals plus L1 distance of the expected bins, averaged over joints with weight.
 
     Args:
-        loss_weight: Of the cross entropy.
+        loss_weight: Weight of the cross entropy.
         expectation_weight: Weight of the L1 distance, per bin.
     """
 
@@ -181,9 +209,14 @@ class MarginalLoss(BaseModule):
     def forward(
         self, marginals: Marginals, bins: Tensor, weights: Tensor, sigma: float, depth_valid: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Losses of logits (see `Marginals`) against (B, 42, 3) bins with (B, 42) weights.
+        """Return `loss_keypoint`, `loss_expectation` and `loss_cell`.
 
-        Samples whose `depth_valid` (B,) is 0 add nothing to the depth's marginal; None where there are none.
+        Args:
+            marginals: Logits; see `Marginals`.
+            bins: (B, 42, 3) targets.
+            weights: (B, 42), 0 for joints that must not be learned.
+            sigma: Standard deviation of the target Gaussians, bins.
+            depth_valid: (B,), 0 for samples that must add nothing to the loss in z. None: all depths are learned.
         """
         *marginals, cells = marginals
         width, height, depth = (logits.shape[-1] for logits in marginals)
@@ -193,7 +226,7 @@ class MarginalLoss(BaseModule):
             part = 1 / 3 if axis < 2 or depth_valid is None else depth_valid[:, None] / 3
             entropy = entropy - (target * logits.float().log_softmax(dim=-1)).sum(dim=-1) * part
             distance = distance + (soft_argmax(logits) - bins[..., axis]).abs() * part
-        # Unlike InterNet's mean over all 42: single-hand batches would learn at half the rate.
+        # InterNet takes the mean over all 42 joints, so that batches of single hands learn at half the rate; not here.
         count = weights.sum().clamp_min(1.0)
         return {
             "loss_keypoint": self.loss_weight * (entropy * weights).sum() / count,
@@ -203,11 +236,11 @@ class MarginalLoss(BaseModule):
 
 
 def cell_entropy(cells: Tensor, bins: Tensor, size: tuple[int, int]) -> Tensor:
-    """Cross entropy (B, 42) of logits over cells (B, 42, h, w) to a narrow Gaussian about each joint.
+    """Return the cross entropy (B, 42) of a softmax over the cells of the map to a narrow Gaussian around each joint.
 
     Args:
-        cells: Logits.
-        bins: (B, 42, 3); x and y are read.
+        cells: (B, 42, h, w) logits.
+        bins: (B, 42, 3) targets; only x and y are used.
         size: (W, H) bins of the axes.
     """
     rows, columns = cells.shape[-2:]
@@ -219,20 +252,21 @@ def cell_entropy(cells: Tensor, bins: Tensor, size: tuple[int, int]) -> Tensor:
 
 @MODELS.register_module()
 class InterHandMarginalHead(HandHead):
-    """Marginals of 42 joints in x, y and z, relative root depth (B,) in bins, handedness logits (B, 2).
+    """Light head: marginals of 42 joints in x, y and z, relative root depth and handedness.
 
-    A drop-in for `InterNetHead`: same codec, samples, predictions and metrics.
+    It can replace `InterNetHead`: codec, samples, predictions and metrics are the same.
 
     Args:
-        in_channels: Channels of the last backbone stages, finest first; set the backbone's `out_indices` to match.
-            The joints look at a map of the first one's resolution (stage 3 at 128 px: 8 x 8).
-        decoder: The codec's config; `load_config` writes the one `codec` here.
-        channels: Width of the map and of the joints' tokens.
-        num_heads: Of the attention.
-        layers: Of the transformer.
-        loss_keypoint: Called with (marginals, bins, weights, sigma), gives a dict of losses.
-        loss_root_depth: See `RootDepthLoss`.
-        loss_handedness: See `HandednessLoss`.
+        in_channels: Channels of the last backbone stages, finest first. Set the `out_indices` of the backbone to
+            match. The joints attend to a map of the first stage's resolution (stage 3 at 128 px: 8 x 8 cells).
+        decoder: Codec config; `load_config` writes the one `codec` here.
+        channels: Channels of the map and of the joint tokens.
+        num_heads: Number of attention heads.
+        layers: Number of transformer layers.
+        loss_keypoint: Config of the keypoint loss. It is called with (marginals, bins, weights, sigma, depth_valid) and
+            returns a dict of losses.
+        loss_root_depth: Config of the loss of the relative root depth. Default: `RootDepthLoss`.
+        loss_handedness: Config of the loss of the handedness. Default: `HandednessLoss`.
     """
 
     def __init__(
@@ -259,10 +293,10 @@ class InterHandMarginalHead(HandHead):
         """Run the network.
 
         Args:
-            feats: Backbone stages; the last `len(in_channels)`, each (B, C, h, w), are used.
+            feats: Stages of the backbone; the last `len(in_channels)`, each (B, C, h, w), are used.
 
         Returns:
-            marginals (see `Marginals`), root (B,) bins, handedness (B, 2) logits.
+            Marginals (see `Marginals`); root (B,) in bins; handedness logits (B, 2).
         """
         stages = list(feats)[-len(self.pyramid.laterals) :]
         feature = self.pyramid(stages)
@@ -275,17 +309,17 @@ class InterHandMarginalHead(HandHead):
     def keypoint_losses(
         self, outputs: Marginals, bins: Tensor, weights: Tensor, depth_valid: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """See `MarginalLoss`."""
+        """Return the losses of the keypoints; see `MarginalLoss`."""
         return self.loss_keypoint(outputs, bins, weights, self.codec.sigma, depth_valid)
 
     def decode_keypoints(self, outputs: Marginals) -> tuple[Tensor, Tensor]:
-        """Expected bins (B, 42, 3); scores (B, 42), the geometric mean of the three highest probabilities."""
+        """Return expected bins (B, 42, 3) and scores (B, 42), the geometric mean of the axes' highest probabilities."""
         bins = torch.stack([soft_argmax(logits) for logits in outputs[:3]], dim=-1)
         peaks = [logits.float().log_softmax(dim=-1).amax(dim=-1) for logits in outputs[:3]]
         return bins, torch.stack(peaks).mean(dim=0).exp()
 
     def merge_mirrored(self, outputs: Marginals, mirrored: Marginals) -> Marginals:
-        """Average the probabilities with those of the mirrored crop: x bins mirrored back, hands swapped."""
+        """Average the probabilities with those of the mirrored crop: mirror the x bins back and swap the hands."""
         swap = torch.from_numpy(FLIP_INDICES).to(mirrored[0].device)
         back = (mirrored[0][:, swap].flip(-1), mirrored[1][:, swap], mirrored[2][:, swap])
         x, y, z = (
