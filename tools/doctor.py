@@ -1,4 +1,4 @@
-"""Say what is installed, what is missing and the command that fixes it.
+"""Check the installation, and show the command that fixes each problem.
 
 .venv/bin/python tools/doctor.py
 """
@@ -16,7 +16,7 @@ FIX = "make env"
 
 
 def check_versions() -> list[tuple[bool, str, str]]:
-    """One row a pinned package: is it the version this project was tested with."""
+    """Check that every pinned package has the version that this project is tested with."""
     from importlib import metadata
 
     rows = []
@@ -32,11 +32,11 @@ def check_versions() -> list[tuple[bool, str, str]]:
 
 
 def check_imports() -> list[tuple[bool, str, str]]:
-    """Do the parts load that a broken build shows first."""
+    """Check that the modules load which fail first after a broken build."""
     rows = []
     for module, why in (
         ("mmcv.ops", "compiled ops; mmdet and mmpose.models import them"),
-        ("xtcocotools._mask", "compiled against another numpy when it fails"),
+        ("xtcocotools._mask", "fails if it was compiled against another numpy"),
         ("mmpose.models", "backbones"),
         ("mmdet.models", "hand detectors"),
         ("interhand_mm.registry", "this project"),
@@ -44,13 +44,13 @@ def check_imports() -> list[tuple[bool, str, str]]:
         try:
             importlib.import_module(module)
             rows.append((True, f"{module} loads", ""))
-        except Exception as error:  # a broken extension raises anything; the row says what
+        except Exception as error:  # a broken extension can raise any error
             rows.append((False, f"{module} does not load: {error}", f"{why}: {FIX}"))
     return rows
 
 
 def check_hardware() -> list[tuple[bool, str, str]]:
-    """GPU, and the bfloat16 instructions that make CPU inference twice as fast."""
+    """Report the GPU, and the bfloat16 instructions that make CPU inference twice as fast."""
     import os
 
     import torch
@@ -64,9 +64,9 @@ def check_hardware() -> list[tuple[bool, str, str]]:
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     found = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {flag}" in flags]
     bf16 = (
-        "bfloat16 is fast here: --amp bfloat16" if "avx512_bf16" in found else "no AVX512-bf16: keep float32 on the CPU"
+        "bfloat16 is fast: use --amp bfloat16" if "avx512_bf16" in found else "no AVX512-bf16: use float32 on the CPU"
     )
-    rows.append((True, f"{' '.join(found) or 'no AVX flags known'}; {bf16}", ""))
+    rows.append((True, f"{' '.join(found) or 'no AVX instructions found'}; {bf16}", ""))
     return rows
 
 
@@ -82,7 +82,7 @@ def main() -> int:
         for good, found, fix in rows:
             failed += not good
             print(f"  {'ok  ' if good else 'FAIL'}  {found}{'   <- ' + fix if fix else ''}")
-    print("all well" if not failed else f"{failed} to fix; start with: {FIX}")
+    print("All checks passed." if not failed else f"{failed} checks failed. Start with: {FIX}")
     return 1 if failed else 0
 
 

@@ -1,12 +1,12 @@
-"""Set up everything this project needs inside one virtual environment.
+"""Install everything this project needs into one virtual environment.
 
-    python3 tools/install.py                 # .venv, all parts; a second run does nothing
-    python3 tools/install.py --venv DIR      # somewhere else
+    python3 tools/install.py                 # into .venv; a second run does nothing
+    python3 tools/install.py --venv DIR      # into another folder
 
-Only the standard library is used, so it runs on a bare Python 3.10+ with a C++ compiler. The steps and
-their order matter: mmcv and xtcocotools compile against the torch and numpy installed before them. The
-wheels they give are kept in the user's cache under a name made of their versions and torch's, numpy's and
-Python's, so the minutes of compiling are spent once a machine.
+The script uses the standard library only, so it runs on a new Python 3.11 with a C++ compiler. The order of the steps
+matters: mmcv and xtcocotools are compiled against the torch and numpy that are installed before them. The compiled
+wheels are kept in the user's cache, one folder for each combination of the versions of Python, torch and numpy, so a
+machine compiles them only once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STAMP = "interhand_mm.stamp"
 
 
 def read_pins(name: str) -> dict[str, str]:
-    """Return {package: version} of a requirements file with exact pins."""
+    """Return the version of each package of a requirements file with exact pins."""
     pins = {}
     for line in (REQUIREMENTS / name).read_text().splitlines():
         spec = line.split("#")[0].strip()
@@ -39,7 +39,7 @@ def read_pins(name: str) -> dict[str, str]:
 
 
 def fingerprint() -> str:
-    """Digest of everything that decides what gets installed; the stamp of a finished set-up."""
+    """Return a digest of everything that determines what is installed, as the stamp of a finished setup."""
     digest = hashlib.sha256(sys.version.encode())
     for path in [*sorted(REQUIREMENTS.glob("*.txt")), ROOT / "pyproject.toml", Path(__file__)]:
         digest.update(path.read_bytes())
@@ -47,7 +47,7 @@ def fingerprint() -> str:
 
 
 def wheel_cache() -> Path:
-    """Folder in the user's cache that keeps compiled wheels for exactly this combination."""
+    """Return the folder in the user's cache for the wheels compiled with these versions."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     pins = read_pins("torch.txt")
     key = f"torch{pins['torch']}-numpy{pins['numpy']}-py{platform.python_version()}-{platform.machine()}"
@@ -55,14 +55,14 @@ def wheel_cache() -> Path:
 
 
 class Installer:
-    """Runs pip inside one virtual environment, a titled step at a time."""
+    """Run pip in one virtual environment, and print the title of every step."""
 
     def __init__(self, venv: Path) -> None:
         self.venv = venv
         self.python = venv / ("Scripts" if os.name == "nt" else "bin") / "python"
         self.started = time.monotonic()
 
-    def say(self, title: str) -> None:
+    def log(self, title: str) -> None:
         print(f"[{time.monotonic() - self.started:6.1f} s] {title}", flush=True)
 
     def pip(self, *args: str, **env: str) -> None:
@@ -70,59 +70,64 @@ class Installer:
         clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
         done = subprocess.run(command, env={**clean, **env}, check=False)
         if done.returncode:
-            raise SystemExit(f"install: step failed: {' '.join(command)}\n  fix what pip says above, then run again")
+            fix = "read the messages of pip above, then run this again"
+            raise SystemExit(f"install: this command failed: {' '.join(command)}\n  fix: {fix}")
 
     def compile_wheel(self, package: str, version: str, **env: str) -> None:
-        """Install `package` from the kept wheel, compiling it first where there is none."""
+        """Install a package from the wheel in the cache, and compile that wheel first if it is missing."""
         cache = wheel_cache()
         cache.mkdir(parents=True, exist_ok=True)
         pattern = f"{package}-{version}-*.whl"
         if not list(cache.glob(pattern)):
-            self.say(f"compiling {package} {version} (once for this machine; mmcv takes about 6 minutes on 2 cores)")
+            self.log(f"compiling {package} {version} (only once; mmcv takes about 6 minutes on 2 cores)")
             with tempfile.TemporaryDirectory(dir=cache) as scratch:
                 self.pip("wheel", "-q", "--no-deps", "--no-build-isolation", "--no-binary", package,
                          "-w", scratch, f"{package}=={version}", **env)  # fmt: skip
                 for wheel in Path(scratch).glob(pattern):
-                    os.replace(wheel, cache / wheel.name)  # atomic: a second set-up never sees half a wheel
+                    os.replace(wheel, cache / wheel.name)  # atomic: another setup sees only complete wheels
         self.pip("install", "-q", "--no-deps", "--force-reinstall", str(next(cache.glob(pattern))))
 
     def run(self) -> None:
         openmmlab = read_pins("openmmlab.txt")
-        self.say(f"virtual environment {self.venv}")
+        self.log(f"virtual environment {self.venv}")
         if not self.python.exists():
             subprocess.run([sys.executable, "-m", "venv", str(self.venv)], check=True)
         self.pip("install", "-q", "-r", str(REQUIREMENTS / "build.txt"))
-        self.say("torch and numpy")
+        self.log("torch and numpy")
         self.pip("install", "-q", "-r", str(REQUIREMENTS / "torch.txt"))
-        self.say("mmcv with compiled ops")
+        self.log("mmcv with compiled ops")
         self.compile_wheel("mmcv", openmmlab.pop("mmcv"), MMCV_WITH_OPS="1", FORCE_CUDA="0",
                            CUDA_VISIBLE_DEVICES="", MAX_JOBS=str(os.cpu_count() or 1))  # fmt: skip
-        self.say("xtcocotools")
+        self.log("xtcocotools")
         self.compile_wheel("xtcocotools", openmmlab.pop("xtcocotools"))
-        self.say("mmengine, mmdet, mmpose")
+        self.log("mmengine, mmdet, mmpose")
         self.pip("install", "-q", "--no-deps", *(f"{name}=={version}" for name, version in openmmlab.items()))
-        self.say("everything they and we import, and the tools for tests")
+        self.log("all other packages, and the tools for tests and documentation")
         self.pip("install", "-q", "-r", str(REQUIREMENTS / "torch.txt"), "-r", str(REQUIREMENTS / "runtime.txt"),
                  "-r", str(REQUIREMENTS / "dev.txt"))  # fmt: skip
-        self.say("interhand_mm itself (editable)")
+        self.log("interhand_mm (editable)")
         self.pip("install", "-q", "--no-deps", "--no-build-isolation", "-e", str(ROOT))
 
 
 def check_host() -> None:
-    """Say what a bare machine lacks before minutes are spent."""
-    if sys.version_info < (3, 10):  # noqa: UP036  (this file is what an older Python runs first)
-        raise SystemExit(f"install: Python {platform.python_version()}, want 3.10 or newer")
+    """Stop with a hint if this is not a checkout, or if the machine lacks something, before time is spent."""
+    if not (ROOT / "setup.py").is_file():
+        raise SystemExit(
+            f"install: {ROOT} is not a checkout of the repository\n  fix: git clone it, and run this there"
+        )
+    if sys.version_info < (3, 11):  # noqa: UP036  (an older Python may run this file)
+        raise SystemExit(f"install: Python is too old\n  got:  {platform.python_version()}\n  want: 3.11 or newer")
     if shutil.which("c++") is None and shutil.which("g++") is None:
-        raise SystemExit("install: no C++ compiler, wanted to build mmcv\n  fix: sudo apt-get install g++")
+        raise SystemExit("install: a C++ compiler is missing, which mmcv needs\n  fix: sudo apt-get install g++")
     try:
-        import ensurepip  # noqa: F401  (Debian splits it off; venv fails half way without it)
+        import ensurepip  # noqa: F401  (a separate package on Debian, without which venv fails late)
     except ImportError:
-        raise SystemExit("install: this Python has no venv\n  fix: sudo apt-get install python3-venv") from None
+        raise SystemExit("install: this Python has no venv module\n  fix: sudo apt-get install python3-venv") from None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="folder of the environment [.venv]")
     venv = parser.parse_args().venv.absolute()
     stamp = venv / STAMP
     if stamp.exists() and stamp.read_text() == fingerprint():
@@ -133,7 +138,7 @@ def main() -> None:
     installer = Installer(venv)
     installer.run()
     stamp.write_text(fingerprint())
-    installer.say("done; check it with: .venv/bin/python tools/doctor.py")
+    installer.log(f"done; check it with: {installer.python} tools/doctor.py")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ validity follow from the projection, as in the real data set. The files are writ
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,18 +93,6 @@ def write_annotations(
     return folder
 
 
-def write_rootnet(path: str | Path, ann_ids: np.ndarray, seed: int = 0) -> None:
-    """Write a RootNet output file with a random result for each annotation id."""
-    rng = np.random.default_rng(seed)
-    boxes = rng.uniform(20, 200, (len(ann_ids), 4)).astype(np.float32).tolist()
-    depths = rng.uniform(900, 1200, (len(ann_ids), 2)).astype(np.float32).tolist()
-    records = [
-        {"annot_id": int(ann_id), "bbox": box, "abs_depth": depth, "root_valid": [1.0, 1.0]}
-        for ann_id, box, depth in zip(ann_ids, boxes, depths, strict=True)
-    ]
-    Path(path).write_text(json.dumps(records))
-
-
 def _draw_cameras(rng: np.random.Generator, count: int) -> _Cameras:
     angle, height = rng.uniform(-np.pi, np.pi, count), rng.uniform(-300, 300, count)
     position = np.stack([1000 * np.sin(angle), height, 1000 * np.cos(angle)], axis=1)
@@ -186,20 +173,3 @@ def _boxes(pixels: np.ndarray) -> np.ndarray:
     """Return InterHand2.6M's boxes (C, 4), x, y, w, h px, of points (C, K, 2) px."""
     boxes = joints_bbox(pixels)
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-
-
-def plain_records(folder: Path, split: str = "train") -> Iterator[dict[str, Any]]:
-    """Yield every annotation as a dict, in the official order, read with `json` alone: the reference for the index."""
-    data, cameras, joints = (
-        json.loads((folder / f"InterHand2.6M_{split}_{part}.json").read_text())
-        for part in ("data", "camera", "joint_3d")
-    )
-    images = {image["id"]: image for image in data["images"]}
-    for interacting in (False, True):
-        for ann in data["annotations"]:
-            if (ann["hand_type"] == "interacting") == interacting:
-                image = images[ann["image_id"]]
-                capture, camera = str(image["capture"]), str(image["camera"])
-                values = {key: table[camera] for key, table in cameras[capture].items()}
-                frame = joints[capture][str(image["frame_idx"])]
-                yield {"image": image, "ann": ann, "camera": values, "frame": frame}

@@ -210,5 +210,5 @@ def _render(root: Path, count: int) -> Path:
     from ..synthesis.plan import SynthesisOptions
 
     if not generate(root, SynthesisOptions(num=max(count, 2), size="portrait"), progress=False):
-        raise ConfigError("the samples could not be rendered")
+        raise ConfigError("the samples cannot be rendered")
     return root

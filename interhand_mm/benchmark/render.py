@@ -28,9 +28,8 @@ def benchmark_render(count: int, workers: tuple[int, ...] = (1, 2), repeat: int 
 
     runs = {}
     with tempfile.TemporaryDirectory() as folder:
-        generate(
-            Path(folder) / "warm", SynthesisOptions(num=2, seed=1, subjects=1), progress=False
-        )  # compiled once, then kept
+        # The first run compiles the renderer, which is then cached.
+        generate(Path(folder) / "warm", SynthesisOptions(num=2, seed=1, subjects=1), progress=False)
         for number in workers:
             seconds = []
             for i in range(repeat):

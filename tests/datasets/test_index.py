@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from interhand_mm.benchmark.annotations import plain_records, write_annotations, write_rootnet
+from interhand_mm.benchmark.annotations import write_annotations
 from interhand_mm.datasets.annotations import column_cache as index_cache
 from interhand_mm.datasets.annotations import index as index_module
 from interhand_mm.datasets.annotations.index import (
@@ -31,6 +31,7 @@ from interhand_mm.datasets.annotations.index import (
 from interhand_mm.errors import AnnotationError, OutputError
 from interhand_mm.utils import json_stream
 from tests.conftest import SAMPLE
+from tests.fixtures.annotations import plain_records, write_rootnet
 
 COUNT = 200
 
