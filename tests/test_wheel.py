@@ -77,10 +77,12 @@ def test_it_works_in_an_empty_folder(installed, tmp_path):
         "print(interhand_mm.__file__, paths.IS_INSTALLED, provenance.git_commit(), "
         "load_config(paths.CONFIGS / 'internet.py').model.type, sep='\\n')"
     )
-    file, *rest = run(installed, tmp_path, "-c", code).splitlines()
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    file, *rest = run(installed, folder, "-c", code).splitlines()
     assert file == str(installed / "interhand_mm/__init__.py")
     assert rest == ["True", "None", "InterHandEstimator"]
-    assert not list(tmp_path.iterdir())
+    assert not list(folder.iterdir())
 
 
 def test_its_tools_and_quick_start_can_be_started(installed, tmp_path):

@@ -173,6 +173,14 @@ def test_another_seed_gives_another_set(made: Path) -> None:
     assert not np.allclose(other.meshes[0].rig.joints, mine.meshes[0].rig.joints)
 
 
+@pytest.mark.parametrize("apart", [True, False])
+def test_splits_share_subjects_only_without_split_by_subject(apart: bool) -> None:
+    options = replace(OPTIONS, split_by_subject=apart)
+    train, test = (subject_of(options, split, 0) for split in ("train", "test"))
+    assert (train.tone != test.tone) == apart
+    assert np.array_equal(train.meshes[0].rig.joints, test.meshes[0].rig.joints) != apart
+
+
 def test_left_is_the_mirror(subject: time_step.Subject) -> None:
     right = poses.single_placement(np.random.default_rng(3))
     steps = [
