@@ -1,4 +1,4 @@
-r"""Draw the stages of HDR: the crop, four masks, each hand alone, joints, and both hands in 3D (docs/guide/hdr.md).
+r"""Draw the stages of HDR: the crop, masks, right and left hand alone, joints, and both in 3D (docs/guide/hdr.md).
 
 python demo/hdr_demo.py POSE_CONFIG POSE_CHECKPOINT --hdr configs/hdr/small.py SEGMENTOR INPAINTOR POSE \
     --input pair.jpg --bbox 80 40 310 270 --out-dir out
@@ -16,11 +16,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("pose_config", help="a file of configs/")
     parser.add_argument("pose_checkpoint", help="its checkpoint")
     add_hdr_options(parser)
-    parser.add_argument("--input", required=True, help="picture or folder of pictures")
-    parser.add_argument("--bbox", nargs=4, type=float, metavar=("X1", "Y1", "X2", "Y2"), help="[the whole picture]")
-    parser.add_argument("--out-dir", required=True, metavar="DIR", help="where <name>.jpg go")
+    parser.add_argument("--input", required=True, help="image, or folder of images")
+    parser.add_argument(
+        "--bbox", nargs=4, type=float, metavar=("X1", "Y1", "X2", "Y2"), help="box around both hands [the whole image]"
+    )
+    parser.add_argument("--out-dir", required=True, metavar="DIR", help="folder for <name>.jpg")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ... [cpu]")
-    parser.add_argument("--tile", type=int, default=256, metavar="PX", help="side of a stage [256]")
+    parser.add_argument("--tile", type=int, default=256, metavar="PX", help="side of a stage, px [256]")
     return parser.parse_args()
 
 

@@ -1,7 +1,7 @@
-"""Child registries of scope 'interhand_mm'; a config needs no `custom_imports` beyond this module.
+"""The registries of the scope 'interhand_mm'. A config needs no `custom_imports` other than this module.
 
-Importing it is cheap: the modules under `locations` load when a config first asks for something.
-`mmpose.registry` (light, unlike `mmpose.models`) is imported so that `mmpose.X` is known as a scope.
+Importing it is cheap, because the modules under `locations` are imported when a config first needs them.
+`mmpose.registry`, which is light unlike `mmpose.models`, is imported so that configs can use names like `mmpose.X`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import mmpose.registry  # also makes the scope 'mmpose' known to the root regist
 from mmengine.registry import Registry
 
 _SCOPE = "interhand_mm"
-# Folders beside the core with registered parts of their own. The core works without them.
+# Folders of plugins with registered classes of their own. The core works without them.
 _PLUGINS = [name for name in ("hdr",) if find_spec(f"{_SCOPE}.{name}")]
 
 
@@ -33,7 +33,7 @@ OPTIM_WRAPPERS = _child("optimizer wrapper", mmengine.OPTIM_WRAPPERS, "engine")
 OPTIM_WRAPPER_CONSTRUCTORS = _child("optimizer wrapper constructor", mmengine.OPTIM_WRAPPER_CONSTRUCTORS, "engine")
 CODECS = _child("codec", mmengine.TASK_UTILS, "codecs")
 
-# Nothing of ours is in these; without a child of our scope mmengine warns at every build before it takes its own.
+# These contain nothing of ours. Without a child of our scope, mmengine logs a warning at every build.
 _EMPTY = [
     _child(parent.name, parent)
     for parent in (

@@ -1,10 +1,10 @@
-"""Export a pose network to one ONNX file that takes crops and gives joints; it is compared with torch first.
+"""Export a pose network to one ONNX file, from crops to joints, and compare it with torch.
 
 python tools/export_onnx.py configs/internet.py internet.pth --out internet.onnx
 python tools/export_onnx.py configs/internet.py internet.pth --out internet_b1.onnx --batch-size 1
 python demo/topdown_demo.py none none configs/internet.py internet.onnx --backend openvino --input a.jpg --out-dir out
 
-Needs `pip install -r requirements/export.txt`. Without --batch-size the file takes any number of crops.
+This needs `pip install -r requirements/export.txt`. Without --batch-size the file takes any number of crops.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from interhand_mm.cli.options import run
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="a file of configs/")
-    parser.add_argument("checkpoint", help="a file of this project")
-    parser.add_argument("--out", required=True, metavar="FILE", help="ends in .onnx")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="crops at once, fixed [any number]")
+    parser.add_argument("checkpoint", help="checkpoint of this project")
+    parser.add_argument("--out", required=True, metavar="FILE", help="file to write, which ends in .onnx")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="fixed number of crops [any number]")
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="K=V", help="change config keys")
     return parser.parse_args()
 
@@ -32,7 +32,7 @@ def main() -> None:
     done = export_onnx(load_config(args.config, args.cfg_options), args.checkpoint, args.out, args.batch_size)
     for name, differences in done["compared"].items():
         print(f"{name}: {differences}")
-    print(f"written to {done['path']}, {done['bytes'] / 1e6:.1f} MB")
+    print(f"{done['path']} was written, {done['bytes'] / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-r"""What each stage of HDR gains: error of interacting hands by how much of the hand is hidden (docs/guide/hdr.md).
+r"""Measure what each stage of HDR gains: the error of interacting hands by their hidden share (docs/guide/hdr.md).
 
 python tools/hdr_table.py POSE_CONFIG POSE_CHECKPOINT --hdr configs/hdr/small.py SEGMENTOR INPAINTOR POSE \
     --data-root data/quickstart --images stages.jpg
@@ -14,13 +14,13 @@ from interhand_mm.cli.options import add_hdr_options, run
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pose_config", help="of the base network")
+    parser.add_argument("pose_config", help="config of the base network")
     parser.add_argument("pose_checkpoint", help="its checkpoint")
     add_hdr_options(parser, required=True)
     parser.add_argument("--data-root", metavar="DIR", help="folder with images/, annotations/ and masks/")
-    parser.add_argument("--limit", type=int, metavar="N", help="at most so many samples, evenly spread [all]")
-    parser.add_argument("--out", metavar="JSON", help="the rows as JSON")
-    parser.add_argument("--images", metavar="FILE", help="also draw the stages of ten random samples into this image")
+    parser.add_argument("--limit", type=int, metavar="N", help="maximum number of samples, taken evenly [all]")
+    parser.add_argument("--out", metavar="JSON", help="write the rows as JSON")
+    parser.add_argument("--images", metavar="FILE", help="draw the stages of ten random samples into this image")
     return parser.parse_args()
 
 

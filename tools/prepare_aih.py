@@ -1,4 +1,4 @@
-"""Convert AIH_Syn's published recipes (.npy, which run code when loaded) once to .npz, without running anything.
+"""Convert the published recipes of AIH_Syn from .npy, which can execute code when it is loaded, to .npz.
 
 python tools/prepare_aih.py data/AIH_dataset
 """
@@ -12,7 +12,7 @@ from interhand_mm.cli.options import run
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data_root", help="the folder AIH_dataset, or the one that holds it")
+    parser.add_argument("data_root", help="the folder AIH_dataset, or the one that contains it")
     return parser.parse_args()
 
 

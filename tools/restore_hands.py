@@ -1,4 +1,4 @@
-"""Let HDR make a data set of clean hands from two-hand frames, for its single-hand network to learn from.
+"""Restore the hands of two-hand frames with HDR, as training data for its single-hand network.
 
 python tools/restore_hands.py configs/quickstart/marginal.py --hdr configs/hdr/small.py SEGMENTOR INPAINTOR \
     --data-root data/quickstart/hdr --split train
@@ -13,12 +13,12 @@ from interhand_mm.cli.options import add_hdr_options, run
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pose_config", help="its test pipeline crops the frames")
+    parser.add_argument("pose_config", help="pose config, whose test pipeline defines the crop")
     add_hdr_options(parser, required=True)
     parser.add_argument("--data-root", metavar="DIR", help="folder with images/ and annotations/")
-    parser.add_argument("--split", default="train", help="read [train]")
-    parser.add_argument("--out-split", metavar="NAME", help="written beside it [restored_SPLIT]")
-    parser.add_argument("--limit", type=int, metavar="N", help="at most so many frames, evenly spread [all]")
+    parser.add_argument("--split", default="train", help="split to read [train]")
+    parser.add_argument("--out-split", metavar="NAME", help="split to create [restored_SPLIT]")
+    parser.add_argument("--limit", type=int, metavar="N", help="maximum number of frames, taken evenly [all]")
     return parser.parse_args()
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     made = restore_split(
         args.pose_config, args.hdr[0], args.hdr[1:], args.data_root, args.split, args.out_split, args.limit
     )
-    print(f"{made} pictures of one hand in split '{args.out_split or f'restored_{args.split}'}'")
+    print(f"{made} images of one hand are in split '{args.out_split or f'restored_{args.split}'}'")
 
 
 if __name__ == "__main__":

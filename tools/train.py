@@ -15,11 +15,17 @@ from interhand_mm.cli.options import add_config_options, add_launcher, config_of
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_config_options(parser)
-    parser.add_argument("--load-from", metavar="CKPT", help="start from these weights")
-    parser.add_argument("--resume", nargs="?", const="auto", metavar="CKPT", help="go on; without CKPT from the newest")
+    parser.add_argument("--load-from", metavar="CKPT", help="start a new training from these weights")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="CKPT",
+        help="continue a training; without CKPT from its newest checkpoint",
+    )
     parser.add_argument("--amp", nargs="?", const="bfloat16", choices=("bfloat16", "float16"), help="mixed precision")
     parser.add_argument(
-        "--crop-cache", metavar="DIR", help="read decoded crops from there; made, size said, on first use"
+        "--crop-cache", metavar="DIR", help="read decoded crops from this folder, which is written on first use"
     )
     add_launcher(parser)
     return parser.parse_args()

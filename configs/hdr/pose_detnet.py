@@ -1,10 +1,13 @@
-# SHPE as published: DetNet for right hands, Adam 1e-4, 600 000 iterations, /10 at 500 000 and 550 000, batch 48.
-# Single hands of InterHand2.6M, left ones mirrored; model.width=16 is a sixteenth of the work, for a CPU.
+# SingleHandPose as published: DetNet for right hands, Adam 1e-4, divided by 10 at 500 000 and 550 000 of 600 000
+# iterations, batch 48.
+# Trained on single hands of InterHand2.6M, left ones mirrored. For a CPU, model.width=16 takes a sixteenth of the work.
 _base_ = ["../_base_/runtime.py"]
 data_root = "data/InterHand2.6M"
 max_iters = 600_000
 
-codec = dict(type="InterHand3DCodec", input_size=(256, 256), sigma=2.5)  # the crop's size is what counts
+codec = dict(
+    type="InterHand3DCodec", input_size=(256, 256), sigma=2.5
+)  # only its input_size, the size of the crop, is used
 model = dict(
     type="SingleHandPose",
     data_preprocessor=dict(
@@ -23,7 +26,7 @@ train_dataloader = dict(
         type="OneHandDataset",
         data_root=data_root,
         split="train",
-        mask_root=None,  # with masks the crop is the plugin's, without it the annotated box
+        mask_root=None,  # with masks, hands are cut out like in the plugin; without, by the annotated box
         cache_dir=None,
         strict="error",
         pipeline=[

@@ -1,5 +1,7 @@
-# HASM as published: MiT-B5, four-branch SegFormer head, AdamW 2.88e-3 on 48 images a GPU, 500 000 iterations.
-# The published masks, of InterHand2.6M crops, are not available; those of AIH are read, either hand as right or left.
+# The Segmentor as published: MiT-B5, SegFormer head with four branches, AdamW 2.88e-3 with 48 images per GPU,
+# 500 000 iterations.
+# The masks of InterHand2.6M crops that the paper used are not available. This config reads those of AIH, and mirrors
+# half of the samples.
 _base_ = ["../_base_/runtime.py", "../_base_/aih.py"]
 data_root = "data"
 max_iters = 500_000
@@ -11,9 +13,9 @@ model = dict(
     ),
     backbone=dict(
         type="MixVisionTransformer",
-        size="b5",  # b0 and b1 are the small ones
+        size="b5",  # b0 and b1 are small
         drop_path_rate=0.1,
-        # ImageNet weights, where you have the file in mmseg's names: dict(type="Pretrained", checkpoint="mit_b5.pth")
+        # To start from ImageNet weights in mmseg's names: init_cfg=dict(type="Pretrained", checkpoint="mit_b5.pth")
     ),
     decode_head=dict(type="AmodalMaskHead", channels=256, dropout=0.1, norm_cfg=dict(type="SyncBN")),
     flip_test=False,

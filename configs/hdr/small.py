@@ -1,5 +1,5 @@
-# The quick start's network with the small HDR plugin in front of it: `model.hdr` is the one key that switches it on.
-# The checkpoints are those that tools/quickstart.py trains; topdown_demo.py --hdr takes others.
+# The quick start's network with the small HDR plugin. The key `model.hdr` is all that turns the plugin on.
+# Its checkpoints are those of the small networks in this folder; topdown_demo.py --hdr takes others.
 _base_ = ["../quickstart/marginal.py"]
 
 model = dict(
@@ -8,10 +8,10 @@ model = dict(
         segmentor=dict(config="configs/hdr/small_segmentor.py", checkpoint="work_dirs/small_segmentor/segmentor.pth"),
         inpaintor=dict(config="configs/hdr/small_inpaintor.py", checkpoint="work_dirs/small_inpaintor/inpaintor.pth"),
         pose=dict(config="configs/hdr/small_pose.py", checkpoint="work_dirs/small_pose/pose.pth"),
-        crop_scale=2,  # 192 px in place of 96: there is nothing to paint in on 96
+        crop_scale=2,  # 192 px instead of 96, which are too few to paint in
         segmentor_size=128,
         hand_size=128,
-        enlarge=1.25,  # as its networks were trained; 2.0 is published
+        enlarge=1.25,  # as the networks were trained; published: 2.0
         removal=True,
         deocclusion=True,
         masks="pred",

@@ -1,5 +1,6 @@
-# De-occlusion and removal on a CPU in minutes: six levels of 24 and more channels at 128 px, one hand's crop.
-# True interactions of the renderer, either hand as target, and single hands joined anew in every epoch.
+# The Inpaintor for a CPU, trained in minutes: six levels of 24 and more channels, on one hand's crop of 128 px.
+# It learns from rendered interactions with each hand as the target, and from single hands that are combined anew in
+# every epoch.
 _base_ = ["../_base_/runtime.py"]
 
 data_root = "data/quickstart/hdr"
@@ -16,7 +17,7 @@ model = dict(
     vgg16=None,
     loss_weights=dict(valid=0.3, hole_deocclusion=12.0, hole_removal=6.0, tv=0.1),
     residual=True,
-    dilation=5,  # as many parts of the crop as 9 px of 256
+    dilation=5,  # the same fraction of the crop as the published 9 px of 256
 )
 augmented = [
     dict(type="MirrorHands"),
@@ -79,7 +80,7 @@ optim_wrapper = dict(
     generator=dict(
         type="OptimWrapper",
         optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.01, fused=True),
-        # The output has no batch norm, and its sums are divided by some 300 values: its weights have far to go.
+        # The output layer has no batch norm and divides by about 300 values, so its weights must become large.
         paramwise_cfg=dict(custom_keys={"dec_1": dict(lr_mult=20.0)}),
         clip_grad=dict(max_norm=5.0),
     ),
@@ -95,5 +96,5 @@ default_hooks = dict(
 )
 custom_hooks = [dict(type="SampleSeedHook"), dict(type="SkipReportHook"), dict(type="ChannelsLastHook")]
 log_processor = dict(window_size=20)
-# One DDP wrapper a network: each steps on its own.
+# One DDP wrapper per network, because each network has its own optimizer step.
 model_wrapper_cfg = dict(type="MMSeparateDistributedDataParallel")

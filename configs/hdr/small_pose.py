@@ -1,6 +1,6 @@
-# The better single-hand pose: the quick start's own network on one clean right hand, 128 px, for a CPU.
-# It learns from single hands, as published, and from what tools/restore_hands.py makes of two-hand frames: painted
-# skin, which it meets at test and would otherwise never have seen.
+# Single-hand pose for a CPU: the quick start's network on one clean right hand of 128 px.
+# It learns from single hands, as published, and from the hands that tools/restore_hands.py restores in two-hand frames,
+# because it sees painted skin at test.
 _base_ = ["../quickstart/marginal.py"]
 
 codec = dict(input_size=(128, 128))
@@ -14,7 +14,8 @@ packed = [
     dict(type="EncodeHand", encoder={{_base_.codec}}),
     dict(type="PackHandInputs"),
 ]
-# A crop of two hands shows up to twice as much of an arm; a restored frame has one to be cut by.
+# A crop of two hands shows up to twice as much of an arm, so `context` is 2 for single hands. Restored frames have such
+# a crop.
 single_pipeline = [load, dict(context=2.0, **crop, **ranges), *packed]
 restored_pipeline = [load, dict(context=1.0, **crop, **ranges), *packed]
 test_pipeline = [load, crop, dict(type="PackHandInputs")]
@@ -32,6 +33,6 @@ train_dataloader = dict(
 test_dataloader = dict(
     dataset=dict(type="OneHandDataset", interacting=None, mask_root=mask_root, pipeline=test_pipeline)
 )
-test_variants = dict(_delete_=True)  # photographs need the crop of both hands
-# Its other outputs, handedness and relative root depth, have nothing to learn from; `OneHandDataset` says so.
+test_variants = dict(_delete_=True)  # the variant with photographs needs the crop of both hands
+# `OneHandDataset` marks handedness and relative root depth as unknown, so these outputs are not trained.
 test_evaluator = [dict(type="HandEPE")]

@@ -1,8 +1,8 @@
-# Both hands' amodal and visible masks on a CPU in minutes: the quick start's pose backbone (half-width ResNet-18) under
-# the four-branch head, at 128 px, on the crop that a pose network sees. Frames and masks of tools/make_synthetic.py: half
-# of them show one hand, so no second one is made up. tools/quickstart.py hdr makes the data and chooses the epochs.
-# Starts from a pose network's weights, which know left from right: --load-from work_dirs/quickstart/.../epoch_N.pth.
-# MiT-B0 from random weights had not learned that after 12,000 samples.
+# The Segmentor for a CPU, trained in minutes: the quick start's pose backbone (half-width ResNet-18) with the head of four
+# branches, on the pose network's crop at 128 px. Its frames and masks come from tools/make_synthetic.py; half of them show
+# one hand, so that it does not invent a second one. tools/quickstart.py hdr makes the data and chooses the epochs.
+# Training starts from a pose network, which can tell left from right: --load-from work_dirs/quickstart/.../epoch_N.pth.
+# MiT-B0 with random weights had not learned that after 12,000 samples.
 _base_ = ["../_base_/runtime.py", "../_base_/interhand26m.py"]
 
 codec = dict(input_size=(128, 128))
@@ -14,7 +14,7 @@ model = dict(
     type="HandSegmentor",
     data_preprocessor=dict(
         type="ImgDataPreprocessor", mean=[0.0, 0.0, 0.0], std=[255.0, 255.0, 255.0], bgr_to_rgb=True
-    ),  # the pose network's
+    ),  # as in the pose network
     backbone=dict(type="mmpose.ResNet", depth=18, stem_channels=32, base_channels=32, out_indices=(0, 1, 2, 3)),
     decode_head=dict(type="AmodalMaskHead", in_channels=(32, 64, 128, 256), channels=64, dropout=0.0),
     flip_test=False,

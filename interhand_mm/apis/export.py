@@ -1,4 +1,4 @@
-"""Exporting a pose network to ONNX: crops in, joints out, compared with torch before the file is written."""
+"""Export a pose network to ONNX, from crops to joints, and compare it with torch before the file is written."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from ..utils.config import plugin_config
 from ..utils.files import atomic_path
 from ..utils.provenance import provenance
 
-OPSET = 18  # the first in which torch's exporter writes without converting; older runtimes read it too
+OPSET = 18  # the first version that torch's exporter writes without conversion; older runtimes read it too
 BINS_TOLERANCE = 1e-3
 _PROB_TOLERANCE = 1e-4
-# A volume's two highest voxels may be so close that rounding decides between them: in parts of the volume's range.
+# Two voxels tie if their heights differ by less than this fraction of the volume's range: rounding decides then.
 _TIE = 1e-4
 RUNTIMES = {"onnxruntime": OnnxRuntimeNetwork, "openvino": OpenVinoNetwork}
 
@@ -44,32 +44,33 @@ RUNTIMES = {"onnxruntime": OnnxRuntimeNetwork, "openvino": OpenVinoNetwork}
 def export_onnx(
     cfg: Config, checkpoint: str | Path, out: str | Path, batch_size: int | None = None, seed: int = 0
 ) -> dict[str, Any]:
-    """Write one self-contained .onnx: normalization, network and decoding, with its description inside.
+    """Write one self-contained .onnx file with normalization, network, decoding and a description.
 
-    Input `crops` (B, 3, h, w) uint8 BGR; outputs as `HandHead.infer` names them: joints, never volumes. The finished
-    file is run by onnxruntime, and by OpenVINO where it is installed, and compared with torch; where it differs no
+    Its input is `crops` (B, 3, h, w) uint8 BGR. Its outputs are those of `HandHead.infer`: joints, not heatmaps. The
+    file is run by onnxruntime, and by OpenVINO if it is installed, and compared with torch. If the results differ, no
     file is written.
 
     Args:
-        cfg: From `load_config`.
-        checkpoint: This project's file.
-        out: Ends in .onnx.
+        cfg: Config from `load_config`.
+        checkpoint: Checkpoint of this project.
+        out: File to write, which ends in .onnx.
         batch_size: Number of crops that the file takes at once; None for any number.
-        seed: Of the crops compared.
+        seed: Seed of the crops for the comparison.
 
     Returns:
         "path", "bytes", "batch_size" and "compared": {runtime: largest differences, see `compare`}.
 
     Raises:
-        ConfigError: A package of requirements/export.txt is missing, or `out` or `batch_size` cannot be.
+        ConfigError: A package of requirements/export.txt is missing, `out` or `batch_size` is wrong, or the model has a
+            plugin.
         CheckpointError: See `load_pose_model`.
-        ExportError: The file does not give what torch gives.
+        ExportError: A runtime does not give the same results as torch.
     """
     out = Path(out)
     if out.suffix != ".onnx":
-        raise ConfigError("the exported model's name", got=out.name, want="ending in .onnx")
+        raise ConfigError("the name of an exported model must end in .onnx", got=out.name)
     if batch_size is not None and batch_size < 1:
-        raise ConfigError("batch size", got=batch_size, want="1 or more, or none for any number")
+        raise ConfigError("batch_size must be at least 1, or None for any number of crops", got=batch_size)
     if plugin_config(cfg) is not None:
         raise ConfigError("a model with a plugin cannot be exported", want="a config without model.hdr")
     for package in ("onnx", "onnxscript", "onnxruntime"):
@@ -85,9 +86,11 @@ def export_onnx(
 
 
 def trace(network: CropNetwork, batch_size: int | None) -> Any:
-    """The network as an ONNX ModelProto, by torch's dynamo exporter; a free batch where `batch_size` is None."""
+    """Return the network as an ONNX ModelProto, by torch's dynamo exporter. `batch_size` None leaves the batch free."""
     width, height = network.model.head.codec.input_size
-    crops = torch.zeros(batch_size or 2, 3, height, width, dtype=torch.uint8)  # of one, torch would make a constant
+    crops = torch.zeros(
+        batch_size or 2, 3, height, width, dtype=torch.uint8
+    )  # torch would turn a batch of one into a constant
     program = torch.onnx.export(
         network,
         (crops,),
@@ -104,7 +107,7 @@ def trace(network: CropNetwork, batch_size: int | None) -> Any:
 
 
 def describe(cfg: Config, checkpoint: str | Path, temperature: float) -> dict[str, Any]:
-    """What the file says of itself, as JSON in its property `interhand_mm`."""
+    """Return the description that the file contains as JSON in its property `interhand_mm`."""
     codec = cfg.model["head"]["decoder"]
     return {
         "format": FORMAT,
@@ -117,7 +120,7 @@ def describe(cfg: Config, checkpoint: str | Path, temperature: float) -> dict[st
         "outputs": list(OUTPUTS),
         "units": {
             "keypoints": "u, v px of the crop; d mm relative to the joint's own wrist",
-            "keypoint_scores": "0 to 1, may exceed it a little",
+            "keypoint_scores": "0 to 1, may be slightly above 1",
             "bins": "x, y, z",
             "rel_root_depth": "mm, z(left wrist) - z(right wrist)",
             "hand_prob": "right, left; not yet calibrated",
@@ -130,7 +133,7 @@ def describe(cfg: Config, checkpoint: str | Path, temperature: float) -> dict[st
 
 def _compare_all(cfg: Config, network: CropNetwork, path: str, batch: int, seed: int) -> dict[str, Any]:
     crops = sample_crops(network.model.head.codec.input_size, batch, seed)
-    compared = {}
+    compared: dict[str, Any] = {}
     for name, kind in RUNTIMES.items():
         if importlib.util.find_spec(name) is None:
             compared[name] = "not installed, not compared"
@@ -138,7 +141,9 @@ def _compare_all(cfg: Config, network: CropNetwork, path: str, batch: int, seed:
         differences = compare(network, kind(cfg, path), crops)
         wrong = {key: value for key, value in differences.items() if key != "ties" and value > LIMITS[key]}
         if wrong:
-            raise ExportError(f"{name} does not give what torch gives; nothing was written", got=wrong, want=LIMITS)
+            raise ExportError(
+                f"{name} does not give the same results as torch; nothing was written", got=wrong, want=LIMITS
+            )
         compared[name] = differences
     return compared
 
@@ -147,7 +152,7 @@ LIMITS = {"bins": BINS_TOLERANCE, "keypoints": BINS_TOLERANCE, "root": BINS_TOLE
 
 
 def sample_crops(size: tuple[int, int], count: int, seed: int) -> np.ndarray:
-    """Crops (count, 3, h, w) uint8 to compare on: colored noise from fine to coarse, contrasts like pictures'."""
+    """Return crops (count, 3, h, w) uint8 for the comparison: colored noise, from coarse to fine."""
     rng = np.random.default_rng(seed)
     crops = []
     for i in range(count):
@@ -159,12 +164,12 @@ def sample_crops(size: tuple[int, int], count: int, seed: int) -> np.ndarray:
 
 @torch.no_grad()
 def compare(network: CropNetwork, other: Network, crops: np.ndarray) -> dict[str, float]:
-    """Largest differences between torch and another runtime.
+    """Return the largest differences between torch and another runtime.
 
     Returns:
-        `bins` and `keypoints` (as bins, so that both are compared), `root` (bins), `prob` (handedness, and scores
-        relative to the highest), and `ties`: joints whose argmax differs between voxels that torch itself gives
-        the same height; they are not counted in the others.
+        `bins` and `keypoints` (also in bins), `root` (bins), `prob` (handedness, and scores relative to the highest
+        one), and `ties`: the number of joints whose argmax differs between voxels to which torch gives the same height.
+        These joints are left out of the other numbers.
     """
     codec = network.model.head.codec
     images = torch.from_numpy(crops)
@@ -185,11 +190,13 @@ def compare(network: CropNetwork, other: Network, crops: np.ndarray) -> dict[str
 
 
 def _ties(network: CropNetwork, images: Tensor, want: Tensor, got: Tensor) -> Tensor:
-    """(B, 42) bool: the argmax differs, and the volume is as high at one place as at the other."""
+    """Return (B, 42) bool: True where the argmax differs, but the heatmap is equally high at both places."""
     model = network.model
     outputs = model.head(model.extract_feat(normalize(images, model.data_preprocessor)))[0]
     if outputs[0].ndim != 5 or model.test_cfg.get("flip_test"):
-        return torch.zeros(want.shape[:2], dtype=torch.bool)  # marginals are decoded by expectation: none can be
+        return torch.zeros(
+            want.shape[:2], dtype=torch.bool
+        )  # marginals are decoded by expectation, so there are no ties
 
     volume = torch.cat(outputs, dim=1)
     depth, height, width = volume.shape[-3:]

@@ -1,4 +1,4 @@
-"""Training."""
+"""Train a model by its config."""
 
 from __future__ import annotations
 
@@ -22,20 +22,26 @@ from ..utils.config import is_detector
 
 
 def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: str | None = None) -> Runner:
-    """Train by the config; everything wrong with data, photographs or checkpoints shows before the first step.
+    """Train by a config. Faults of the data, photographs or checkpoints raise an error before the first step.
 
     Args:
-        cfg: From `load_config`.
+        cfg: Config from `load_config`.
         launcher: "none", "pytorch" or "slurm".
-        resume: None to start (from `cfg.load_from`, where given); "auto" for the newest checkpoint of the
-            work_dir; or a checkpoint.
-        amp: None, "bfloat16" or "float16".
+        resume: None for a new training, which starts from the weights of `cfg.load_from` if given. "auto" to continue
+            from the newest checkpoint of the work_dir, or a checkpoint to continue from.
+        amp: Type for mixed precision: None, "bfloat16" or "float16".
 
     Returns:
-        The runner, trained.
+        The runner after training.
+
+    Raises:
+        ConfigError: float16 is requested without a GPU.
+        CheckpointError: The checkpoint to start or resume from does not fit.
     """
     if amp == "bfloat16":
-        change_wrappers(cfg, type="interhand_mm.Bfloat16OptimWrapper")  # also where the scope is mmdet
+        change_wrappers(
+            cfg, type="interhand_mm.Bfloat16OptimWrapper"
+        )  # with its scope, because that of a detector's config is mmdet
     elif amp == "float16":
         if not torch.cuda.is_available():
             raise ConfigError("--amp float16 needs a GPU", fix="--amp bfloat16")
@@ -51,35 +57,36 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
     if start is not None:
         checkpoint = read_checkpoint(start)
         model = bare_model(runner.model)
-        # A detector, or a model that declares it, may start from another network's backbone, with a head of its own.
+        # A detector, and a model that declares it, may start from the backbone of another network.
         borrows = is_detector(cfg) or getattr(model, "starts_from_backbone", False)
         check = check_start if borrows and resume is None else check_fits
         check(checkpoint, model, start)
         if resume is not None and "optimizer" not in checkpoint:
             raise CheckpointError(
-                f"{start} cannot be resumed: it holds no optimizer", fix=f"start from it: --load-from {start}"
+                f"{start} cannot be resumed, because it contains no optimizer",
+                fix=f"start a new training from it: --load-from {start}",
             )
     runner.train()
     return runner
 
 
 def use_crop_cache(cfg: Config, folder: str | Path) -> None:
-    """Let the training set read a crop cache; where there is none it is made first, its size said beforehand.
+    """Let the training set read a crop cache. If the cache does not exist, it is written first, and its size is logged.
 
     Args:
-        cfg: From `load_config`; its training set is an `InterHandDataset`.
-        folder: Of the cache.
+        cfg: Config from `load_config`, whose training set is an `InterHandDataset`.
+        folder: Folder of the cache.
 
     Raises:
-        ConfigError: The training set takes none, or the cache was made for other samples.
-        OutputError: The disk has no room.
+        ConfigError: The training set does not support a crop cache, or the cache was written for other samples.
+        OutputError: The disk is full.
     """
     spec, folder = cfg.train_dataloader.dataset, Path(folder)
     if "crop_cache" not in spec:
-        raise ConfigError("--crop-cache: the training set takes none", got=spec.type, want="InterHandDataset")
+        raise ConfigError("--crop-cache: the training set does not support it", got=spec.type, want="InterHandDataset")
     init_default_scope(cfg.default_scope)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):  # one process of several makes it
+    with FileLock(f"{folder}.lock"):  # only one of several processes writes it
         if not (folder / "head.json").is_file():
             dataset = DATASETS.build({**spec, "crop_cache": None})
             size = cache_bytes(dataset)
@@ -89,7 +96,7 @@ def use_crop_cache(cfg: Config, folder: str | Path) -> None:
 
 
 def change_wrappers(cfg: Config, **changes: Any) -> None:
-    """Change the config's optimizer wrapper, or each one where submodules have their own."""
+    """Change the config's optimizer wrapper, or all of them if submodules have their own."""
     several = "constructor" in cfg.optim_wrapper and "optimizer" not in cfg.optim_wrapper
     wrappers = [value for value in cfg.optim_wrapper.values() if isinstance(value, dict)] if several else []
     for wrapper in wrappers or [cfg.optim_wrapper]:

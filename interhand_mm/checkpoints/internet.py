@@ -47,7 +47,7 @@ def _rename(state: State, table: tuple[tuple[str, str], ...]) -> State:
 
 
 def _exchanged(state: State) -> State:
-    """The state with its two branches' names exchanged."""
+    """Return the state with the names of its two branches exchanged."""
     right, left = _BRANCHES
     return {
         right + n[len(left) :] if n.startswith(left) else left + n[len(right) :] if n.startswith(right) else n: tensor
@@ -56,7 +56,7 @@ def _exchanged(state: State) -> State:
 
 
 def _reordered(state: State, order: np.ndarray) -> State:
-    """The state with the joints' blocks of output channels gathered: ``new = old[order]``, joint-major."""
+    """Return the state with the joints' blocks of output channels reordered: ``new = old[order]``."""
     gather = torch.from_numpy(order)
     return {
         name: tensor.unflatten(0, (len(gather), -1))[gather].flatten(0, 1) if ".final_layer." in name else tensor
@@ -65,25 +65,26 @@ def _reordered(state: State, order: np.ndarray) -> State:
 
 
 def from_official(checkpoint: dict[str, Any], wanted: State, family: str = "official") -> dict[str, Any]:
-    """Turn an official snapshot (key "network", names with "module.") into our file.
+    """Convert an official snapshot (key "network", names with "module.") to our checkpoint.
 
     Args:
-        checkpoint: As `read_checkpoint` gives it.
-        wanted: State dict of our model, for its names and shapes.
-        family: Of `ORDERS`: what the snapshot was trained on; nothing in the file tells.
+        checkpoint: Checkpoint from `read_checkpoint`.
+        wanted: State dict of our model, which defines names and shapes.
+        family: Name in `ORDERS`: the data that the snapshot was trained on. The file does not say it.
 
     Returns:
-        {"state_dict", "meta"}; meta keeps the epoch and the input normalization the weights expect.
+        A checkpoint with "state_dict" and "meta". The latter contains the epoch and the input normalization.
 
     Raises:
-        CheckpointError: Not an official snapshot, or not InterNet's names and shapes.
+        CheckpointError: The file is not an official snapshot, or its names and shapes are not InterNet's.
     """
     network = checkpoint.get("network")
     if not isinstance(network, dict):
         raise CheckpointError(
-            "not an official snapshot: no 'network'", got=f"keys {sorted(map(str, checkpoint))[:8]}",
+            "the checkpoint is not an official snapshot: it has no 'network'",
+            got=f"keys {sorted(map(str, checkpoint))[:8]}",
             fix="for an mmpose file: tools/convert_checkpoint.py mmpose SRC DST",
-        )  # fmt: skip
+        )
     state = _rename({name.removeprefix("module."): tensor for name, tensor in network.items()}, _OFFICIAL_TO_OURS)
     state, order = _checked(state, wanted), ORDERS[family]
     if order is not None:
@@ -93,15 +94,17 @@ def from_official(checkpoint: dict[str, Any], wanted: State, family: str = "offi
 
 
 def to_official(checkpoint: dict[str, Any], family: str = "official") -> dict[str, Any]:
-    """Turn our file into one that the official loader takes: "network" with "module." and an epoch.
+    """Convert our checkpoint to one that the official loader reads: "network" with "module." and an epoch.
 
     Args:
-        checkpoint: This project's file.
-        family: Of `ORDERS`: the set whose official code shall load it.
+        checkpoint: Checkpoint of this project.
+        family: Name in `ORDERS`: the data set whose official code will load it.
     """
     state = checkpoint.get("state_dict")
     if not isinstance(state, dict):
-        raise CheckpointError("not a file of this project: no 'state_dict'", got=sorted(map(str, checkpoint))[:8])
+        raise CheckpointError(
+            "the checkpoint is not a file of this project: it has no 'state_dict'", got=sorted(map(str, checkpoint))[:8]
+        )
     own = {name: tensor for name, tensor in state.items() if not name.startswith("data_preprocessor.")}
     order = ORDERS[family]
     if order is not None:
@@ -111,7 +114,7 @@ def to_official(checkpoint: dict[str, Any], family: str = "official") -> dict[st
 
 
 def from_mmpose(checkpoint: dict[str, Any], wanted: State) -> dict[str, Any]:
-    """Turn an mmpose 0.x or 1.x InterNet file into ours: same names but 0.x's `keypoint_head`."""
+    """Convert an InterNet checkpoint of mmpose 0.x or 1.x to ours. Only the `keypoint_head` of 0.x has another name."""
     state = checkpoint.get("state_dict", checkpoint)
     renamed = {
         ("head." + name.removeprefix("keypoint_head.") if name.startswith("keypoint_head.") else name): tensor
@@ -123,12 +126,12 @@ def from_mmpose(checkpoint: dict[str, Any], wanted: State) -> dict[str, Any]:
 
 
 def to_mmpose(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """Turn our file into a plain mmpose one: the weights alone."""
+    """Convert our checkpoint to a plain one of mmpose, with the weights only."""
     return {"state_dict": dict(checkpoint["state_dict"]), "meta": {}}
 
 
 def _checked(state: State, wanted: State) -> State:
-    """Check names and shapes, and fill in batch counters that old files lack."""
+    """Check names and shapes, and add the batch counters that old files do not have."""
     tensors = {name: value for name, value in state.items() if torch.is_tensor(value)}
     check_shapes({n: t.shape for n, t in tensors.items()}, {n: t.shape for n, t in wanted.items()}, "the checkpoint")
     for name in wanted:

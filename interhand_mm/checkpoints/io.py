@@ -1,4 +1,4 @@
-"""Safe loading of checkpoints: tensors and an explicit list of harmless types, nothing executed."""
+"""Read, check and write checkpoints. Reading accepts tensors and a list of harmless types, and executes nothing."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .versions import OLD_FAMILY, input_normalization, is_old
 
 
 def _statistics_method(owner: Any, name: str) -> Any:
-    """Stand-in for `getattr` while unpickling: the statistics of a HistoryBuffer and nothing else."""
+    """Replace `getattr` while unpickling: give access to the statistics of a HistoryBuffer and to nothing else."""
     if owner is not history_buffer.HistoryBuffer or name not in ("min", "max", "mean", "current"):
         raise pickle.UnpicklingError(f"getattr({owner!r}, {name!r}) is not allowed in a checkpoint")
     return getattr(owner, name)
 
 
-# What mmengine's own checkpoints hold beside tensors and plain containers: its log's history buffers and the
-# numpy scalars in them. Each rebuilds data only; nothing here can run a file's code.
+# mmengine's own checkpoints contain more than tensors and plain containers: the history buffers of its log, with numpy
+# scalars inside. These types only rebuild data; none of them can execute code from a file.
 SAFE_TYPES: list[Any] = [
     history_buffer.HistoryBuffer,
     (_statistics_method, "builtins.getattr"),
@@ -38,15 +38,15 @@ SAFE_TYPES: list[Any] = [
 
 
 def allow_safe_types() -> None:
-    """Let torch.load(weights_only=True), and so mmengine's resume, read `SAFE_TYPES`; call before a runner."""
+    """Let `torch.load(weights_only=True)` read `SAFE_TYPES`. Call this before a runner resumes."""
     torch.serialization.add_safe_globals(SAFE_TYPES)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Load a checkpoint to the CPU without executing anything in it.
+    """Read a checkpoint to the CPU without executing anything in it.
 
     Raises:
-        CheckpointError: Missing, cut short, not a checkpoint, or holding types outside `SAFE_TYPES`.
+        CheckpointError: The file is missing, cut short, not a checkpoint, or contains types outside `SAFE_TYPES`.
     """
     path = Path(path)
     if not path.is_file():
@@ -56,19 +56,21 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"checkpoint is refused: {path}",
+            f"the checkpoint is refused, because reading it might execute code: {path}",
             got=str(error).split("\n\n")[-1].strip()[:300],
-            want="tensors and plain values only (nothing in a file is executed)",
-            fix="get the file from its authors as a plain state dict",
+            want="tensors and plain values only",
+            fix="ask its authors for a plain state dict",
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise CheckpointError(
-            f"checkpoint is cut short or not a torch file: {path}",
+            f"the checkpoint is cut short or not a torch file: {path}",
             got=f"{path.stat().st_size} bytes; {(str(error) or type(error).__name__)[:200]}",
             fix="download or copy it again",
         ) from error
     if not isinstance(checkpoint, dict):
-        raise CheckpointError(f"checkpoint {path}", got=type(checkpoint).__name__, want="a dict with 'state_dict'")
+        raise CheckpointError(
+            f"the checkpoint is not a dict: {path}", got=type(checkpoint).__name__, want="a dict with 'state_dict'"
+        )
     return checkpoint
 
 
@@ -88,7 +90,7 @@ def write_checkpoint(path: str | Path, checkpoint: dict[str, Any]) -> None:
 
 
 def family_of(checkpoint: dict[str, Any]) -> str:
-    """Name a checkpoint's layout: "official", "mmpose" (ours too) or "unknown"."""
+    """Return the layout of a checkpoint: "official", "mmpose" (which is also ours) or "unknown"."""
     if "network" in checkpoint:
         return "official"
     names = checkpoint.get("state_dict", checkpoint)
@@ -98,15 +100,15 @@ def family_of(checkpoint: dict[str, Any]) -> str:
 
 
 def check_fits(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | Path) -> None:
-    """Raise unless the checkpoint's names and shapes are the model's.
+    """Check that a checkpoint has the names and shapes of a model.
 
     Raises:
-        CheckpointError: Another family, missing or unexpected names, other shapes, or weights trained with
-            another input normalization than the model's.
+        CheckpointError: The checkpoint belongs to another family or an earlier version, names are missing or
+            unexpected, shapes differ, or the weights were trained with another input normalization than the model's.
     """
     if family_of(checkpoint) == "official":
         raise CheckpointError(
-            f"{path} is an official InterNet snapshot",
+            f"{path} is an official InterNet snapshot, which must be converted first",
             fix=f"python tools/convert_checkpoint.py official {path} converted.pth",
         )
     if is_old(checkpoint):
@@ -116,7 +118,9 @@ def check_fits(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | P
         )
     state = checkpoint.get("state_dict")
     if state is None:
-        raise CheckpointError(f"{path}: no 'state_dict'", got=f"keys {sorted(map(str, checkpoint))[:8]}")
+        raise CheckpointError(
+            f"the checkpoint has no 'state_dict': {path}", got=f"keys {sorted(map(str, checkpoint))[:8]}"
+        )
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     found = {name: tensor.shape for name, tensor in state.items() if not name.startswith("data_preprocessor.")}
     check_shapes(found, wanted, str(path))
@@ -124,12 +128,12 @@ def check_fits(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | P
 
 
 def load_checked(model: torch.nn.Module, path: str | Path, ignore: str = "") -> dict[str, Any]:
-    """Read a checkpoint into a model that it must fit; returns it.
+    """Load a checkpoint into a model that it must fit, and return it.
 
     Args:
-        model: Takes the weights.
-        path: File.
-        ignore: Parameters whose names begin so are passed over, where given.
+        model: Model that receives the weights.
+        path: Checkpoint file.
+        ignore: Prefix of parameters in the file that are skipped. Default: none.
 
     Raises:
         CheckpointError: See `read_checkpoint` and `check_fits`.
@@ -144,7 +148,7 @@ def load_checked(model: torch.nn.Module, path: str | Path, ignore: str = "") -> 
 
 
 def check_shapes(found: dict[str, torch.Size], wanted: dict[str, torch.Size], what: str) -> None:
-    """Raise `CheckpointError` naming missing, unexpected and differently shaped parameters.
+    """Raise a `CheckpointError` that names missing, unexpected and differently shaped parameters, if there are any.
 
     A missing `num_batches_tracked` (files older than torch 0.4.1) is tolerated.
     """
@@ -170,7 +174,7 @@ def _check_normalization(checkpoint: dict[str, Any], model: torch.nn.Module, pat
         own = getattr(preprocessor, key).flatten().tolist()
         if not np.allclose(own, trained[key], atol=1e-3):
             raise CheckpointError(
-                f"{path} was trained with another input normalization: {key}",
+                f"{path} was trained with another input normalization: the {key} differs",
                 got=own,
                 want=trained[key],
                 fix=f"--cfg-options model.data_preprocessor.{key}={trained[key]}".replace(" ", ""),
@@ -178,20 +182,22 @@ def _check_normalization(checkpoint: dict[str, Any], model: torch.nn.Module, pat
 
 
 def sha256(path: str | Path) -> str:
-    """Hex digest of a file, for provenance."""
+    """Return the SHA-256 of a file as a hex string."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_start(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | Path) -> None:
-    """Raise unless a network can start from these weights: the backbone must fit; the head may be another's.
+    """Check that training can start from these weights: the backbone must fit, the head may be another one.
 
     Raises:
-        CheckpointError: No weights, or the backbone is another one's.
+        CheckpointError: The checkpoint has no backbone, or another one.
     """
     state = checkpoint.get("state_dict", checkpoint)
     found = {n: t.shape for n, t in state.items() if torch.is_tensor(t) and n.startswith("backbone.")}
     if not found:
-        raise CheckpointError(f"{path}: no weights of a backbone", got=f"keys {sorted(map(str, state))[:5]}")
+        raise CheckpointError(
+            f"the checkpoint has no weights of a backbone: {path}", got=f"keys {sorted(map(str, state))[:5]}"
+        )
     wanted = {n: t.shape for n, t in model.state_dict().items() if n.startswith("backbone.")}
     check_shapes(found, wanted, f"the backbone in {path}")

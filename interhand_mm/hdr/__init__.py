@@ -1,1 +1,1 @@
-"""HDR: segment, de-occlude and remove interacting hands. A plugin; nothing outside imports it."""
+"""HDR: a plugin that segments two hands, restores each one alone and estimates its pose."""

@@ -1,8 +1,9 @@
-"""Names of HDR's parameters in its four published files and in ours (docs/spec/hdr.md, section 7).
+"""Convert HDR's four published checkpoints to this project's files, and back (docs/spec/hdr.md, section 7).
 
-The networks keep the published names, so little moves: DataParallel's "module." comes off, the inpaintor's two
-networks become parts of one model, mask kernels (all ones) and an alias of the discriminator's first layer are left
-out and made anew on the way back, and the spectral norm's names are those of torch's parametrizations.
+Our networks keep most of the published parameter names. Four things change: DataParallel's "module." is removed; the
+inpaintor's two networks become parts of one model; mask kernels (all ones) and an alias of the discriminator's first
+layer are dropped, and created again on the way back; and the names of the spectral norm become those of torch's
+parametrizations.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _SPECTRAL = (
 
 
 class Network(NamedTuple):
-    """A published network: a name that only it has, its prefix in our model, our config of it at full size."""
+    """A published network: a parameter name that only it has, its prefix in our model, and our full-size config."""
 
     sign: str
     prefix: str
@@ -49,30 +50,31 @@ NETWORKS = {
 
 
 class _LinspaceOnCPU(TorchFunctionMode):
-    """Lets mmpose's PVT read its drop-path rates from a linspace where everything else is on the meta device."""
+    """Keep `torch.linspace` on the CPU under the meta device: mmpose's PVT reads its drop-path rates from it."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return func(*args, **{"device": "cpu", **(kwargs or {})} if func is torch.linspace else kwargs or {})
 
 
 def wanted_shapes(network: str) -> dict[str, torch.Size]:
-    """Names and shapes of one of `NETWORKS` in our model, found without allocating it."""
+    """Return the names and shapes of one of `NETWORKS` in our model, without allocating the model."""
     with torch.device("meta"), _LinspaceOnCPU():
         model = MODELS.build(NETWORKS[network].config)
     return {NETWORKS[network].prefix + name: tensor.shape for name, tensor in model.state_dict().items()}
 
 
 def from_hdr(*checkpoints: dict[str, Any]) -> dict[str, Any]:
-    """Turn published files into ours; of the inpaintor's two networks both may be given.
+    """Convert published checkpoints to ours. The inpaintor's two networks may be converted together.
 
     Args:
-        *checkpoints: As `read_checkpoint` gives them, keys with or without "module.".
+        *checkpoints: Checkpoints from `read_checkpoint`, with or without "module." in their names.
 
     Returns:
-        {"state_dict", "meta"}; meta keeps the published step and the input normalization.
+        A checkpoint with "state_dict" and "meta", which contains the published step and the input normalization.
 
     Raises:
-        CheckpointError: Not HDR's, names or shapes other than published, or files that are not one model's.
+        CheckpointError: A file is not HDR's, its names or shapes are not the published ones, or the files do not belong
+            to one model.
     """
     state: State = {}
     found = []
@@ -86,25 +88,29 @@ def from_hdr(*checkpoints: dict[str, Any]) -> dict[str, Any]:
         check_shapes({n: t.shape for n, t in part.items()}, wanted, f"HDR's {network}")
         state |= {name: part.get(name, torch.zeros((), dtype=torch.int64)) for name in wanted}
     if len(found) > 1 and sorted(found) != ["discriminator", "generator"]:
-        raise CheckpointError("files of one model are wanted", got=found, want="a generator and its discriminator")
+        raise CheckpointError(
+            "the files do not belong to one model", got=found, want="a generator and its discriminator"
+        )
     steps = [checkpoint.get("step") for checkpoint in checkpoints]
     meta = {"source": "hdr", "networks": found, "step": steps[0], "normalization": MMPOSE_NORMALIZATION}
     return {"state_dict": state, "meta": meta}
 
 
 def to_hdr(checkpoint: dict[str, Any], network: str | None = None) -> dict[str, Any]:
-    """Turn our file into a published one.
+    """Convert one of our checkpoints to a published one.
 
     Args:
-        checkpoint: Ours, of a segmentor, an inpaintor or a pose network.
-        network: Of `NETWORKS`; None takes the one there is, and the generator of an inpaintor.
+        checkpoint: Our checkpoint of a segmentor, an inpaintor or a pose network.
+        network: Name in `NETWORKS`. None for the only network of the checkpoint, or the generator of an inpaintor.
 
     Raises:
-        CheckpointError: It does not hold that network in the published names and shapes.
+        CheckpointError: The checkpoint does not contain that network with the published names and shapes.
     """
     state = checkpoint.get("state_dict")
     if not isinstance(state, dict):
-        raise CheckpointError("not a file of this project: no 'state_dict'", got=sorted(map(str, checkpoint))[:8])
+        raise CheckpointError(
+            "the checkpoint is not a file of this project: it has no 'state_dict'", got=sorted(map(str, checkpoint))[:8]
+        )
     signs = {name: one.prefix + _parametrized(one.sign) for name, one in NETWORKS.items()}
     network = network or _identify(state, signs)
     prefix = NETWORKS[network].prefix
@@ -127,11 +133,13 @@ def _identify(state: State, signs: dict[str, str]) -> str:
     for network, sign in signs.items():
         if sign in state:
             return network
-    raise CheckpointError("not a network of HDR", got=f"names {list(state)[:3]}", want=f"one of {sorted(signs)}")
+    raise CheckpointError(
+        "the checkpoint is not a network of HDR", got=f"names {list(state)[:3]}", want=f"one of {sorted(signs)}"
+    )
 
 
 def _simplify(state: State, network: str) -> State:
-    """Drop what is constant or stored twice, having checked that it is, and rename the spectral norm."""
+    """Drop tensors that are constant or stored twice, after a check that they are, and rename the spectral norm."""
     kernels = [name for name in state if network == "generator" and _MASK_KERNEL.search(name)]
     alias = [name for name in state if network == "discriminator" and name.startswith(_ALIAS)]
     wrong = [name for name in kernels if not bool((state[name] == 1).all())]
@@ -141,7 +149,7 @@ def _simplify(state: State, network: str) -> State:
             wrong.append(name)
     if wrong:
         raise CheckpointError(
-            f"HDR's {network}: {len(wrong)} tensors do not hold what this network takes for granted",
+            f"HDR's {network}: {len(wrong)} tensors that are dropped do not have the expected content",
             got=wrong[:3],
             want="mask kernels of ones, features.0 equal to conv1.0",
         )
@@ -163,16 +171,17 @@ def _published(name: str) -> str:
 
 
 def convert_hdr(src: str, dst: str, back: bool = False, discriminator: str | None = None) -> int:
-    """Convert a published file of HDR (segmentor, inpaintor or pose network, found by its names) to ours, or back.
+    """Convert a published checkpoint of HDR to ours, or back. Its parameter names tell which network it is.
 
     Args:
         src: File to read.
-        dst: File to write; nothing is written unless every name and shape is right.
-        back: `src` is ours.
-        discriminator: The inpaintor's second published file: read beside `src`, or with `back` written beside `dst`.
+        dst: File to write. Nothing is written unless every name and shape is right.
+        back: Convert our checkpoint `src` to a published one.
+        discriminator: Second published file of the inpaintor. It is read in addition to `src`, or with `back` written
+            in addition to `dst`.
 
     Returns:
-        Number of entries written.
+        The number of entries written.
     """
     checkpoint = read_checkpoint(src)
     if back:

@@ -1,4 +1,4 @@
-"""HDR's stages of one crop side by side."""
+"""Draw HDR's stages of one crop side by side."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def draw_stages(
     label: str = "input",
     tile_px: int = 192,
 ) -> np.ndarray:
-    """Nine squares: the crop, its four masks, right and left hand alone, the joints on the crop, and both in 3D.
+    """Draw nine squares: the crop, its four masks, right and left hand alone, the joints on the crop, and both in 3D.
 
-    A hand that the gates refused has no picture of its own; its joints are the base network's.
+    A hand that the gates rejected has no clean image, and its joints are the base network's.
 
     Args:
-        image: (S, S, 3) uint8 BGR crop.
-        masks: (4, S, S) 0 or 1, order `hdr.masks.MASK_NAMES`.
-        clean: (2, h, h, 3) uint8 BGR, right and left hand alone, the left one as in the picture.
-        present: (2,) bool.
-        points: (42, 2) px of the crop; NaN is left out.
-        keypoints_mm: (42, 3) mm, camera axes; NaN is left out.
-        truth_mm: Likewise, drawn in gray.
-        label: Written on the first square.
-        tile_px: Side of a square.
+        image: (S, S, 3) uint8 BGR, the crop.
+        masks: (4, S, S), 0 or 1, in the order of `hdr.masks.MASK_NAMES`.
+        clean: (2, h, h, 3) uint8 BGR, right and left hand alone; the left one is not mirrored.
+        present: (2,) bool, whether the gates accepted the right and the left hand.
+        points: (42, 2), px of the crop. NaN joints are not drawn.
+        keypoints_mm: (42, 3), mm, camera axes. NaN joints are not drawn.
+        truth_mm: (42, 3), mm, camera axes: the true joints, drawn in gray.
+        label: Text on the first square.
+        tile_px: Side of a square in px.
 
     Returns:
         (tile_px, 9 * tile_px, 3) uint8 BGR.

@@ -1,4 +1,4 @@
-"""Networks. Importing this imports `mmpose.models` (and with it mmdet), so only the registry does."""
+"""Networks. Importing this package imports `mmpose.models` and mmdet, so only the registry imports it."""
 
 from .backbones.unet import UNet
 from .estimator import InterHandEstimator
