@@ -46,7 +46,7 @@ def test_published_recipes_are_converted_once_and_equal(tmp_path):
     with pytest.raises(AnnotationError, match=r"prepare_aih\.py"):
         AIHDataset(str(root))
     (line,) = prepare_aih(tmp_path)
-    assert "3 recipes, 1 of them given up" in line
+    assert "3 recipes, 1 of them marked as failed" in line
     made, source = read_recipes(root / f"{CFGS}.npz"), read_recipes(root / f"{CFGS}.npy")
     for name in ("target_side", "target_row", "other_row", "right", "left", "occlusion_rate"):
         np.testing.assert_array_equal(getattr(made, name), getattr(source, name))
@@ -127,7 +127,7 @@ def test_the_tool_says_so_and_ends_with_2(tmp_path):
     assert not (tmp_path / "ran").exists()
     write_aih_syn(tmp_path)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "machine_annot_train_syn_cfgs.npz: 3 recipes, 1 of them given up" in done.stdout
+    assert "machine_annot_train_syn_cfgs.npz: 3 recipes, 1 of them marked as failed" in done.stdout
 
 
 # --- AIH_Syn ---
