@@ -96,8 +96,15 @@ def _amodal(sample: dict[str, Any]) -> np.ndarray:
     """Draw the tiles of a sample with amodal masks."""
     label = [f"target {SIDES[sample['target']]}"] + ["mirrored"] * bool(sample.get("mirrored"))
     label += [f"{sample['occlusion_rate']:.0%} hidden"] if "occlusion_rate" in sample else []
-    keys = ("img", "masks", "clean", "masks_valid", "clean_valid")
-    return amodal_tile(*(sample[key] for key in keys), label=" · ".join(label), tile_px=_TILE_PX * 3 // 4)
+    return amodal_tile(
+        sample["img"],
+        sample["masks"],
+        sample["clean"],
+        sample["masks_valid"],
+        sample["clean_valid"],
+        label=" · ".join(label),
+        tile_px=_TILE_PX * 3 // 4,
+    )
 
 
 def _before(sample: dict[str, Any]) -> np.ndarray:

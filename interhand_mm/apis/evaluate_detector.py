@@ -45,7 +45,7 @@ def run_detector_test(cfg: Config, checkpoint: str, launcher: str = "none", out:
     check_fits(weights, bare_model(runner.model), checkpoint)
     numbers = runner.test()
     dataset = runner.test_dataloader.dataset
-    report = {
+    report: dict[str, Any] = {
         "metrics": _metrics(numbers),
         "counts": {
             "images": len(dataset),

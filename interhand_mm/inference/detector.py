@@ -106,7 +106,7 @@ class HandDetector:
         weights = read_checkpoint(checkpoint)
         with detector_scope(self.cfg):
             self.pipeline = _array_pipeline(self.cfg)
-            self.model = _build(self.cfg)
+            self.model: Any = _build(self.cfg)  # mmdet publishes no types
         _load(self.model, weights, self.cfg, checkpoint)
         self.classes = class_names(self.cfg, weights)
         hand_sides(self.classes)  # raises an error unless there is a class for hands

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ..errors import InputError, OutputError
 from ..structures.results import FrameResult
 from ..utils.provenance import provenance
+from ..visualization.overlay import draw_frame
 from .inferencer import InterHandInferencer
 from .io.frames import Source, Writer
 from .io.json_frames import JsonWriter
@@ -63,7 +64,7 @@ def run_demo(
             outputs = stack.enter_context(_Outputs(Path(out_dir), opened, writers))
         for result in tqdm(inferencer.infer(opened), total=opened.length, unit="frame", disable=None):
             with watch.measure("write"):
-                canvas = _draw(result)
+                canvas = draw_frame(result)
                 if outputs is not None:
                     outputs.add(result, canvas)
                 if window is not None and not window.show(canvas):
@@ -72,12 +73,6 @@ def run_demo(
                     break
     _report_skipped(opened)
     return watch.table()
-
-
-def _draw(result: FrameResult) -> np.ndarray:
-    from ..visualization.overlay import draw_frame
-
-    return draw_frame(result)
 
 
 def _report_skipped(source: Source) -> None:

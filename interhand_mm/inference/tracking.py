@@ -54,7 +54,7 @@ class HandTracker:
         # Kalman filter has turned inside out, so the distance is set afterwards.
         self._tracker.distance_function = VectorizedDistance(_distance)
         self._followed: dict[int, Region] = {}
-        self._regions: list[Region] = []
+        self._seen: set[int | None] = set()
 
     @property
     def alive(self) -> set[int]:

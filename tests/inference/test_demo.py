@@ -50,7 +50,7 @@ class FakePage:
 @pytest.fixture(autouse=True)
 def _plain_drawing(monkeypatch):
     """Frames as they are, so that what is written can be compared; pages that only count."""
-    monkeypatch.setattr(demo, "_draw", lambda result: result.image.copy())
+    monkeypatch.setattr(demo, "draw_frame", lambda result: result.image.copy())
     page = types.ModuleType("interhand_mm.visualization.html")
     page.HtmlViewer = FakePage
     monkeypatch.setitem(sys.modules, "interhand_mm.visualization.html", page)

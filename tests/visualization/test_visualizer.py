@@ -178,4 +178,13 @@ def test_plots_stand_upright_and_leave_pyplot_alone():
 def test_plots_of_nothing_and_of_several_crops():
     assert plot_hands(np.full((42, 3), np.nan), size_px=(200, 150)).shape == (150, 200, 3)
     two = np.stack([make_hands().keypoints_mm, make_hands(shift_mm=(0, 300, 0)).keypoints_mm])
-    assert plot_hands(two, truth_mm=two + 5, title="two").std() > 5
+
+    def rows_of_thumbs(points: np.ndarray, **options) -> np.ndarray:
+        plot = plot_hands(points, azimuth_deg=-90, elevation_deg=0, **options)[..., ::-1].astype(int)
+        return np.flatnonzero((np.abs(plot - COLORS[0]) < 12).all(axis=-1).any(axis=1))
+
+    # Two crops, one 300 mm below the other, leave rows without a right thumb between them.
+    assert np.diff(rows_of_thumbs(two)).max() > 50
+    assert np.diff(rows_of_thumbs(two[:1])).max() < 20
+    # The ground truth is gray, so it adds no colored thumb, even if it is the only one at its place.
+    assert np.diff(rows_of_thumbs(two[:1], truth_mm=two[1:])).max() < 20

@@ -18,7 +18,7 @@ from PIL import Image
 
 from ...errors import ImageError, InputError
 from ...utils.images import is_cut_jpeg
-from .frames import Frame, Source
+from .frames import Frame, Source, SourceKind
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"),
@@ -161,11 +161,15 @@ class ArrayImage:
         image: (H, W, 3) uint8 BGR.
     """
 
-    name, kind, fps, length, skipped, problem = "array", "images", None, 1, 0, None
-    paths: Sequence[Path] = ()
+    kind: SourceKind = "images"
 
     def __init__(self, image: np.ndarray) -> None:
-        self.image = image
+        self.image, self.name = image, "array"
+        self.paths: Sequence[Path] = ()
+        self.fps: float | None = None
+        self.length: int | None = 1
+        self.skipped = 0
+        self.problem: str | None = None
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the image."""
@@ -180,10 +184,12 @@ class ImageFiles:
         name: Name for messages.
     """
 
-    kind, fps = "images", None
+    kind: SourceKind = "images"
 
     def __init__(self, paths: Sequence[Path], name: str) -> None:
-        self.paths, self.name, self.length = paths, name, len(paths)
+        self.paths, self.name = paths, name
+        self.fps: float | None = None
+        self.length: int | None = len(paths)
         self.skipped = 0
         self.problem: str | None = None
 
@@ -212,11 +218,14 @@ class Camera:
         InputError: The camera cannot be opened.
     """
 
-    kind, length, skipped, problem = "camera", None, 0, None
-    paths: Sequence[Path] = ()
+    kind: SourceKind = "camera"
 
     def __init__(self, number: int, mirror: bool = False) -> None:
         self.number, self.name, self.mirror = number, f"camera{number}", mirror
+        self.paths: Sequence[Path] = ()
+        self.length: int | None = None
+        self.skipped = 0
+        self.problem: str | None = None
         self._capture = cv2.VideoCapture(number)
         if not self._capture.isOpened():
             raise InputError(

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from ...errors import InputError
-from .frames import Frame
+from .frames import Frame, SourceKind
 
 
 class Video:
@@ -27,7 +27,7 @@ class Video:
         InputError: The file is not a video.
     """
 
-    kind = "video"
+    kind: SourceKind = "video"
 
     def __init__(self, path: Path) -> None:
         self.name, self.path = str(path), path
@@ -36,14 +36,14 @@ class Video:
         self.problem: str | None = None
         with self._open() as container:
             stream = container.streams.video[0]
-            self.fps = float(stream.average_rate) if stream.average_rate else None
-            self.length = stream.frames or None
+            self.fps: float | None = float(stream.average_rate) if stream.average_rate else None
+            self.length: int | None = stream.frames or None
 
     def _open(self) -> Any:
         try:
             container = av.open(self.name)
         except (av.error.FFmpegError, OSError) as error:
-            raise self._unknown_format(error.strerror) from error
+            raise self._unknown_format(error.strerror or str(error)) from error
         # FFmpeg trusts the suffix: it takes any .jpg for an image and any .txt for terminal art.
         if container.format.name in ("image2", "tty") or container.format.name.endswith("_pipe"):
             container.close()

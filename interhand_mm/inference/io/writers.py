@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
@@ -109,7 +109,9 @@ class GifFile:
     def __init__(self, path: Path, fps: float | None) -> None:
         import av
 
-        self.path, self._last_tick, self._av = path, None, av
+        self.path = path
+        self._av: Any = av  # its stubs do not know palettes
+        self._last_tick: int | None = None
         self._output = ExitStack()  # gives the file its name in `close`
         self._container = av.open(str(self._output.enter_context(atomic_path(path))), "w", format="gif")
         self._stream = self._container.add_stream("gif", rate=GIF_FPS)
@@ -129,6 +131,7 @@ class GifFile:
             self._stream.width, self._stream.height = size
         small = cv2.resize(canvas, (self._stream.width, self._stream.height), interpolation=cv2.INTER_AREA)
         paletted = Image.fromarray(small[..., ::-1]).quantize(256, Image.Quantize.FASTOCTREE)
+        assert paletted.palette is not None  # `quantize` makes one
         colors = np.frombuffer(paletted.palette.tobytes(), np.uint8).reshape(-1, 3)
         argb = np.full((256, 4), 255, np.uint8)
         argb[:, 1:] = 0

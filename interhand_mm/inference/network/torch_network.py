@@ -78,7 +78,7 @@ def cast_weights(module: nn.Module, dtype: torch.dtype) -> None:
 
     Outputs under autocast are identical. Weights become channels-last, the layout of fast 16-bit convolutions.
     """
-    module.to(memory_format=torch.channels_last)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             layer.to(dtype)
@@ -96,7 +96,8 @@ class TorchNetwork:
 
     def __init__(self, cfg: Config, checkpoint: str | Path, device: str = "cpu", amp: str | None = None) -> None:
         self.device, self.amp = pick_device(device), AMP[amp]
-        model, self.temperature = load_pose_model(cfg, checkpoint)
+        loaded, self.temperature = load_pose_model(cfg, checkpoint)
+        model: Any = loaded  # `nn.Module` hides the attributes of the estimator
         self.input_size, self.plugin = model.crop_size, model.plugin
         self.module = CropNetwork(model).to(self.device)
         if self.amp:
