@@ -106,7 +106,7 @@ class HandDetector:
         weights = read_checkpoint(checkpoint)
         with detector_scope(self.cfg):
             self.pipeline = _array_pipeline(self.cfg)
-            self.model: Any = _build(self.cfg)  # mmdet publishes no types
+            self.model = _build(self.cfg)
         _load(self.model, weights, self.cfg, checkpoint)
         self.classes = class_names(self.cfg, weights)
         hand_sides(self.classes)  # raises an error unless there is a class for hands
@@ -183,7 +183,8 @@ def _array_pipeline(cfg: Config) -> Any:
     return Compose([dict(type="mmdet.LoadImageFromNDArray"), *steps])
 
 
-def _build(cfg: Config) -> torch.nn.Module:
+def _build(cfg: Config) -> Any:
+    """Build the detector. mmdet publishes no types, so it is `Any`."""
     from mmdet.models.detectors.base import BaseDetector
     from mmdet.registry import MODELS
     from mmengine.model import revert_sync_batchnorm
