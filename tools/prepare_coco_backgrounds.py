@@ -1,4 +1,4 @@
-r"""List COCO's photographs without people, for --backgrounds: training from train2017, test from val2017.
+r"""List COCO's photographs without people for --backgrounds: train2017 for training, val2017 for test.
 
 python tools/prepare_coco_backgrounds.py data/coco
 python tools/train.py configs/internet_bgaug.py \
@@ -14,9 +14,9 @@ from interhand_mm.cli.options import run
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data_root", help="the folder with annotations/, train2017/ and val2017/")
-    parser.add_argument("--out", metavar="DIR", help="where the lists go [the data root]")
-    parser.add_argument("--min-side", type=int, default=334, metavar="PX", help="of the shorter side [334]")
+    parser.add_argument("data_root", help="folder with annotations/, train2017/ and val2017/")
+    parser.add_argument("--out", metavar="DIR", help="folder for the lists [the data root]")
+    parser.add_argument("--min-side", type=int, default=334, metavar="PX", help="minimum of the shorter side [334]")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Write EgoHands' Matlab annotation as COCO files, one class (hand_*.json) and four (sides_*.json), split by video.
+"""Convert EgoHands' Matlab annotations to COCO files with one class (hand_*.json) and with four (sides_*.json).
 
 python tools/prepare_egohands.py data/EgoHands
 python tools/prepare_egohands.py data/EgoHands --split-file data/EgoHands/getMetaBy.m
@@ -13,10 +13,12 @@ from interhand_mm.cli.options import run
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data_root", help="the folder with _LABELED_SAMPLES and metadata.mat")
-    parser.add_argument("--out", metavar="DIR", help="where annotations/coco goes [the data root]")
-    parser.add_argument("--split-file", metavar="FILE", help="JSON of train, val and test, or getMetaBy.m")
-    parser.add_argument("--seed", type=int, default=0, help="of the split without a file [0]")
+    parser.add_argument("data_root", help="folder with _LABELED_SAMPLES and metadata.mat")
+    parser.add_argument("--out", metavar="DIR", help="folder for annotations/coco [the data root]")
+    parser.add_argument(
+        "--split-file", metavar="FILE", help="split: JSON with train, val and test, or getMetaBy.m [a random split]"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random split [0]")
     return parser.parse_args()
 
 

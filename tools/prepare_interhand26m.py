@@ -1,10 +1,10 @@
-r"""Check a download of InterHand2.6M and list the frames that cannot be used. Nothing is changed or deleted.
+r"""Check a download of InterHand2.6M and list the frames that cannot be used. No file is changed or deleted.
 
 python tools/prepare_interhand26m.py data/InterHand2.6M
 python tools/train.py configs/internet.py --data-root data/InterHand2.6M \
     --cfg-options train_dataloader.dataset.blocklist=data/InterHand2.6M/blocklist.txt
 
-Exit code 1 where a fault was found.
+The exit code is 1 if a fault was found.
 """
 
 from __future__ import annotations
@@ -18,10 +18,16 @@ from interhand_mm.cli.options import run
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data_root", help="the folder with images/ and annotations/")
-    parser.add_argument("--out", metavar="DIR", help="where check.json and blocklist.txt go [the data root]")
-    parser.add_argument("--fps", type=int, choices=(5, 30), default=5, help="counts were published for 5 [5]")
-    parser.add_argument("--processes", type=int, metavar="N", help="that read frames [all cores]")
+    parser.add_argument("data_root", help="folder with images/ and annotations/")
+    parser.add_argument("--out", metavar="DIR", help="folder for check.json and blocklist.txt [the data root]")
+    parser.add_argument(
+        "--fps",
+        type=int,
+        choices=(5, 30),
+        default=5,
+        help="frame rate of the download; counts were published for 5 [5]",
+    )
+    parser.add_argument("--processes", type=int, metavar="N", help="number of processes that read frames [all cores]")
     parser.add_argument("--decode", action="store_true", help="decode every frame, not only those that may be black")
     return parser.parse_args()
 
@@ -38,7 +44,7 @@ def main() -> None:
     write_json(out / "check.json", {**report, "blocked": blocked, "provenance": provenance()})
     write_blocklist(out / "blocklist.txt", blocked, [f"{len(blocked)} frames of {args.data_root}; reasons: check.json"])
     print("\n".join(report_lines(report)))
-    print(f"written to {out / 'check.json'} and {out / 'blocklist.txt'}")
+    print(f"wrote {out / 'check.json'} and {out / 'blocklist.txt'}")
     if report["faults"]:
         sys.exit(1)
 

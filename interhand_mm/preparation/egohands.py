@@ -1,4 +1,4 @@
-"""EgoHands as COCO detection files: one class or four, split by session."""
+"""Convert EgoHands to COCO detection files with one class or four, split by session."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ..datasets.annotations.index import SPLITS
 from ..errors import AnnotationError, ImageError
 from ..utils.coco import coco_detection
 from ..utils.files import write_text
 from ..utils.images import CHECK_DOWNLOAD
 from .egohands_matlab import HANDS, Frame, Video, polygon_area, polygon_box, read_egohands
 
-SPLITS = ("train", "val", "test")
-SHARES = (36, 4, 8)  # of 48 videos, as in the official split
+SHARES = {"train": 36, "val": 4, "test": 8}  # number of videos of each split in the official split of 48
 CATEGORIES = {"hand": ("hand",), "sides": HANDS}
 _OFFICIAL = {"TRAIN": "train", "VALID": "val", "TEST": "test"}
 
 
 def prepare_egohands(root: str, out: str | None = None, split_file: str | None = None, seed: int = 0) -> list[str]:
-    """Write `annotations/coco/{hand,sides}_{train,val,test}.json`; pictures stay where they are.
+    """Write `annotations/coco/{hand,sides}_{train,val,test}.json`. The images are not moved.
 
     Args:
         root: Folder with `_LABELED_SAMPLES` and `metadata.mat`.
-        out: Where `annotations` goes; None is the root.
-        split_file: JSON {"train": [video, ...], "val": [...], "test": [...]}, or the data set's own getMetaBy.m.
-            None: partner videos stay together, shuffled by `seed`.
-        seed: Of the split.
+        out: Folder for `annotations`. Default: `root`.
+        split_file: JSON file {"train": [video, ...], "val": [...], "test": [...]}, or the data set's own getMetaBy.m.
+            Default: a random split that keeps partner videos together.
+        seed: Seed of the random split.
 
     Returns:
-        Lines that say what was found, left out and written.
+        Lines of a report: what was found, left out and written.
 
     Raises:
-        AnnotationError: See `read_egohands` and `read_split`; or a polygon lies outside its picture.
-        ImageError: A picture is missing or not one.
+        AnnotationError: See `read_egohands` and `read_split`; also if a polygon lies outside its image.
+        ImageError: An image is missing or cannot be read.
     """
     videos = read_egohands(root)
     splits = read_split(split_file, videos) if split_file else split_by_session(videos, seed)
@@ -52,21 +52,21 @@ def prepare_egohands(root: str, out: str | None = None, split_file: str | None =
             target = Path(out or root) / "annotations" / "coco" / f"{kind}_{name}.json"
             write_text(target, json.dumps(coco_detection(scenes[name], boxes, categories)))
         hands = [hand for scene in scenes[name] for hand, _, _, _ in scene["hands"]]
-        told = ", ".join(f"{hands.count(hand)} {hand}" for hand in HANDS)
-        lines.append(f"{name}: {len(splits[name])} videos, {len(scenes[name])} frames, {len(hands)} hands ({told})")
+        by_side = ", ".join(f"{hands.count(hand)} {hand}" for hand in HANDS)
+        lines.append(f"{name}: {len(splits[name])} videos, {len(scenes[name])} frames, {len(hands)} hands ({by_side})")
     split_of = {video: name for name in SPLITS for video in splits[name]}
     apart = sorted({v.name for v in videos if split_of.get(v.partner, split_of[v.name]) != split_of[v.name]})
     if apart:
         lines.append(f"{len(apart)} videos have their partner in another split: {', '.join(apart)}")
     if ignored:
         lines.append(f"{len(ignored)} polygons without area were left out: {'; '.join(ignored[:5])}")
-    return [*lines, f"written to {Path(out or root) / 'annotations' / 'coco'}"]
+    return [*lines, f"wrote {Path(out or root) / 'annotations' / 'coco'}"]
 
 
 def _scenes(root: str, videos: Sequence[Video], ignored: list[str]) -> list[dict[str, Any]]:
-    """Frames with their pictures' sizes and (hand, box, outline, area) of each hand."""
+    """Return the frames with the sizes of their images and the (hand, box, outline, area) of each hand."""
     frames = [frame for video in videos for frame in video.frames]
-    scenes = []
+    scenes: list[dict[str, Any]] = []
     for frame in tqdm(frames, desc="reading EgoHands", leave=False, disable=len(frames) < 500):
         width, height = image_size(Path(root) / frame.file_name)
         scenes.append({"id": len(scenes) + 1, "file_name": frame.file_name, "width": width, "height": height})
@@ -84,10 +84,10 @@ def _hands(frame: Frame, size: tuple[int, int], ignored: list[str]) -> Any:
         if box is None:
             (x1, y1), (x2, y2) = points.min(0), points.max(0)
             raise AnnotationError(
-                f"{frame.file_name}: the polygon of {hand} lies outside the picture",
+                f"{frame.file_name}: the polygon of {hand} lies outside the image",
                 got=f"x {x1:g} to {x2:g}, y {y1:g} to {y2:g}",
                 want=f"within {size[0]} x {size[1]} px",
-                fix="fetch the data set again; pictures and polygons are of different releases",
+                fix="download the data set again; images and polygons belong to different releases",
             )
         yield hand, box, (points - 1).ravel().round(3).tolist(), round(area, 2)
 
@@ -106,10 +106,10 @@ def _coco_boxes(scenes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(width, height) px from a picture's header.
+    """Return (width, height) in px from the header of an image file.
 
     Raises:
-        ImageError: Missing, or not a picture.
+        ImageError: The file is missing or not an image.
     """
     try:
         with Image.open(path) as image:
@@ -119,7 +119,15 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def split_by_session(videos: Sequence[Video], seed: int = 0) -> dict[str, list[str]]:
-    """Split about 36 : 4 : 8 so that both sides of a session, and whoever is linked to them, stay together."""
+    """Split the videos at random, about 36 : 4 : 8, and keep the videos of one session together.
+
+    Args:
+        videos: Videos to split. A video and its partner, and the partner's other videos, form a group.
+        seed: Seed of the random order of the groups.
+
+    Returns:
+        Sorted names of the videos by split.
+    """
     group_of: dict[str, set[str]] = {video.name: {video.name} for video in videos}
     for video in videos:
         if video.partner in group_of:
@@ -129,21 +137,28 @@ def split_by_session(videos: Sequence[Video], seed: int = 0) -> dict[str, list[s
     order = np.random.default_rng(seed).permutation(len(groups))
     found: dict[str, list[str]] = {name: [] for name in SPLITS}
     for i in order:
-        # To whom lacks most of its share; train first where nobody has anything.
-        name = min(SPLITS, key=lambda name: (len(found[name]) + 0.5) / SHARES[SPLITS.index(name)])
+        # Choose the split that is furthest from its share. The 0.5 lets "train" come first while all are empty.
+        name = min(SPLITS, key=lambda name: (len(found[name]) + 0.5) / SHARES[name])
         found[name] += groups[i]
     return {name: sorted(names) for name, names in found.items()}
 
 
 def read_split(path: str, videos: Sequence[Video]) -> dict[str, list[str]]:
-    """Read a split, which must name every video once.
+    """Read a split file, which must name every video once.
 
-    JSON, or Matlab source in which 'TRAIN', 'VALID' and 'TEST' are each followed by names of videos or by a list of
-    their numbers in `metadata.mat`. How getMetaBy.m writes it was not seen; whatever does not name
-    every video once is refused.
+    The file is JSON, or Matlab source in which each of 'TRAIN', 'VALID' and 'TEST' is followed by names of videos or by
+    a list of their numbers in `metadata.mat`. This was written without access to getMetaBy.m, so a file that does not
+    name every video exactly once is an error.
+
+    Args:
+        path: Split file. Matlab source ends in ``.m``.
+        videos: All videos of the data set.
+
+    Returns:
+        Names of the videos by split.
 
     Raises:
-        AnnotationError: Missing or malformed; a video is unknown, lacking or named twice.
+        AnnotationError: The file is missing or malformed, or a video is unknown, missing or named twice.
     """
     names = [video.name for video in videos]
     try:
@@ -151,15 +166,15 @@ def read_split(path: str, videos: Sequence[Video]) -> dict[str, list[str]]:
         found = _matlab_split(text, names) if path.endswith(".m") else json.loads(text)
         split = {name: [str(video) for video in found.get(name, [])] for name in SPLITS}
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise AnnotationError(f"split cannot be read: {path}", got=error, want=_WANT_SPLIT) from error
+        raise AnnotationError(f"split file cannot be read: {path}", got=error, want=_WANT_SPLIT) from error
     named = [video for part in split.values() for video in part]
     wrong = {v for v in named if v not in names} | {v for v in names if named.count(v) != 1}
     if wrong:
         raise AnnotationError(
             f"{path} does not name every video once",
-            got=f"{len(wrong)} unknown, lacking or named twice, among them {', '.join(sorted(wrong)[:3])}",
+            got=f"{len(wrong)} unknown, missing or named twice, among them {', '.join(sorted(wrong)[:3])}",
             want=_WANT_SPLIT,
-            fix="write the three lists of getMetaBy.m as such a JSON file",
+            fix="write the three lists of getMetaBy.m to a JSON file of this form",
         )
     return split
 

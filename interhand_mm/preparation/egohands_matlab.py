@@ -10,20 +10,31 @@ import numpy as np
 
 from ..errors import AnnotationError
 
-HANDS = ("myleft", "myright", "yourleft", "yourright")  # "my" is who wears the camera
+HANDS = ("myleft", "myright", "yourleft", "yourright")  # "my" refers to the person who wears the camera
 FRAMES = "_LABELED_SAMPLES"
 _FIX = "unpack the data set again; metadata.mat and polygons.mat are Matlab 5 files"
 
 
 class Frame(NamedTuple):
-    """`file_name` relative to the root; polygons by hand, (N, 2) float64 x, y px, 1-based as in Matlab."""
+    """One labeled frame.
+
+    Attributes:
+        file_name: Path of the image, relative to the root.
+        polygons: Outline of each hand, (N, 2) float64 x, y px, 1-based as in Matlab.
+    """
 
     file_name: str
     polygons: dict[str, np.ndarray]
 
 
 class Video(NamedTuple):
-    """One viewer's side of a session; `partner` is the video of the other side, which may be absent."""
+    """Video of one person in a session of two.
+
+    Attributes:
+        name: Name of the video.
+        partner: Name of the other person's video, which may not exist.
+        frames: Labeled frames.
+    """
 
     name: str
     partner: str
@@ -31,30 +42,34 @@ class Video(NamedTuple):
 
 
 def read_egohands(root: str | Path) -> list[Video]:
-    """Read `metadata.mat`, or without it every video's `polygons.mat`.
+    """Read the labeled videos from `metadata.mat` or, if it does not exist, from the `polygons.mat` of every video.
+
+    Args:
+        root: Folder with `_LABELED_SAMPLES` and, usually, `metadata.mat`.
 
     Returns:
-        Videos in the file's order; without it by name.
+        Videos in the order of `metadata.mat`, or sorted by name.
 
     Raises:
-        AnnotationError: A folder or file is missing, is not Matlab 5, or lacks a field; frames and polygons are of
-            unequal number; a polygon is not N x 2 finite numbers. Messages name file and entry.
+        AnnotationError: A folder, file or field is missing; a file is not a Matlab 5 file; the numbers of frames and
+            polygons differ; or a polygon is not N x 2 finite numbers. Messages name the file and the entry.
     """
     root = Path(root)
     if not (root / FRAMES).is_dir():
         raise AnnotationError(
-            f"no folder {FRAMES} in {root}", fix="name the folder that holds _LABELED_SAMPLES and metadata.mat"
+            f"there is no folder {FRAMES} in {root}",
+            fix="name the folder that contains _LABELED_SAMPLES and metadata.mat",
         )
     metadata = root / "metadata.mat"
     videos = list(_from_metadata(metadata) if metadata.is_file() else _from_folders(root))
     if not videos:
-        raise AnnotationError(f"no videos in {metadata if metadata.is_file() else root / FRAMES}", fix=_FIX)
+        raise AnnotationError(f"there are no videos in {metadata if metadata.is_file() else root / FRAMES}", fix=_FIX)
     names = [video.name for video in videos]
     if repeated := {name for name in names if names.count(name) > 1}:
-        raise AnnotationError(f"{metadata}: a video stands twice", got=sorted(repeated))
+        raise AnnotationError(f"{metadata} lists a video twice", got=sorted(repeated))
     for video in videos:
         if not (root / FRAMES / video.name).is_dir():
-            raise AnnotationError(f"{metadata}: no folder {FRAMES}/{video.name}", fix=_FIX)
+            raise AnnotationError(f"{metadata} lists a video without a folder: {FRAMES}/{video.name}", fix=_FIX)
     return videos
 
 
@@ -70,7 +85,7 @@ def _from_metadata(path: Path) -> Iterator[Video]:
         for j, frame in enumerate(_structs(record["labeled_frames"], ("frame_num", *HANDS), labeled)):
             number = np.asarray(frame["frame_num"]).ravel()
             if number.size != 1 or number.dtype.kind not in "fiu" or number[0] % 1 != 0:  # NaN too
-                raise AnnotationError(f"{labeled}({j + 1}).frame_num", got=number.tolist(), want="one whole number")
+                raise AnnotationError(f"{labeled}({j + 1}).frame_num is not one whole number", got=number.tolist())
             file_name = f"{FRAMES}/{name}/frame_{int(number[0]):04d}.jpg"
             frames.append(Frame(file_name, _polygons(frame, f"{labeled}({j + 1})")))
         yield Video(name, partner, frames)
@@ -83,7 +98,8 @@ def _from_folders(root: Path) -> Iterator[Video]:
         images = sorted(folder.glob("frame_*.jpg"))
         if len(images) != len(records):
             raise AnnotationError(
-                f"{path}: entries", got=f"{len(records)}, but {len(images)} pictures frame_*.jpg", want="one each"
+                f"{path} does not have one entry per image",
+                got=f"{len(records)} entries and {len(images)} images frame_*.jpg",
             )
         frames = [
             Frame(f"{FRAMES}/{folder.name}/{image.name}", _polygons(record, f"{path}: polygons({j + 1})"))
@@ -93,49 +109,49 @@ def _from_folders(root: Path) -> Iterator[Video]:
 
 
 def _partner(name: str) -> str:
-    """ACTIVITY_LOCATION_VIEWER_PARTNER seen from the other side."""
+    """Return the name of the partner's video: ACTIVITY_LOCATION_VIEWER_PARTNER with the last two parts swapped."""
     *place, viewer, partner = name.split("_")
     return "_".join([*place, partner, viewer])
 
 
 def _load(path: Path, variable: str) -> np.ndarray:
-    from scipy.io import loadmat  # late: a quarter of a second
+    from scipy.io import loadmat  # imported late: it takes a quarter of a second
 
     try:
         content = loadmat(path)
-    except NotImplementedError as error:  # scipy's way of saying that it is HDF5
+    except NotImplementedError as error:  # scipy raises this for an HDF5 file
         raise AnnotationError(
             f"{path} is a Matlab 7.3 file", want="Matlab 5", fix="in Matlab: load it and save it with -v7"
         ) from error
     except OSError as error:
-        raise AnnotationError(f"{path} cannot be read", got=error.strerror or error, fix=_FIX) from error
-    except Exception as error:  # scipy raises whatever its parser stumbles over
+        raise AnnotationError(f"file cannot be read: {path}", got=error.strerror or error, fix=_FIX) from error
+    except Exception as error:  # for a broken file, scipy can raise almost any exception
         raise AnnotationError(f"not a Matlab file: {path}", got=f"{type(error).__name__}: {error}", fix=_FIX) from error
     if variable not in content:
         found = sorted(key for key in content if not key.startswith("__"))
-        raise AnnotationError(f"{path} lacks the variable '{variable}'", got=found, fix=_FIX)
+        raise AnnotationError(f"{path} has no variable '{variable}'", got=found, fix=_FIX)
     return np.asarray(content[variable])
 
 
 def _structs(array: Any, fields: tuple[str, ...], entry: str) -> np.ndarray:
-    """A struct array as a 1-D array of records that have these fields."""
+    """Return a struct array as a 1-D array of records, after a check that they have these fields."""
     names = getattr(array, "dtype", np.dtype(float)).names
     if names is None:
-        raise AnnotationError(f"{entry} is no struct", got=getattr(array, "dtype", type(array)), fix=_FIX)
+        raise AnnotationError(f"{entry} is not a struct", got=getattr(array, "dtype", type(array)), fix=_FIX)
     if absent := set(fields) - set(names):
-        raise AnnotationError(f"{entry} lacks fields", got=list(names), want=sorted(absent), fix=_FIX)
+        raise AnnotationError(f"{entry} does not have all fields", got=list(names), want=sorted(absent), fix=_FIX)
     return array.ravel()
 
 
 def _text(value: Any, entry: str) -> str:
     array = np.asarray(value).ravel()
     if array.size != 1 or array.dtype.kind != "U" or not array[0] or Path(array[0]).name != array[0]:
-        raise AnnotationError(entry, got=array.tolist(), want="a video's name")
+        raise AnnotationError(f"{entry} is not the name of a video", got=array.tolist())
     return str(array[0])
 
 
 def _polygons(record: np.void, entry: str) -> dict[str, np.ndarray]:
-    """The polygons of hands that are there."""
+    """Return the polygons of the hands in a frame."""
     found = {}
     for hand in HANDS:
         points = np.asarray(record[hand])
@@ -143,16 +159,28 @@ def _polygons(record: np.void, entry: str) -> dict[str, np.ndarray]:
             continue
         if points.dtype.kind not in "fiu" or points.ndim != 2 or points.shape[1] != 2:
             raise AnnotationError(
-                f"{entry}.{hand}", got=f"{points.dtype} {points.shape}", want="N x 2 numbers, or empty"
+                f"{entry}.{hand} is not a polygon", got=f"{points.dtype} {points.shape}", want="N x 2 numbers, or empty"
             )
         if not np.isfinite(points).all():
-            raise AnnotationError(f"{entry}.{hand}: a point is not finite", got=points[~np.isfinite(points).all(1)][0])
+            raise AnnotationError(
+                f"{entry}.{hand} has a point that is not finite", got=points[~np.isfinite(points).all(1)][0]
+            )
         found[hand] = points.astype(np.float64)
     return found
 
 
 def polygon_area(points: np.ndarray) -> float:
-    """Area of a polygon (N, 2), px^2, by the shoelace formula; 0 for fewer than three points."""
+    """Return the area of a polygon by the shoelace formula; 0 for fewer than three points.
+
+    Args:
+        points: (N, 2) x, y px.
+
+    Returns:
+        Area in px^2.
+
+    >>> polygon_area(np.array([[1.0, 1.0], [4.0, 1.0], [4.0, 3.0], [1.0, 3.0]]))
+    6.0
+    """
     if len(points) < 3:
         return 0.0
     x, y = (points - points.mean(0)).T
@@ -160,16 +188,16 @@ def polygon_area(points: np.ndarray) -> float:
 
 
 def polygon_box(points: np.ndarray, size: tuple[int, int]) -> list[float] | None:
-    """Box of a 1-based polygon as the data set's own helper makes it: corners rounded and clamped to the picture.
+    """Return the box of a 1-based polygon as the data set's own helper does: rounded and clamped to the image.
 
     Args:
         points: (N, 2) x, y px, 1-based.
         size: (width, height) px.
 
     Returns:
-        [x, y, w, h] px, 0-based, both end pixels counted; None where the polygon lies outside the picture.
+        [x, y, w, h] px, 0-based, with both end pixels counted; None if the polygon lies outside the image.
     """
-    low, high = np.floor(points.min(0) + 0.5), np.floor(points.max(0) + 0.5)  # Matlab rounds .5 up
+    low, high = np.floor(points.min(0) + 0.5), np.floor(points.max(0) + 0.5)  # Matlab rounds 0.5 up
     if (high < 1).any() or (low > size).any():
         return None
     low, high = np.clip(low, 1, size), np.clip(high, 1, size)

@@ -1,4 +1,4 @@
-"""Checking a download of InterHand2.6M: report and blocklist. Nothing is changed, moved or deleted."""
+"""Check a download of InterHand2.6M and list the frames that cannot be used. No file of the download is changed."""
 
 from __future__ import annotations
 
@@ -27,10 +27,36 @@ from ..datasets.annotations.index import (
     open_index,
 )
 from ..errors import AnnotationError, InputError
-from ..utils.images import is_cut_jpeg
+from ..utils.images import BLACK_LEVEL, is_cut_jpeg
 
 _CHUNK = 1000
-_NEW_LAYOUT = {"train": "all", "val": "machine_annot", "test": "all"}  # what a split of v1.0 holds
+_NEW_LAYOUT = {"train": "all", "val": "machine_annot", "test": "all"}  # the subset that a split of v1.0 contains
+FAULTS = ("missing", "unreadable", "swapped_size", "other_size", "black")
+# Only files with fewer bytes per pixel are decoded. Black frames of 512 x 334 px have about 0.02, and the smallest of
+# four real frames has 0.07.
+BLACK_BYTES_PER_PX = 0.05
+
+# Number of frames of single and of interacting hands at 5 fps (docs/spec/datasets.md, section 1.2; authors' homepage).
+PUBLISHED = {
+    "v1.0": {
+        ("train", "human_annot"): (142_231, 386_251),
+        ("train", "machine_annot"): (594_189, 314_848),
+        ("train", "all"): (687_548, 673_514),
+        ("val", "machine_annot"): (234_183, 145_942),
+        ("test", "human_annot"): (33_665, 87_908),
+        ("test", "machine_annot"): (455_303, 272_284),
+        ("test", "all"): (488_968, 360_192),
+    },
+    "v0.0": {
+        ("train", "human_annot"): (76_445, 208_271),
+        ("train", "machine_annot"): (322_675, 174_383),
+        ("train", "all"): (371_800, 366_802),
+        ("val", "machine_annot"): (113_370, 70_917),
+        ("test", "human_annot"): (18_399, 48_323),
+        ("test", "machine_annot"): (179_593, 106_582),
+        ("test", "all"): (197_992, 154_905),
+    },
+}
 
 
 def check_interhand(
@@ -40,25 +66,28 @@ def check_interhand(
 
     Args:
         root: Folder with `images` and `annotations`.
-        fps: Counts were published for 5.
-        processes: That read frames; None takes all cores.
-        decode: See `image_fault`.
-        progress: Show a bar.
+        fps: Frame rate of the download, 5 or 30. Counts were published for 5.
+        processes: Number of processes that read frames. Default: all cores.
+        decode: Decode every frame; see `image_fault`.
+        progress: Show a progress bar.
 
     Returns:
-        The report: `splits` with a list of parts each (subset, release, counts, problems or error, images, captures),
-        `stray_folders`, `rootnet`, `faults`; and why each frame of the blocklist, "<split>/<file name>", is on it.
+        Report and blocklist. The report has the keys `splits`, with a list of parts per split (subset, release, counts,
+        problems or error, images, captures), `stray_folders`, `rootnet` and `faults`. The blocklist gives the reason
+        for each frame, "<split>/<file name>".
 
     Raises:
-        InputError: No such folder, or processes below 1.
-        AnnotationError: There are no annotations at all.
+        InputError: The folder does not exist, or `processes` is below 1.
+        AnnotationError: There are no annotations.
     """
     folder = Path(root)
     if not (folder / "annotations").is_dir():
-        raise InputError(f"no folder annotations in {root}", fix="name the folder with images/ and annotations/")
+        raise InputError(
+            f"there is no folder annotations in {root}", fix="name the folder with images/ and annotations/"
+        )
     processes = processes or os.cpu_count() or 1
     if processes < 1:
-        raise InputError("processes", got=processes, want="1 or more")
+        raise InputError("processes must be at least 1", got=processes)
     blocked: dict[str, str] = {}
     splits = {}
     with ExitStack() as stack:
@@ -77,16 +106,22 @@ def check_interhand(
                 parts.append({**_annotation_part(index, split, subset, fps), "images": images, "captures": captures})
             splits[split] = parts
     if not any(splits.values()):
-        find_annotations(folder, "train")  # raises, and says what there is
+        find_annotations(folder, "train")  # raises with a list of the existing files
     stray = sorted(path.name for path in folder.glob("InterHand2.6M_*fps_batch*") if path.is_dir())
     rootnet = sorted(path.name for path in (folder / "rootnet_output").glob("*.json"))
-    report = {"root": str(folder), "fps": fps, "splits": splits, "stray_folders": stray, "rootnet": rootnet}
+    report: dict[str, Any] = {
+        "root": str(folder),
+        "fps": fps,
+        "splits": splits,
+        "stray_folders": stray,
+        "rootnet": rootnet,
+    }
     report["faults"] = _count_faults(report)
     return report, blocked
 
 
 def _parts(root: Path, split: str) -> list[tuple[AnnotationFiles, str]]:
-    """Annotation files of a split, in either layout: those with any of the three."""
+    """Return the annotation files of a split and their subset, in both layouts, if at least one file exists."""
     folders = [(root / "annotations" / split, _NEW_LAYOUT[split])]
     folders += [(root / "annotations" / subset, subset) for subset in SUBSETS]
     found = []
@@ -113,7 +148,11 @@ def _annotation_part(index: HandIndex, split: str, subset: str, fps: int) -> dic
 def _check_images(
     root: Path, split: str, index: HandIndex, checked: set[str], pool: Any, decode: bool, progress: bool
 ) -> tuple[dict[str, int], dict[str, dict[str, int]], dict[str, str]]:
-    """Counts of faults, frames and missing ones of each capture, and why frames not yet `checked` are blocked."""
+    """Check the frames of a split that are not yet in `checked`.
+
+    Returns:
+        Number of frames and of each fault; frames and missing frames of each capture; reason of each blocked frame.
+    """
     rows = [row for row in range(len(index)) if index.file_name(row) not in checked]
     names = [index.file_name(row) for row in rows]
     checked.update(names)
@@ -123,7 +162,7 @@ def _check_images(
         for start in range(0, len(rows), _CHUNK):
             paths = [f"{folder}/{name}" for name in names[start : start + _CHUNK]]
             sizes = [tuple(index.image_size[row].tolist()) for row in rows[start : start + _CHUNK]]
-            yield paths, sizes, decode  # type: ignore[misc]
+            yield paths, sizes, decode
 
     results = pool.imap(image_faults, jobs()) if pool else map(image_faults, jobs())
     faults: list[str | None] = []
@@ -143,7 +182,7 @@ def _check_images(
 
 
 def _count_faults(report: dict[str, Any]) -> int:
-    """Faulty frames and annotations, broken parts, counts unlike the published ones, stray folders, absent splits."""
+    """Count faulty frames and annotations, broken parts, unpublished counts, stray folders and missing splits."""
     total = len(report["stray_folders"])
     for parts in report["splits"].values():
         total += not parts
@@ -155,7 +194,11 @@ def _count_faults(report: dict[str, Any]) -> int:
 
 
 def report_lines(report: dict[str, Any]) -> list[str]:
-    """What the tool prints."""
+    """Return the lines that the tool prints.
+
+    Args:
+        report: Report of `check_interhand`.
+    """
     lines = [f"{report['root']}, {report['fps']} fps"]
     for split, parts in report["splits"].items():
         if not parts:
@@ -163,9 +206,9 @@ def report_lines(report: dict[str, Any]) -> list[str]:
         for part in parts:
             lines += [f"{split}, {part['subset']}: {line}" for line in _part_lines(part)]
     if report["stray_folders"]:
-        lines.append(f"not merged into images/: {', '.join(report['stray_folders'])}")
-    lines.append(f"RootNet: {', '.join(report['rootnet']) or 'none (needed for --depth-source rootnet alone)'}")
-    lines.append(f"{report['faults']} faults" if report["faults"] else "all well")
+        lines.append(f"folders that were not merged into images/: {', '.join(report['stray_folders'])}")
+    lines.append(f"RootNet: {', '.join(report['rootnet']) or 'none (needed only for --depth-source rootnet)'}")
+    lines.append(f"{report['faults']} faults" if report["faults"] else "All checks passed.")
     return lines
 
 
@@ -177,10 +220,10 @@ def _part_lines(part: dict[str, Any]) -> Iterator[str]:
     if part["release"]:
         yield f"{counts}: as published for {part['release']}, 5 fps"
     elif "published" in part:
-        told = [f"{name} {single:,} + {both:,}" for name, (single, both) in part["published"].items()]
-        yield f"{counts}: not as published ({'; '.join(told) or 'nothing of this name'})"
+        published = [f"{name} {single:,} + {both:,}" for name, (single, both) in part["published"].items()]
+        yield f"{counts}: not as published ({'; '.join(published) or 'no release has this subset'})"
     else:
-        yield f"{counts}: nothing published to compare with"
+        yield f"{counts}: no published counts to compare with"
     if part["problems"]:
         yield "annotations: " + ", ".join(f"{count:,} {kind}" for kind, count in sorted(part["problems"].items()))
     images = part["images"]
@@ -188,63 +231,30 @@ def _part_lines(part: dict[str, Any]) -> Iterator[str]:
     yield f"{images['frames']:,} frames: {', '.join(found) or 'no fault'}"
     gone = [name for name, count in part["captures"].items() if count["frames"] == count["missing"]]
     if gone:
-        yield f"not a frame of {', '.join(sorted(gone))}: a part was not fetched, or not merged into images/"
-
-
-FAULTS = ("missing", "unreadable", "swapped_size", "other_size", "black")
-
-
-BLACK_LEVEL = 8  # as LoadHandImage: a frame whose brightest value lies below shows nothing
-
-
-# Only files of fewer bytes a pixel are decoded: black frames of 512 x 334 px take about 0.02, the smallest of four real
-# frames 0.07.
-BLACK_BYTES_PER_PX = 0.05
-
-
-# Frames of single and of interacting hands, 5 fps (docs/spec/datasets.md, section 1.2; the authors' homepage).
-PUBLISHED = {
-    "v1.0": {
-        ("train", "human_annot"): (142_231, 386_251),
-        ("train", "machine_annot"): (594_189, 314_848),
-        ("train", "all"): (687_548, 673_514),
-        ("val", "machine_annot"): (234_183, 145_942),
-        ("test", "human_annot"): (33_665, 87_908),
-        ("test", "machine_annot"): (455_303, 272_284),
-        ("test", "all"): (488_968, 360_192),
-    },
-    "v0.0": {
-        ("train", "human_annot"): (76_445, 208_271),
-        ("train", "machine_annot"): (322_675, 174_383),
-        ("train", "all"): (371_800, 366_802),
-        ("val", "machine_annot"): (113_370, 70_917),
-        ("test", "human_annot"): (18_399, 48_323),
-        ("test", "machine_annot"): (179_593, 106_582),
-        ("test", "all"): (197_992, 154_905),
-    },
-}
+        yield f"no frame of {', '.join(sorted(gone))} exists: a part was not downloaded, or not merged into images/"
 
 
 def count_hands(index: HandIndex) -> tuple[int, int]:
-    """Annotations of single and of interacting hands."""
+    """Return the numbers of annotations of single and of interacting hands."""
     interacting = int((np.asarray(index.hand_type) == HAND_TYPES["interacting"]).sum())
     return len(index) - interacting, interacting
 
 
 def matching_release(counts: tuple[int, int], split: str, subset: str) -> str | None:
-    """The release whose published counts these are, or None."""
+    """Return the release that was published with these counts, or None."""
     return next((name for name, table in PUBLISHED.items() if table.get((split, subset)) == counts), None)
 
 
 def image_fault(path: str, size: tuple[int, int], decode: bool = False) -> str | None:
-    """One of `FAULTS`, or None.
+    """Return the fault of a frame, one of `FAULTS`, or None.
 
-    Reads the file and its header; decodes it only where it is small enough to be black, or with `decode`.
+    The file and its header are read. The image is decoded only if the file is small enough to be black, or if `decode`
+    is set.
 
     Args:
-        path: Of the frame.
-        size: (width, height) px as annotated.
-        decode: Decode whatever is there: finds damage in the middle of a file, and noisy black frames.
+        path: Image file of the frame.
+        size: Annotated (width, height) in px.
+        decode: Always decode the image. This also finds damage in the middle of a file, and black frames with noise.
     """
     try:
         data = Path(path).read_bytes()
@@ -271,6 +281,6 @@ def image_fault(path: str, size: tuple[int, int], decode: bool = False) -> str |
 
 
 def image_faults(job: tuple[Sequence[str], Sequence[tuple[int, int]], bool]) -> list[str | None]:
-    """`image_fault` of many (paths, sizes, decode), for a pool of processes."""
+    """Call `image_fault` for many frames. A pool of processes calls this with (paths, sizes, decode)."""
     paths, sizes, decode = job
     return [image_fault(path, size, decode) for path, size in zip(paths, sizes, strict=True)]

@@ -15,6 +15,8 @@ IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pnm", ".jp2", ".avif", ".jfif"),
 )
+# An image whose brightest value is below this shows nothing; JPEG noise on pure black stays under it.
+BLACK_LEVEL = 8
 CHECK_DOWNLOAD = "check the download, or set strict='skip' to leave such samples out (they are counted)"
 
 # Photographs inside packages that are installed anyway: name -> (package, file inside it). scikit-image downloads its

@@ -191,9 +191,9 @@ def test_other_files_are_refused(tmp_path, tiny):
         with pytest.raises(AnnotationError, match=r"metadata\.mat"):
             read_egohands(tmp_path)
     for content, message in (
-        ({"films": 1.0}, "lacks the variable 'video'"),
-        ({"video": np.ones(3)}, "video is no struct"),
-        ({"video": np.array([[(1.0,)]], dtype=[("video_id", object)])}, "lacks fields"),
+        ({"films": 1.0}, "has no variable 'video'"),
+        ({"video": np.ones(3)}, "video is not a struct"),
+        ({"video": np.array([[(1.0,)]], dtype=[("video_id", object)])}, "does not have all fields"),
     ):
         savemat(path, content)
         with pytest.raises(AnnotationError, match=message):
@@ -215,14 +215,16 @@ def test_missing_folders_and_pictures(tmp_path):
     with pytest.raises(ImageError, match=r"frame_0100\.jpg"):
         prepare_egohands(str(root))
     (root / "metadata.mat").rename(tmp_path / "metadata.mat")
-    with pytest.raises(AnnotationError, match=r"polygons\.mat: entries(.|\n)*2, but 1 pictures"):
+    with pytest.raises(
+        AnnotationError, match=r"polygons\.mat does not have one entry per image(.|\n)*2 entries and 1 images"
+    ):
         read_egohands(root)
     (root / "_LABELED_SAMPLES" / VIDEOS[0] / "polygons.mat").unlink()
-    with pytest.raises(AnnotationError, match=r"polygons\.mat cannot be read"):
+    with pytest.raises(AnnotationError, match=r"cannot be read: .*polygons\.mat"):
         read_egohands(root)
     (tmp_path / "metadata.mat").rename(root / "metadata.mat")
     (root / "_LABELED_SAMPLES" / VIDEOS[1]).rename(tmp_path / "elsewhere")
-    with pytest.raises(AnnotationError, match=f"no folder _LABELED_SAMPLES/{VIDEOS[1]}"):
+    with pytest.raises(AnnotationError, match=f"without a folder: _LABELED_SAMPLES/{VIDEOS[1]}"):
         read_egohands(root)
 
 

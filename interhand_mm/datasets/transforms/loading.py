@@ -9,10 +9,7 @@ from mmcv.transforms import BaseTransform
 
 from ...errors import ConfigError, ImageError
 from ...registry import TRANSFORMS
-from ...utils.images import CHECK_DOWNLOAD, read_image
-
-# An image whose brightest value is below this shows nothing; JPEG noise on pure black stays under it.
-BLACK_LEVEL = 8
+from ...utils.images import BLACK_LEVEL, CHECK_DOWNLOAD, read_image
 
 
 @TRANSFORMS.register_module()

@@ -17,13 +17,9 @@ import numpy as np
 from PIL import Image
 
 from ...errors import ImageError, InputError
-from ...utils.images import is_cut_jpeg
+from ...utils.images import IMAGE_SUFFIXES, is_cut_jpeg
 from .frames import Frame, Source, SourceKind
 
-IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pnm", ".jp2", ".avif", ".jfif"),
-)
 _LONGEST_SIDE_PX = 32_766  # OpenCV's warp counts pixels in 16 bits
 _CAMERA_TRIES = 5  # some drivers drop single frames
 _WANT = "an image, a folder of images, a video, or the number of a camera"

@@ -12,11 +12,10 @@ from mmcv.transforms import BaseTransform
 from mmengine.structures import BaseDataElement
 
 from ....datasets.transforms.geometry import draw_augment
-from ....datasets.transforms.loading import BLACK_LEVEL
 from ....errors import ConfigError, ImageError
 from ....registry import TRANSFORMS
 from ....structures.warp import Warp
-from ....utils.images import CHECK_DOWNLOAD, read_image
+from ....utils.images import BLACK_LEVEL, CHECK_DOWNLOAD, read_image
 from ...hand_crop import hand_bbox
 from ...masks import MASK_NAMES, SWAP_SIDES, mirror_masks, stack_visible, unpack_masks, warp_mask
 
