@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -460,9 +461,10 @@ def test_syn_and_render_train_together_and_are_drawn(tmp_path):
     assert sheet.std() > 20
     joined = DATASETS.build(cfg.train_dataloader.dataset)
     assert len(joined) == 2 + 4
-    loader = type("Loader", (), {"dataset": joined})
+    runner = SimpleNamespace(train_dataloader=SimpleNamespace(dataset=joined), epoch=3)
     before = joined[0]["inputs"]
-    SampleSeedHook._call(loader, "set_epoch", 3)  # reaches both parts
+    SampleSeedHook().before_train_epoch(runner)  # reaches both parts
     assert not torch.equal(joined[0]["inputs"], before)
-    SampleSeedHook._call(loader, "set_epoch", 0)
+    runner.epoch = 0
+    SampleSeedHook().before_train_epoch(runner)
     assert torch.equal(joined[0]["inputs"], before)

@@ -370,7 +370,8 @@ def test_perceptual_losses_come_from_a_local_file(tmp_path):
     model = _model(vgg16=str(path), discriminator=None)
     assert not [name for name in model.state_dict() if "vgg" in name or "features" in name]
     image = torch.rand(1, 3, 32, 32)
-    taps = model._vgg[0](image)
+    features = L.VGGFeatures(path)
+    taps = features(image)
     assert [tuple(t.shape) for t in taps] == [(1, 64, 16, 16), (1, 128, 8, 8), (1, 256, 4, 4)]
     torch.testing.assert_close(taps[0], vgg.features[:5](image))
     torch.testing.assert_close(taps[2], vgg.features[:17](image))
@@ -380,7 +381,7 @@ def test_perceptual_losses_come_from_a_local_file(tmp_path):
     losses = model.generator_losses(out, **data)
     assert losses["loss_perceptual_deocclusion"] == losses["loss_style_deocclusion"] == 0  # nothing is hidden
     hole = 1 - data["other_valid"]
-    expected = sum(F.l1_loss(a, b) for a, b in zip(*(model._vgg[0](hole * x) for x in (out, image)), strict=True))
+    expected = sum(F.l1_loss(a, b) for a, b in zip(*(features(hole * x) for x in (out, image)), strict=True))
     assert losses["loss_perceptual_removal"].item() == pytest.approx(0.1 * expected.item(), rel=1e-5)
     losses["loss_style_removal"].backward()
     assert out.grad.abs().sum() > 0

@@ -247,6 +247,20 @@ def test_switches_choose_what_is_painted(removal, deocclusion):
     assert not changed[~(hole | beside)].any()
 
 
+def test_options_of_one_pass_leave_the_plugin_as_it_is():
+    model = estimator()
+    data = model.data_preprocessor(batch(scene()), False)
+    with torch.no_grad():
+        without = model.replace_hands(**data, removal=False, deocclusion=False)
+        full = model.replace_hands(**data)
+    assert torch.equal(without.clean, without.seen)
+    assert not torch.equal(full.clean, full.seen)
+    with pytest.raises(DataContractError, match="wrong size"):
+        model.replace_hands(data["inputs"][..., ::2, ::2])
+    with pytest.raises(ConfigError, match="no plugin"):
+        MODELS.build(BASE).replace_hands(data["inputs"])
+
+
 @pytest.mark.parametrize("pose", [BASE, DETNET], ids=["marginal", "detnet"])
 def test_both_pose_networks(pose):
     found = predict(estimator(pose=pose), scene())[0]
