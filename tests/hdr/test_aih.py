@@ -241,7 +241,7 @@ def test_one_source_is_too_few_and_bad_options_are_refused():
 # --- AIH_Render ---
 
 
-def test_render_triples_with_both_clean_pictures(tmp_path):
+def test_render_triples_with_both_clean_images(tmp_path):
     data = AIHDataset(str(write_aih_render(tmp_path)), part="render", pipeline=[LOAD])
     assert len(data) == 4  # right targets, then left ones
     assert [data[i]["target"] for i in range(4)] == [0, 0, 1, 1]
@@ -400,7 +400,7 @@ def test_broken_renders_are_named(tmp_path, where):
         AIHDataset(str(root), part="render", pipeline=[LOAD])[0]
 
 
-def test_pictures_without_or_with_one_hand_are_samples_too(tmp_path):
+def test_images_without_or_with_one_hand_are_samples_too(tmp_path):
     root = write_aih_render(tmp_path)
     base = root / "AIH_render/machine_annot/train/labels"
     for side in "rl":

@@ -104,7 +104,7 @@ def test_predictions_of_another_size_are_refused():
 SIZE = 32
 
 
-def picture_sample(target: int = 0, off: float = 10.0) -> dict:
+def image_sample(target: int = 0, off: float = 10.0) -> dict:
     """Target on rows 8..23, hidden on columns 0..7; other hand on columns 0..7; output is `off` too bright."""
     masks = np.zeros((4, SIZE, SIZE), np.uint8)
     masks[0, 8:24], masks[2, :, :8] = 1, 1
@@ -126,7 +126,7 @@ def picture_sample(target: int = 0, off: float = 10.0) -> dict:
 @pytest.mark.parametrize("target", [0, 1])
 def test_a_constant_error_gives_its_l1_and_psnr(target):
     metric = RestorationScore()
-    numbers = run(metric, [picture_sample(target)])
+    numbers = run(metric, [image_sample(target)])
     for region in ("hole", "removal", "edited", "hand"):
         assert numbers[f"L1_restored/{region}"] == pytest.approx(10)
         assert numbers[f"PSNR_restored/{region}"] == pytest.approx(20 * np.log10(25.5))
@@ -141,9 +141,9 @@ def test_a_constant_error_gives_its_l1_and_psnr(target):
 
 
 def test_dilation_and_the_networks_own_region():
-    dilated = run(RestorationScore(dilation_px=9), [picture_sample()])
+    dilated = run(RestorationScore(dilation_px=9), [image_sample()])
     assert dilated["L1_composite/hand"] == pytest.approx(10 * (8 + 4) / 32)  # the hole grows by four columns
-    sample = {**picture_sample(), "pred_edited": np.zeros((SIZE, SIZE))}
+    sample = {**image_sample(), "pred_edited": np.zeros((SIZE, SIZE))}
     untouched = run(RestorationScore(edited="pred"), [sample])
     assert untouched["L1_composite/hole"] == pytest.approx(sample["clean"][0][:, 8:24, :8].mean())
     with pytest.raises(EvaluationError, match="truth or pred"):
@@ -152,7 +152,7 @@ def test_dilation_and_the_networks_own_region():
 
 def planar_sample() -> dict:
     """Hand of one color on a ground of one color: either baseline knows the answer in part."""
-    sample = picture_sample()
+    sample = image_sample()
     hand, ground = np.array([50, 100, 200])[:, None, None], np.array([10, 20, 30])[:, None, None]
     clean = np.where(sample["masks"][0] > 0, hand, ground).astype(np.uint8)
     sample["clean"] = np.stack([clean, clean])
@@ -177,7 +177,7 @@ def test_fill_baselines_by_hand():
 
 
 @pytest.mark.parametrize("baseline", ["mean", "telea"])
-def test_fills_of_pictures_all_hand_or_all_hole(baseline):
+def test_fills_of_images_all_hand_or_all_hole(baseline):
     everything = planar_sample()
     everything["masks"] = np.stack([np.ones((SIZE, SIZE)), np.zeros((SIZE, SIZE))] * 2).astype(np.uint8)
     numbers = run(RestorationScore(baseline=baseline), [everything])  # nothing is left to take a color from
@@ -187,15 +187,15 @@ def test_fills_of_pictures_all_hand_or_all_hole(baseline):
     assert np.isnan(run(RestorationScore(baseline=baseline), [untouched])["L1_composite/edited"])
 
 
-def test_exact_pictures_and_pictures_without_a_hand():
-    exact = run(RestorationScore(), [picture_sample(off=0.0)])
+def test_exact_images_and_images_without_a_hand():
+    exact = run(RestorationScore(), [image_sample(off=0.0)])
     assert exact["L1_restored/hand"] == 0
     assert exact["PSNR_restored/hand"] == np.inf
     assert exact["SSIM_restored/hand"] == pytest.approx(1)
-    nothing = picture_sample()
+    nothing = image_sample()
     nothing["masks"] = np.zeros_like(nothing["masks"])
     assert all(np.isnan(v) for v in run(RestorationScore(), [nothing]).values())
-    unknown = {**picture_sample(), "clean_valid": np.zeros(2)}
+    unknown = {**image_sample(), "clean_valid": np.zeros(2)}
     assert all(np.isnan(v) for v in run(RestorationScore(), [unknown]).values())
 
 
@@ -304,7 +304,7 @@ def test_one_hand_in_bone_units_has_the_published_number_alone():
 def test_packed_samples_go_through_mmengines_evaluator():
     from mmengine.structures import BaseDataElement
 
-    sample = picture_sample()
+    sample = image_sample()
     element = BaseDataElement(
         metainfo={"sample_idx": 0, "target": 0},
         **{k: torch.as_tensor(v) for k, v in sample.items() if k not in ("sample_idx", "target")},

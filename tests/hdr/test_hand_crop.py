@@ -61,13 +61,13 @@ def test_a_point_goes_in_and_out():
         assert np.abs(back - points).max() < 1e-9
 
 
-def test_a_left_hands_crop_is_the_mirrored_pictures():
+def test_a_left_hands_crop_is_the_mirrored_images():
     rng = np.random.default_rng(1)
-    picture = cv2.resize(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8), (96, 96), interpolation=cv2.INTER_CUBIC)
+    image = cv2.resize(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8), (96, 96), interpolation=cv2.INTER_CUBIC)
     box = np.array([10.0, 20.0, 60.0, 70.0])
     mirrored_box = np.array([95 - 60.0, 20.0, 95 - 10.0, 70.0])
-    left = cv2.warpAffine(picture, hand_affine(box, 64, True, 96), (64, 64))
-    right = cv2.warpAffine(picture[:, ::-1].copy(), hand_affine(mirrored_box, 64, False, 96), (64, 64))
+    left = cv2.warpAffine(image, hand_affine(box, 64, True, 96), (64, 64))
+    right = cv2.warpAffine(image[:, ::-1].copy(), hand_affine(mirrored_box, 64, False, 96), (64, 64))
     assert np.abs(left.astype(int) - right).max() <= 1
 
 
@@ -75,10 +75,10 @@ def test_a_left_hands_crop_is_the_mirrored_pictures():
 def test_warps_agree_with_opencv(mirrored):
     rng = np.random.default_rng(2)
     small = rng.integers(0, 255, (6, 6, 3), dtype=np.uint8)
-    picture = cv2.resize(small, (80, 80), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    image = cv2.resize(small, (80, 80), interpolation=cv2.INTER_CUBIC).astype(np.float32)
     affine = hand_affine(np.array([-15.0, 10.0, 65.0, 90.0]), 48, mirrored, 80)  # beyond the border
-    wanted = cv2.warpAffine(picture, affine, (48, 48), flags=cv2.INTER_LINEAR)
-    found = warp_images(torch.from_numpy(picture.transpose(2, 0, 1))[None], affine[None], 48)[0].numpy()
+    wanted = cv2.warpAffine(image, affine, (48, 48), flags=cv2.INTER_LINEAR)
+    found = warp_images(torch.from_numpy(image.transpose(2, 0, 1))[None], affine[None], 48)[0].numpy()
     difference = np.abs(found.transpose(1, 2, 0) - wanted)
     assert np.median(difference) < 0.2  # OpenCV rounds positions to 1/32 px
     assert difference.max() < 12
@@ -100,8 +100,8 @@ def test_mask_outlines_stay_unless_asked():
 def test_a_finer_crop_holds_the_coarse_one():
     """Every second pixel of the crop at twice the size is the crop, which the plugin's base network relies on."""
     rng = np.random.default_rng(3)
-    picture = rng.integers(0, 255, (70, 90, 3), dtype=np.uint8)
+    image = rng.integers(0, 255, (70, 90, 3), dtype=np.uint8)
     coarse = hand_affine(np.array([7.3, 5.1, 57.3, 55.1]), 48, False, 90)
     fine = compose_affine(scale_affine(2.0), coarse)
     assert np.allclose(fine, hand_affine(np.array([7.3, 5.1, 57.3, 55.1]), 96, False, 90))
-    assert np.array_equal(cv2.warpAffine(picture, fine, (96, 96))[::2, ::2], cv2.warpAffine(picture, coarse, (48, 48)))
+    assert np.array_equal(cv2.warpAffine(image, fine, (96, 96))[::2, ::2], cv2.warpAffine(image, coarse, (48, 48)))

@@ -113,7 +113,7 @@ def test_restored_hands_are_a_split_of_single_hands(made):
         restore_split(plain, config, parts, str(root), "test")
 
 
-def test_pictures_of_samples(made, tmp_path):
+def test_images_of_samples(made, tmp_path):
     out = tmp_path / "stages.png"
     plain, base = made["folder"] / "plain.py", made["folder"] / "base.pth"
     HDRRun(plain, base, *made["parts"], str(made["root"])).draw(out, num=2)
@@ -121,22 +121,22 @@ def test_pictures_of_samples(made, tmp_path):
 
 
 def test_the_demos(made, tmp_path):
-    picture = next((made["root"] / "images" / "test").rglob("*.jpg"))
+    image = next((made["root"] / "images" / "test").rglob("*.jpg"))
     cfg = with_plugin(made["folder"] / "plain.py", *made["parts"])
     cfg.model.hdr.update(min_area=0.0, min_confidence=0.0, min_visible=0.0)
     inferencer = InterHandInferencer(cfg, made["folder"] / "base.pth", options=InferenceOptions(batch_size=1))
-    written = show_stages(inferencer, str(picture), tmp_path / "stages", tile_px=96)
-    assert [path.name for path in written] == [f"{picture.stem}.jpg"]
+    written = show_stages(inferencer, str(image), tmp_path / "stages", tile_px=96)
+    assert [path.name for path in written] == [f"{image.stem}.jpg"]
     assert cv2.imread(str(written[0])).shape == (96, 9 * 96, 3)
     black = np.zeros((64, 80, 3), np.uint8)
     assert next(iter(inferencer.infer(black))).image.shape == (64, 80, 3)
     half = InterHandInferencer(cfg, made["folder"] / "base.pth", options=InferenceOptions(amp="bfloat16"))
-    hands = [next(iter(each.infer(str(picture)))).hands[0] for each in (inferencer, half)]
+    hands = [next(iter(each.infer(str(image)))).hands[0] for each in (inferencer, half)]
     assert np.isfinite(hands[1].keypoint_scores).all()
     assert hands[1].hand_prob == pytest.approx(hands[0].hand_prob, abs=0.02)
     plain = InterHandInferencer(made["folder"] / "plain.py", made["folder"] / "base.pth")
     with pytest.raises(ConfigError, match="no HDR plugin"):
-        show_stages(plain, str(picture), tmp_path / "none")
+        show_stages(plain, str(image), tmp_path / "none")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "x.jpg").write_bytes(b"nothing")
     with pytest.raises(ImageError, match="not an image"):
@@ -144,11 +144,11 @@ def test_the_demos(made, tmp_path):
 
 
 def test_the_command_line(made, tmp_path):
-    picture = next((made["root"] / "images" / "test").rglob("*.jpg"))
+    image = next((made["root"] / "images" / "test").rglob("*.jpg"))
     command = [sys.executable, "demo/topdown_demo.py", "none", "none"]
-    command += [str(made["folder"] / "plain.py"), str(made["folder"] / "base.pth"), "--input", str(picture)]
+    command += [str(made["folder"] / "plain.py"), str(made["folder"] / "base.pth"), "--input", str(image)]
     command += ["--out-dir", str(tmp_path), "--no-html", "--hdr", *map(str, (made["parts"][0], *made["parts"][1]))]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    frame = json.loads((tmp_path / f"{picture.stem}.json").read_text())["frames"][0]
+    frame = json.loads((tmp_path / f"{image.stem}.json").read_text())["frames"][0]
     assert all(set(hands["restored"]) == {"right", "left"} for hands in frame["hands"])

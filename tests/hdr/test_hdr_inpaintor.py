@@ -115,7 +115,7 @@ def test_the_generator_wants_its_sides_divisible():
         PartialConvUNet(base_channels=8)([torch.zeros(1, 8, 128, 256)], [torch.ones(1, 1, 128, 256)])
 
 
-def test_fewer_levels_take_smaller_pictures():
+def test_fewer_levels_take_smaller_images():
     torch.manual_seed(0)
     model = PartialConvUNet(base_channels=4, depth=3).eval()
     assert {name for name, _ in model.named_children()} == {

@@ -306,7 +306,7 @@ def test_odd_masks(image, masks, present):
     assert np.isfinite(found.keypoints).all()
 
 
-def test_predicted_masks_of_a_black_picture_break_nothing():
+def test_predicted_masks_of_a_black_image_break_nothing():
     found = predict(estimator(masks="pred", segmentor_size=None), (np.zeros((LARGE, LARGE, 3), np.uint8), EMPTY))[0]
     assert np.isfinite(found.keypoints).all()
 

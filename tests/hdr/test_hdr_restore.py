@@ -29,11 +29,11 @@ def test_only_what_was_edited_changes_and_lands_where_it_was(side):
     painted = warp_images(patch, to_hand[None], 64)
     clean = torch.where(painted > 100, torch.tensor(200.0), seen)
     found = CleanHands(np.ones((1, 2), bool), np.array([[0, side]]), masks, to_hand[None], seen, clean)
-    picture, mask = paste_back(frame, found, 0, affine)
-    changed = np.argwhere((picture != 50).any(-1))
+    image, mask = paste_back(frame, found, 0, affine)
+    changed = np.argwhere((image != 50).any(-1))
     assert abs(changed.min(0) - [12 + 5, 10 + 10]).max() <= 1
     assert abs(changed.max(0) - [21 + 5, 19 + 10]).max() <= 1
-    assert (picture[20:24, 23:27] == 200).all()
+    assert (image[20:24, 23:27] == 200).all()
     assert mask[8 + 5 : 28 + 5, 4 + 10 : 24 + 10].all()
     assert mask.sum() == 400
     assert compose_affine(to_hand, affine).shape == (2, 3)

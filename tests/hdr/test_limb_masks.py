@@ -81,9 +81,9 @@ def test_masks_that_are_not_there(frame, tmp_path):
 def one_hand(rows: slice, columns: slice, target: int = 0) -> dict:
     masks = np.zeros((4, 100, 100), np.uint8)
     masks[2 * target, rows, columns] = 1
-    picture = np.where(masks[2 * target][..., None] > 0, 250, 20).astype(np.uint8).repeat(3, 2)
+    image = np.where(masks[2 * target][..., None] > 0, 250, 20).astype(np.uint8).repeat(3, 2)
     return {
-        "img": picture, "masks": masks, "clean": np.stack([picture] * 2), "target": target,
+        "img": image, "masks": masks, "clean": np.stack([image] * 2), "target": target,
         "rng": np.random.default_rng(0),
     }  # fmt: skip
 
@@ -122,7 +122,7 @@ def test_a_single_pixel_has_a_crop():
     assert sample["masks"][0].any()
 
 
-def test_augmented_crops_keep_picture_and_masks_together():
+def test_augmented_crops_keep_image_and_masks_together():
     crop = CropTarget((64, 64), shift=0.1, scale=0.2, rotation_deg=30.0, rotation_prob=1.0)
     sample = crop.transform(one_hand(slice(30, 60), slice(20, 61)))
     plain = CropTarget((64, 64)).transform(one_hand(slice(30, 60), slice(20, 61)))

@@ -55,8 +55,8 @@ def test_predicted_masks_have_the_images_pixels(restorer, views):
 
 
 def test_perfect_masks_and_a_perfect_painter_score_perfectly(restorer, views):
-    by_picture = {views[i]["img"].tobytes(): views[i]["masks"] for i in range(len(views))}
-    restorer.masks = lambda image: by_picture[image.tobytes()]
+    by_image = {views[i]["img"].tobytes(): views[i]["masks"] for i in range(len(views))}
+    restorer.masks = lambda image: by_image[image.tobytes()]
 
     def paint(inputs, target_valid, other_valid, target_modal, background_modal):
         return restorer.truth
