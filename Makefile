@@ -1,8 +1,10 @@
-# make env        set up .venv (once; a second call does nothing)
-# make quickstart  generate hands, train two small models on the CPU, test and report (minutes)
-# make test       lint, types and tests (sets up first where needed)
-# make format     format and fix what ruff can fix
-# make docs       build the documentation site into site/, strictly: a broken link or missing reference stops it
+# make env         install everything into .venv; a second call does nothing
+# make quickstart  render hands, train two small models on the CPU, test them and write a report (minutes)
+# make test        check style and types, and run the tests
+# make lint        check style and types
+# make format      format the code, and fix what ruff can fix
+# make docs        build the documentation into site/; a broken link or a missing reference is an error
+# make clean       delete .venv and everything that was built
 PYTHON ?= python3
 BIN := .venv/bin
 

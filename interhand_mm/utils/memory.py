@@ -1,11 +1,12 @@
-"""What the C library does with memory that was freed."""
+"""Control what the C library does with freed memory."""
 
 from __future__ import annotations
 
 import ctypes
 from typing import Any
 
-# glibc's <malloc.h>: from what size on a block comes fresh from the kernel, and how much free memory is handed back.
+# Parameters in glibc's <malloc.h>: the size from which the kernel provides a block directly, and the amount of free
+# memory above which it is returned to the kernel.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MMAP_BYTES, _TRIM_BYTES = 1 << 30, (1 << 31) - 1
 
@@ -19,13 +20,14 @@ def _c_library() -> Any:
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep up to 2 GiB that it freed, for its next step.
+    """Let this process keep up to 2 GiB of freed memory and use it again.
 
-    By default glibc asks the kernel for every tensor above some megabytes and gives it back when it is freed, so that
-    a training step on a CPU spends half its time in page faults. Same results; the peak grows by a fifth at most.
+    By default, glibc requests the memory of every tensor larger than a few megabytes from the kernel, and returns it
+    when the tensor is freed. A training step on a CPU then spends half of its time in page faults. Results do not
+    change. The peak memory grows by at most a fifth.
 
     Returns:
-        Whether it could be set: on glibc, not on musl, macOS or Windows.
+        True if it was set, which is possible with glibc, but not with musl, macOS or Windows.
     """
     library = _c_library()
     if library is None:
@@ -34,7 +36,7 @@ def keep_freed_memory() -> bool:
 
 
 def return_freed_memory() -> None:
-    """Give back what `keep_freed_memory` kept, so that a peak can be measured."""
+    """Return the memory that `keep_freed_memory` kept to the system, so that a peak can be measured."""
     library = _c_library()
     if library is not None and hasattr(library, "malloc_trim"):
         library.malloc_trim(0)

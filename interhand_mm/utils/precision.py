@@ -1,4 +1,4 @@
-"""Which precision a device computes fast in."""
+"""Choose the precision that is fast on a device."""
 
 from __future__ import annotations
 
@@ -11,28 +11,38 @@ AMP_CHOICES = ("auto", "bfloat16", "float16", "float32")
 
 @lru_cache
 def bfloat16_is_fast(device: str = "cpu") -> bool:
-    """Whether a device multiplies bfloat16 itself; emulated it is slower than float32.
+    """Return True if a device has bfloat16 instructions. Without them, bfloat16 is slower than float32.
 
     Args:
-        device: As torch names it. Of CPUs those are known that Linux describes, of others CUDA's.
+        device: Torch device. CPUs are recognized on Linux only, other devices with CUDA only.
     """
     if device == "cpu":
         info = Path("/proc/cpuinfo")
         return info.is_file() and any(flag in info.read_text() for flag in ("avx512_bf16", "amx_bf16"))
     if not device.startswith("cuda"):
         return False
-    import torch  # late: command lines ask for the CPU before anything heavy is loaded
+    import torch  # late, because command lines call this before they load torch
 
     return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def pick_amp(amp: str, device: str, backend: str = "torch") -> Literal["bfloat16", "float16"] | None:
-    """What a command line's `--amp` means: None for float32, or the name of the 16-bit type.
+    """Resolve the option `--amp`.
 
     Args:
-        amp: Of `AMP_CHOICES`; "auto" is bfloat16 where the device is fast in it and the backend can.
-        device: As torch names it.
-        backend: "torch", "onnxruntime" or "openvino"; onnxruntime computes in float32 alone.
+        amp: One of `AMP_CHOICES`. "auto" is bfloat16 if the device computes it fast and the backend supports it,
+            otherwise float32.
+        device: Torch device.
+        backend: "torch", "onnxruntime" or "openvino". For onnxruntime, "auto" is float32.
+
+    Returns:
+        Name of the 16-bit type, or None for float32.
+
+    Example:
+        >>> pick_amp("float32", "cpu") is None
+        True
+        >>> pick_amp("float16", "cuda:0")
+        'float16'
     """
     if amp == "auto":
         amp = "bfloat16" if backend != "onnxruntime" and bfloat16_is_fast(device) else "float32"

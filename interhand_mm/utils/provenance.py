@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, command, commit, hardware."""
+"""Provenance of a result: versions, command line, commit and hardware."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Python's and the main packages' versions; "missing" where one is not installed."""
+    """Return the versions of Python and of the main packages, "missing" for a package that is not installed."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -31,7 +31,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores and GPUs."""
+    """Return the name of the processor, the number of its cores and the names of the GPUs."""
     import torch
 
     model = platform.processor() or platform.machine()
@@ -46,8 +46,11 @@ def hardware() -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout this package stands in, with "+" where files differ from it."""
-    if IS_INSTALLED:  # a folder above the package may be a repository, but another project's
+    """Return the commit of the checkout, with "+" if files differ from it.
+
+    None for an installed package, or without git.
+    """
+    if IS_INSTALLED:  # the environment may lie inside the repository of another project
         return None
     root = PACKAGE.parent
     try:
@@ -61,7 +64,11 @@ def git_commit() -> str | None:
 
 
 def provenance(**more: Any) -> dict[str, Any]:
-    """Everything above plus the time, the command line and what the caller adds."""
+    """Return everything that identifies how a result was made.
+
+    Args:
+        **more: Additional entries, such as `seed` or `config`.
+    """
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": " ".join(sys.argv),
