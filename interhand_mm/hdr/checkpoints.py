@@ -28,7 +28,7 @@ _SPECTRAL = (
 )
 
 
-class Network(NamedTuple):
+class PublishedNetwork(NamedTuple):
     """A published network: a parameter name that only it has, its prefix in our model, and our full-size config."""
 
     sign: str
@@ -42,14 +42,14 @@ _SEGMENTOR = {
     "decode_head": {"type": "AmodalMaskHead"},
 }
 NETWORKS = {
-    "segmentor": Network("decode_head.conv_seg1.weight", "", _SEGMENTOR),
-    "generator": Network("enc_1.conv.input_conv.weight", "generator.", {"type": "PartialConvUNet"}),
-    "discriminator": Network("conv5.0.weight_orig", "discriminator.", {"type": "PatchDiscriminator"}),
-    "pose": Network("hmap_0.prediction.weight", "", {"type": "SingleHandPose"}),
+    "segmentor": PublishedNetwork("decode_head.conv_seg1.weight", "", _SEGMENTOR),
+    "generator": PublishedNetwork("enc_1.conv.input_conv.weight", "generator.", {"type": "PartialConvUNet"}),
+    "discriminator": PublishedNetwork("conv5.0.weight_orig", "discriminator.", {"type": "PatchDiscriminator"}),
+    "pose": PublishedNetwork("hmap_0.prediction.weight", "", {"type": "SingleHandPose"}),
 }
 
 
-class _LinspaceOnCPU(TorchFunctionMode):
+class LinspaceOnCPU(TorchFunctionMode):
     """Keep `torch.linspace` on the CPU under the meta device: mmpose's PVT reads its drop-path rates from it."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -58,7 +58,7 @@ class _LinspaceOnCPU(TorchFunctionMode):
 
 def wanted_shapes(network: str) -> dict[str, torch.Size]:
     """Return the names and shapes of one of `NETWORKS` in our model, without allocating the model."""
-    with torch.device("meta"), _LinspaceOnCPU():
+    with torch.device("meta"), LinspaceOnCPU():
         model = MODELS.build(NETWORKS[network].config)
     return {NETWORKS[network].prefix + name: tensor.shape for name, tensor in model.state_dict().items()}
 

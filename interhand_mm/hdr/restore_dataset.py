@@ -32,9 +32,9 @@ from ..utils.config import DataOptions, load_config
 from ..utils.files import atomic_folder, write_json, write_text
 from ..utils.images import read_image, write_image
 from ..utils.provenance import provenance
+from .clean_hands import CleanHands
 from .data.two_hands import two_hand_samples
 from .masks import MASK_BITS, warp_mask
-from .results import CleanHands
 
 _BATCH = 16
 

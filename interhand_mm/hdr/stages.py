@@ -21,9 +21,9 @@ from ..models.preprocessing import denormalize
 from ..structures.joints import LEFT_WRIST, NUM_HAND_JOINTS, NUM_JOINTS, OWN_WRIST, RIGHT_WRIST, SIDES
 from ..structures.results import FrameResult
 from ..utils.images import write_image
+from .clean_hands import RestoredHands
 from .draw_stages import draw_stages
-from .models.plugin import HDRPlugin
-from .results import RestoredHands
+from .models.hdr_plugin import HDRPlugin
 
 
 class Stages(TypedDict):

@@ -7,7 +7,7 @@ from mmengine.structures import BaseDataElement
 
 from interhand_mm.apis.train import change_wrappers
 from interhand_mm.engine.runner import build_model
-from interhand_mm.hdr.checkpoints import _LinspaceOnCPU
+from interhand_mm.hdr.checkpoints import LinspaceOnCPU
 from interhand_mm.utils.config import load_config
 from tests.conftest import ROOT
 
@@ -22,7 +22,7 @@ PARAMETERS = {
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_full_size_models_build(name):
     cfg = load_config(ROOT / f"configs/hdr/{name}.py")
-    with torch.device("meta"), _LinspaceOnCPU():
+    with torch.device("meta"), LinspaceOnCPU():
         model = build_model(cfg)
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == PARAMETERS[name]
     assert cfg.train_cfg.type == "IterBasedTrainLoop"

@@ -14,7 +14,7 @@ from mmengine.structures import BaseDataElement, InstanceData
 from mmpose.structures import PoseDataSample
 
 from interhand_mm.errors import CheckpointError, ConfigError, DataContractError
-from interhand_mm.hdr.models.plugin import HDROptions, HDRPlugin, hands_present
+from interhand_mm.hdr.models.hdr_plugin import HDROptions, HDRPlugin, hands_present
 from interhand_mm.models.plugin import load_plugin
 from interhand_mm.models.preprocessing import denormalize, normalize
 from interhand_mm.registry import MODELS

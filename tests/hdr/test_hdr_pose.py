@@ -7,15 +7,15 @@ import torch
 from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor
 
-from interhand_mm.hdr.models.pose import SingleHandPose, append_coordinates
 from interhand_mm.hdr.models.pose_targets import (
-    PARENTS,
+    PUBLISHED_PARENTS,
     bone_vectors,
     decode,
     gaussian_maps,
     masked_norm,
     normalized_joints,
 )
+from interhand_mm.hdr.models.single_hand_pose import SingleHandPose, append_coordinates
 from interhand_mm.structures.joints import TO_OPENPOSE
 from tests.fixtures import hdr_names
 from tests.fixtures.hdr_names import fill, fixture_image, summary
@@ -99,7 +99,7 @@ def test_targets_by_hand():
     torch.testing.assert_close(vectors[0, 9], torch.tensor([0.0, 1.0, 0.0]))
     torch.testing.assert_close(vectors[0, 4], torch.tensor([1.0, 0.0, 0.0]))
     assert [j for j in range(21) if not both[0, j]] == [5, 6]  # a bone wants both of its ends
-    assert PARENTS == (0, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19)
+    assert PUBLISHED_PARENTS == (0, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19)
     visible[0, 9] = 0
     assert normalized_joints(joints, visible)[1].sum() == 0
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from interhand_mm.errors import ConfigError
+from interhand_mm.hdr.clean_hands import CleanHands
 from interhand_mm.hdr.hand_crop import hand_affine, warp_images
 from interhand_mm.hdr.restore_dataset import one_hand, paste_back, restore_split
-from interhand_mm.hdr.results import CleanHands
 from interhand_mm.structures.camera import compose_affine
 from tests.conftest import ROOT
 

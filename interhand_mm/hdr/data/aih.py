@@ -16,7 +16,7 @@ from ...registry import DATASETS
 from ..masks import MASK_NAMES
 from .aih_recipes import check_rows, find_recipes, read_list, read_recipes
 
-SUBSETS = ("human_annot", "machine_annot")
+_SUBSETS = ("human_annot", "machine_annot")
 _FOLDERS = {"syn": "AIH_syn", "render": "AIH_render"}
 AIH_SIZE = 256
 
@@ -68,16 +68,16 @@ class AIHDataset(HandDataset):
     ) -> None:
         if part not in _FOLDERS:
             raise ConfigError("AIHDataset.part is unknown", got=part, want=" or ".join(_FOLDERS))
-        if annot_subset not in ("all", *SUBSETS):
+        if annot_subset not in ("all", *_SUBSETS):
             raise ConfigError(
-                "AIHDataset.annot_subset is unknown", got=annot_subset, want="all or " + " or ".join(SUBSETS)
+                "AIHDataset.annot_subset is unknown", got=annot_subset, want="all or " + " or ".join(_SUBSETS)
             )
         super().__init__(**kwargs)
         root = Path(data_root)
         self.root = (root / "AIH_dataset" if (root / "AIH_dataset").is_dir() else root) / _FOLDERS[part]
         self.split, self.part, self.online = split, part, online
         # The published order (docs/spec/datasets.md, section 8): machine first in AIH_Syn, human first in AIH_Render.
-        order = SUBSETS if part == "render" else SUBSETS[::-1]
+        order = _SUBSETS if part == "render" else _SUBSETS[::-1]
         self.subsets = [s for s in order if annot_subset in ("all", s) and (self.root / s / split).is_dir()]
         if not self.subsets:
             raise AnnotationError(

@@ -38,7 +38,7 @@ class Recipes:
         return len(self.target_side)
 
 
-COLUMNS = {"target_side": ((), "u1"), "target_row": ((), "i4"), "other_row": ((), "i4"), "right": ((7,), "f4"),
+_COLUMNS = {"target_side": ((), "u1"), "target_row": ((), "i4"), "other_row": ((), "i4"), "right": ((7,), "f4"),
            "left": ((7,), "f4"), "occlusion_rate": ((), "f4")}  # fmt: skip
 
 
@@ -90,13 +90,13 @@ def write_recipes(path: Path, recipes: Recipes) -> None:
 def _read_columns(path: Path) -> Recipes:
     try:
         with np.load(path, allow_pickle=False) as stored:
-            columns = {name: stored[name] for name in COLUMNS}
+            columns = {name: stored[name] for name in _COLUMNS}
     except Exception as error:  # zip, zlib and numpy raise their own
         raise AnnotationError(
             f"the recipes are damaged: {path}", got=f"{type(error).__name__}: {error}", fix="delete it; " + _PREPARE
         ) from error
     rows = len(columns["target_side"]) if columns["target_side"].ndim else 0
-    for name, (tail, kind) in COLUMNS.items():
+    for name, (tail, kind) in _COLUMNS.items():
         if columns[name].shape != (rows, *tail) or columns[name].dtype != kind:
             raise AnnotationError(
                 f"{path}: column '{name}' has the wrong type or shape",
@@ -110,7 +110,7 @@ def _read_columns(path: Path) -> Recipes:
 def _from_records(path: Path, records: Any) -> Recipes:
     if not isinstance(records, list):
         raise AnnotationError(f"{path} does not contain a list of recipes", got=type(records).__name__)
-    made = Recipes(**{name: np.zeros((len(records), *tail), kind) for name, (tail, kind) in COLUMNS.items()})
+    made = Recipes(**{name: np.zeros((len(records), *tail), kind) for name, (tail, kind) in _COLUMNS.items()})
     for i, record in enumerate(records):
         try:
             side = SIDES.index(record["loop_side"])

@@ -16,8 +16,8 @@ from ..masks import MASK_NAMES, composite, dilate, edit_masks, of_target
 from .baselines import FILL_BASELINES, MASK_BASELINES
 from .functional import bone_scaled, image_scores, image_sums, iou, mask_confusion, root_aligned
 
-REGIONS = ("hole", "removal", "edited", "hand")
-KINDS = ("restored", "composite")
+_REGIONS = ("hole", "removal", "edited", "hand")
+_KINDS = ("restored", "composite")
 
 
 def sample_array(sample: dict[str, Any], key: str, shape: tuple[int | None, ...]) -> np.ndarray:
@@ -124,7 +124,7 @@ class RestorationScore(RunningMetric):
         return {"sums": np.stack([self._sample_sums(sample) for sample in data_samples])}
 
     def _sample_sums(self, sample: dict[str, Any]) -> np.ndarray:
-        sums, target = np.zeros((len(KINDS), len(REGIONS), 4)), int(sample["target"])
+        sums, target = np.zeros((len(_KINDS), len(_REGIONS), 4)), int(sample["target"])
         if not sample_array(sample, "clean_valid", (2,))[target]:
             return sums
         image = sample_array(sample, "image", (3, None, None))
@@ -149,12 +149,12 @@ class RestorationScore(RunningMetric):
 
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
         """See `functional.image_scores`; NaN for a region that no sample has."""
-        table, numbers = sums.reshape(len(KINDS), len(REGIONS), 4), {}
-        for k, kind in enumerate(KINDS):
-            for r, region in enumerate(REGIONS):
+        table, numbers = sums.reshape(len(_KINDS), len(_REGIONS), 4), {}
+        for k, kind in enumerate(_KINDS):
+            for r, region in enumerate(_REGIONS):
                 scores = image_scores(table[k, r])
                 numbers.update({f"{name}_{kind}/{region}": value for name, value in scores.items()})
-        return numbers, {"counts": {f"{region}_pixels": int(table[0, r, 0]) for r, region in enumerate(REGIONS)}}
+        return numbers, {"counts": {f"{region}_pixels": int(table[0, r, 0]) for r, region in enumerate(_REGIONS)}}
 
 
 @METRICS.register_module()

@@ -2,10 +2,10 @@
 
 from .discriminator import PatchDiscriminator
 from .generator import PartialConvUNet
+from .hdr_plugin import HDRPlugin
 from .inpaintor import HandInpaintor, InpaintPreprocessor
-from .plugin import HDRPlugin
-from .pose import SingleHandPose
 from .segmentor import AmodalMaskHead, HandSegmentor, MixVisionTransformer
+from .single_hand_pose import SingleHandPose
 
 __all__ = [
     "AmodalMaskHead",

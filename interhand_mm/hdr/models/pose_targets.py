@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ...structures.joints import NUM_HAND_JOINTS
 
-PARENTS = (0, *(0 if j % 4 == 1 else j - 1 for j in range(1, NUM_HAND_JOINTS)))  # the wrist is its own parent
+PUBLISHED_PARENTS = (0, *(0 if j % 4 == 1 else j - 1 for j in range(1, NUM_HAND_JOINTS)))  # the wrist is its own parent
 ROOT, REFERENCE = 0, 9  # wrist and base of the middle finger; their distance is the unit of length
 _WINDOW = 8  # a Gaussian covers this many cells before its peak, and one fewer after it
 
@@ -71,7 +71,7 @@ def normalized_joints(joints: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
 
 def bone_vectors(joints: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
     """Return unit vectors from parent to joint (B, 21, 3), 0 at the wrist, and whether both ends are known (B, 21)."""
-    parents = torch.tensor(PARENTS, device=joints.device)
+    parents = torch.tensor(PUBLISHED_PARENTS, device=joints.device)
     vectors = torch.nn.functional.normalize(joints - joints[:, parents], dim=-1)
     return vectors, visible * visible[:, parents]
 

@@ -23,10 +23,10 @@ from ...models.preprocessing import denormalize, normalize
 from ...registry import MODELS
 from ...structures.camera import apply_affine, invert_affine
 from ...structures.joints import NUM_HAND_JOINTS
+from ..clean_hands import CleanHands, RestoredHands
 from ..hand_crop import PUBLISHED_ENLARGE, hand_affine, hand_bbox, largest_part, scale_affine, warp_images
 from ..inpaint_fill import hole_masks
 from ..masks import MASK_NAMES, SWAP_SIDES, composite, dilate, edit_masks, warp_mask
-from ..results import CleanHands, RestoredHands
 from .segmentor import segment
 
 MaskSource = Literal["pred", "gt"]
