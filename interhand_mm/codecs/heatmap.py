@@ -1,6 +1,6 @@
 """Volumes of bins: separable Gaussian targets, argmax, soft-argmax, sub-voxel refinement, mirror.
 
-A volume is (..., D, H, W); bin coordinates are x, y, z in the order W, H, D; voxel i stands at coordinate i.
+A volume is (..., D, H, W). Bin coordinates are x, y, z, along W, H and D. The center of voxel i has the coordinate i.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ PEAK = 255.0  # height of InterNet's targets (docs/spec/datasets.md, section 2.3
 
 
 def gaussian_axis(positions: Tensor, length: int, sigma: float) -> Tensor:
-    """``exp(-(i - position)^2 / (2 sigma^2))`` for i = 0 .. length - 1: positions (...) to (..., length)."""
+    """Return ``exp(-(i - position)^2 / (2 sigma^2))`` for i = 0 .. length - 1: positions (...) to (..., length)."""
     grid = torch.arange(length, dtype=positions.dtype, device=positions.device)
     return torch.exp((grid - positions[..., None]).square() / (-2 * sigma * sigma))
 
 
 def gaussian_axes(bins: Tensor, size: tuple[int, int, int], sigma: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The three factors whose outer product, times `PEAK`, is the target Gaussian.
+    """Return the three factors whose outer product, times `PEAK`, is the target Gaussian.
 
     ``255 exp(-((i-x)^2 + (j-y)^2 + (k-z)^2) / (2 sigma^2))``: not truncated, not normalized.
 
     Args:
         bins: (..., 3) x, y, z.
         size: (width, height, depth) of the volume.
-        sigma: Bins.
+        sigma: Standard deviation, bins.
 
     Returns:
         (..., W), (..., H) and (..., D), in the dtype of `bins`.
@@ -35,23 +35,23 @@ def gaussian_axes(bins: Tensor, size: tuple[int, int, int], sigma: float) -> tup
 
 
 def gaussian_volume(bins: Tensor, size: tuple[int, int, int], sigma: float) -> Tensor:
-    """Dense target, (..., D, H, W); the plain reference that the loss is tested against, and for pictures."""
+    """Return the dense target (..., D, H, W). Training never builds it; it is for tests and drawings."""
     x, y, z = gaussian_axes(bins, size, sigma)
     return PEAK * torch.einsum("...d,...h,...w->...dhw", z, y, x)
 
 
 def argmax_3d(volume: Tensor) -> tuple[Tensor, Tensor]:
-    """Integer position and height of the highest voxel (official decoding: no threshold).
+    """Return the integer position and the height of the highest voxel (the official decoding, without a threshold).
 
     Args:
         volume: (..., D, H, W).
 
     Returns:
-        bins (..., 3) x, y, z float32, and scores (...) in the volume's dtype.
+        Bins (..., 3) x, y, z float32, and scores (...) in the dtype of the volume.
     """
     width = volume.shape[-1]
-    # The highest plane, then its highest place: the first of equals as in one go, at a fifth of the time on a CPU,
-    # where a maximum with its index is not vectorized.
+    # First the highest plane, then its highest pixel. The result is the same as that of one argmax, ties included, in a
+    # fifth of the time on a CPU, where a maximum with its index is not vectorized.
     planes = volume.flatten(-2)
     z = planes.amax(dim=-1).argmax(dim=-1)
     plane = planes.gather(-2, z[..., None, None].expand(*z.shape, 1, planes.shape[-1]))[..., 0, :]
@@ -61,13 +61,13 @@ def argmax_3d(volume: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def refine_gaussian(volume: Tensor, bins: Tensor) -> Tensor:
-    """Sub-voxel peaks: exact where the volume is a Gaussian, off by at most half a bin otherwise.
+    """Refine peaks below one voxel. The result is exact for a Gaussian, and moves by at most half a bin otherwise.
 
-    On the logarithm a Gaussian is a parabola, whose top follows from the peak and its two neighbors along
-    each axis. An axis keeps its integer where the peak touches the border or a neighbor is not positive.
+    The logarithm of a Gaussian is a parabola. Its top follows from the peak and its two neighbors along each axis. An
+    axis keeps its integer position if the peak touches the border or a neighbor is not positive.
 
     Args:
-        volume: (..., D, H, W).
+        volume: (..., D, H, W) heatmaps.
         bins: (..., 3) integer peaks from `argmax_3d`.
 
     Returns:
@@ -93,21 +93,20 @@ def refine_gaussian(volume: Tensor, bins: Tensor) -> Tensor:
 
 
 def soft_argmax(logits: Tensor) -> Tensor:
-    """Expected index under the softmax of (..., N) logits; (...), between 0 and N - 1."""
+    """Return the expected index (...) under the softmax of (..., N) logits, between 0 and N - 1."""
     probability = logits.float().softmax(dim=-1)
     return probability @ torch.arange(logits.shape[-1], dtype=probability.dtype, device=logits.device)
 
 
 def mirror_inputs(images: Tensor, stride: int) -> Tensor:
-    """Mirror crops so that their bins mirror exactly: bin x comes to ``W_bins - 1 - x``.
+    """Mirror crops so that bin x becomes exactly bin ``W_bins - 1 - x``.
 
-    A plain mirror takes pixel u to ``W - 1 - u`` and so bin x to ``W_bins - 1/stride - x``, which is not a
-    whole bin. Shifting the mirrored crop by ``stride - 1`` px fixes that; the columns that come in repeat the
-    border.
+    A plain mirror moves pixel u to ``W - 1 - u`` and so bin x to ``W_bins - 1/stride - x``, which is not a whole bin.
+    Therefore the mirrored crop is shifted by ``stride - 1`` px; the new columns repeat the border.
 
     Args:
-        images: (B, C, H, W).
-        stride: Crop px a bin.
+        images: (B, C, H, W) crops.
+        stride: Crop pixels per bin.
     """
     flipped = images.flip(-1)
     shift = stride - 1

@@ -1,4 +1,4 @@
-"""The one codec: crop pixels and wrist-relative millimeters <-> bins of the network's volume."""
+"""The codec of 42-joint networks: from crop pixels and wrist-relative millimeters to bins, and back."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class InterHand3DCodec:
         input_size: (width, height) px of the crop.
         heatmap_size: (width, height, depth) bins of a joint's volume.
         sigma: Standard deviation of the target Gaussian, bins.
-        depth_range_mm: Extent of the volume in depth, centerd on the own wrist.
-        root_bins: Bins of the relative root depth.
-        root_range_mm: Extent they cover, centerd on 0.
+        depth_range_mm: Extent of the volume in depth, mm, centered on the own wrist.
+        root_bins: Number of bins of the relative root depth.
+        root_range_mm: Extent that they cover, mm, centered on 0.
     """
 
     input_size: tuple[int, int] = (256, 256)
@@ -42,34 +42,41 @@ class InterHand3DCodec:
         numbers = (*self.input_size, *self.heatmap_size, self.sigma, self.depth_range_mm, self.root_bins)
         if len(self.input_size) != 2 or len(self.heatmap_size) != 3 or min(*numbers, self.root_range_mm) <= 0:
             raise ConfigError(
-                "codec", got=self, want="input_size (w, h), heatmap_size (w, h, d) and ranges, all positive"
+                "the codec has a missing or non-positive number",
+                got=self,
+                want="input_size (w, h), heatmap_size (w, h, d) and ranges, all positive",
             )
 
     @property
     def _scale(self) -> tuple[float, float, float]:
-        """Bins a px, bins a px, bins a mm."""
+        """Return the bins per px in x, per px in y, and per mm in depth."""
         width, height, depth = self.heatmap_size
         return width / self.input_size[0], height / self.input_size[1], depth / self.depth_range_mm
 
     def to_bins(self, points: Array) -> Array:
-        """Map (..., 3) u, v px of the crop and d mm to (..., 3) bins x, y, z. Nothing is clipped."""
+        """Map (..., 3) u, v px of the crop and d mm to (..., 3) bins x, y, z. Nothing is clipped.
+
+        Examples:
+            >>> InterHand3DCodec().to_bins(np.array([128.0, 64.0, -100.0])).tolist()
+            [32.0, 16.0, 16.0]
+        """
         x, y, z = self._scale
         out = points * _like(points, (x, y, z))
         out[..., 2] += self.heatmap_size[2] / 2
         return out
 
     def from_bins(self, bins: Array) -> Array:
-        """Inverse of `to_bins`: (..., 3) bins to u, v px of the crop and d mm."""
+        """Map (..., 3) bins x, y, z to u, v px of the crop and d mm; the inverse of `to_bins`."""
         x, y, z = self._scale
         shifted = bins - _like(bins, (0.0, 0.0, self.heatmap_size[2] / 2))
         return shifted * _like(bins, (1 / x, 1 / y, 1 / z))
 
     def root_to_bin(self, rel_root_depth: Any) -> Any:
-        """Map mm to the bin of the relative root depth; 0 mm is the middle, `root_bins / 2`."""
+        """Map a relative root depth in mm to its bin; 0 mm is the middle, `root_bins / 2`."""
         return (rel_root_depth / self.root_range_mm + 0.5) * self.root_bins
 
     def root_from_bin(self, root_bin: Any) -> Any:
-        """Inverse of `root_to_bin`."""
+        """Map a bin of the relative root depth to mm; the inverse of `root_to_bin`."""
         return (root_bin / self.root_bins - 0.5) * self.root_range_mm
 
     def encode(
@@ -81,21 +88,21 @@ class InterHand3DCodec:
         rel_root_valid: float = 1.0,
         depth_valid: float = 1.0,
     ) -> dict[str, np.ndarray]:
-        """Turn one sample into training targets (docs/spec/datasets.md, section 2.2, steps 9 to 11).
+        """Encode one sample as training targets (docs/spec/datasets.md, section 2.2, steps 9 to 11).
 
-        A joint outside the crop or the depth range keeps its coordinate and gets weight 0. The relative
-        root depth counts only for two hands whose wrists both lie inside the crop.
+        A joint outside the crop or the depth range keeps its coordinate and gets weight 0. The relative root depth has
+        weight only for two hands whose wrists both lie inside the crop.
 
         Args:
             points_crop: (42, 3) u, v px of the crop and d mm relative to the own wrist.
-            visible: (42,) 0 or 1, own wrist considered.
-            hand_type: (2,) 0 or 1, right and left.
-            rel_root_depth: mm, z(left wrist) - z(right wrist).
-            rel_root_valid: 0 or 1, annotated at all.
-            depth_valid: 0 or 1; without depths the depth range excludes no joint.
+            visible: (42,) 0 or 1; 0 if the joint or its own wrist is not annotated.
+            hand_type: (2,) 0 or 1, presence of the right and the left hand.
+            rel_root_depth: z(left wrist) - z(right wrist), mm.
+            rel_root_valid: 0 or 1, whether it is annotated.
+            depth_valid: 0 or 1. If depths are not learned, the depth range excludes no joint.
 
         Returns:
-            bins (42, 3), bin_weights (42,), root_bin () and root_weight (), float32.
+            Arrays bins (42, 3), bin_weights (42,), root_bin () and root_weight (), float32.
         """
         width, height = self.input_size
         u, v = points_crop[:, 0], points_crop[:, 1]

@@ -1,4 +1,4 @@
-"""Parent of the hand data sets: seeded samples, the strict policy, mmengine's interface."""
+"""Parent of the hand data sets: seeded samples, handling of unusable images, and mmengine's interface."""
 
 from __future__ import annotations
 
@@ -19,24 +19,27 @@ STRICT = ("error", "skip")
 
 
 class HandDataset(BaseDataset):
-    """A map-style data set whose samples depend on (seed, epoch, index) alone.
+    """A map-style data set whose samples depend only on (seed, epoch, index).
 
-    A sample's randomness comes from one `numpy.random.Generator` under the key "rng"; global random state
-    is never used, so a sample is the same with any number of workers and after a resume.
+    The randomness of a sample comes from one `numpy.random.Generator` in its field `rng`. Global random state is never
+    used, so a sample is the same with any number of workers and after a resume.
 
-    An image that is missing, unreadable, black or of another size than annotated raises `ImageError` with
-    ``strict='error'``. With ``strict='skip'`` the sample stays in its place with a black image, all
-    validity 0 and the reason in `skipped`: it adds nothing to any loss or metric, and hooks count it.
+    An image may be missing, unreadable, black, or of another size than annotated. With ``strict='error'`` this raises
+    `ImageError`. With ``strict='skip'`` the sample stays in its place with a black image, all validity 0 and the reason
+    in `skipped`: it adds nothing to losses and metrics, and `SkipReportHook` counts it.
+
+    A child implements `load_item` and `__len__`.
 
     Args:
-        pipeline: Transform configs.
+        pipeline: Configs of the transforms.
         strict: "error" or "skip".
-        seed: First part of every sample's key; the runner's seed is set by `SampleSeedHook`.
-        test_mode: As in mmengine.
+        seed: First part of the seed of every sample. `SampleSeedHook` sets it to the runner's seed.
+        test_mode: mmengine's `test_mode`.
+        **kwargs: Further arguments of mmengine's `BaseDataset`.
     """
 
     METAINFO = pose_metainfo()
-    first_idx = 0  # of `sample_idx`; `MixedHandDataset` sets it
+    first_idx = 0  # `sample_idx` of the first sample; `MixedHandDataset` sets it
 
     def __init__(
         self,
@@ -47,36 +50,36 @@ class HandDataset(BaseDataset):
         **kwargs: Any,
     ) -> None:
         if strict not in STRICT:
-            raise ConfigError(f"{type(self).__name__}: strict", got=strict, want=" or ".join(STRICT))
+            raise ConfigError(f"{type(self).__name__}: strict is unknown", got=strict, want=" or ".join(STRICT))
         self.strict = strict
-        # Shared memory, so that a new epoch reaches workers that are already running.
+        # In shared memory, so that a new epoch reaches workers that are already running.
         self._seed_epoch = torch.tensor([seed, 0], dtype=torch.int64).share_memory_()
-        # Built by this registry, so that a data set works on its own, whatever the default scope.
+        # Built with this registry, so that a data set works with any default scope.
         steps = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
         super().__init__(pipeline=steps, test_mode=test_mode, serialize_data=False, lazy_init=True, **kwargs)
         self._fully_initialized = True
 
     @abstractmethod
     def load_item(self, idx: int) -> dict[str, Any]:
-        """Return sample `idx` as the contract's stage "dataset" asks, without its image."""
+        """Return sample `idx` with the fields that `HandSample` requires at stage "dataset", without its image."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of samples."""
+        """Return the number of samples."""
 
     def full_init(self) -> None:
-        """Nothing to do: children open their files in the constructor."""
+        """Do nothing, because children open their files in the constructor."""
 
     def set_seed(self, seed: int) -> None:
-        """Set the first part of every sample's key."""
+        """Set the first part of the seed of every sample."""
         self._seed_epoch[0] = seed
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the second part of every sample's key; running workers see it with their next sample."""
+        """Set the second part of the seed of every sample; running workers use it from their next sample on."""
         self._seed_epoch[1] = epoch
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """Return sample `idx` with its random generator, before any transform."""
+        """Return sample `idx` with the defaults of the table and its random generator, before any transform."""
         idx = range(len(self))[idx]
         sample = {**DEFAULTS, **self.load_item(idx)}
         seed, epoch = self._seed_epoch.tolist()
@@ -86,11 +89,11 @@ class HandDataset(BaseDataset):
         return sample
 
     def check(self, sample: dict[str, Any]) -> None:
-        """Check what `load_item` promises, where checks are on."""
+        """Raise `DataContractError` unless the sample is complete; called if checks are enabled."""
         check_sample(sample, "dataset", type(self).__name__)
 
     def __getitem__(self, idx: int) -> Any:
-        """Return sample `idx` through the pipeline."""
+        """Return sample `idx` after all transforms."""
         try:
             return self.pipeline(self.get_data_info(idx))
         except ImageError as error:

@@ -1,7 +1,7 @@
-"""A crop cache: of every sample the decoded part of the frame that its augmentation can reach, in one mapped file.
+"""A crop cache: for every sample the decoded part of its image that augmentation can reach, in one memory-mapped file.
 
-Nothing about a sample changes but where its pixels come from: the cut keeps the frame's pixels, so crops are those of
-the whole frame. It costs disk: about 0.3 MB a sample of 512 x 334 px; `cache_bytes` says so beforehand.
+The cache stores the pixels of the image unchanged, so crops are equal to those from the whole image. It takes about
+0.3 MB of disk per sample of 512 x 334 px; `cache_bytes` returns the size in advance.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from .transforms.geometry import HandCropAugment
 from .transforms.loading import LoadHandImage
 
 FORMAT, VERSION = "interhand_mm.crop_cache", 1
-_EDGE_PX = 2  # what bilinear sampling reads beyond the last pixel, and a rounded corner
-_SPARE_BYTES = 1 << 28  # left free on the disk
+_EDGE_PX = 2  # margin for bilinear sampling and rounding
+_SPARE_BYTES = 1 << 28  # space that is left free on the disk
 
 
 def reach_of(dataset: Any) -> float:
-    """How far from the box's center a training crop can look, in parts of the box's side."""
+    """Return how far from the center of its box a training crop can reach, as a fraction of the box's side."""
     for step in dataset.pipeline.transforms:
         if isinstance(step, HandCropAugment):
             ranges = step.ranges
             turned = np.sqrt(2.0) if ranges["rotation_prob"] and ranges["rotation_deg"] else 1.0
             return ranges["shift"] + 0.5 * (1 + ranges["scale"]) * float(turned)
-    raise ConfigError("the crop cache needs a pipeline that crops", want="HandCropAugment or HandCrop")
+    raise ConfigError("the pipeline does not crop, so it cannot use a crop cache", want="HandCropAugment or HandCrop")
 
 
 def region(bbox: np.ndarray, image_size: tuple[int, int], reach: float) -> tuple[int, int, int, int]:
-    """Columns and rows [x1, x2) x [y1, y2) of the frame that crops of a box can show.
+    """Return the columns and rows [x1, x2) x [y1, y2) of the image that crops of a box can show.
 
     Args:
-        bbox: (4,) px, the square to crop, unaugmented.
+        bbox: (4,) px, the square to crop, before augmentation.
         image_size: (width, height) px.
-        reach: See `reach_of`.
+        reach: Reach of the crops, from `reach_of`.
     """
     center, half = (bbox[:2] + bbox[2:]) / 2, reach * (bbox[2:] - bbox[:2]) + _EDGE_PX
     low = np.clip(np.floor(center - half), 0, np.array(image_size) - 1).astype(int)
@@ -48,7 +48,7 @@ def region(bbox: np.ndarray, image_size: tuple[int, int], reach: float) -> tuple
 
 
 def _regions(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Annotation ids (N,) and regions (N, 4) of all samples."""
+    """Return the annotation ids (N,) and regions (N, 4) of all samples."""
     reach, ids, boxes = reach_of(dataset), [], []
     for idx in range(len(dataset)):
         sample = dataset.load_item(idx)
@@ -63,23 +63,23 @@ def _sizes(boxes: np.ndarray) -> np.ndarray:
 
 
 def cache_bytes(dataset: Any) -> int:
-    """Bytes that `write_crop_cache` will write; every annotation is looked at, no picture."""
+    """Return the number of bytes that `write_crop_cache` will write. It reads annotations, but no images."""
     return int(_sizes(_regions(dataset)[1]).sum())
 
 
 def write_crop_cache(dataset: Any, folder: str | Path) -> int:
-    """Decode every sample's picture once and write what crops of it can show; whole or not at all.
+    """Decode the image of every sample once and write the part that its crops can show. The write is atomic.
 
     Args:
-        dataset: A hand data set whose pipeline crops; the crop's ranges decide how much is kept.
-        folder: Is created.
+        dataset: Hand data set whose pipeline crops. The ranges of the crop determine how much is stored.
+        folder: Folder of the cache; it is created.
 
     Returns:
-        Bytes of pixels.
+        Number of bytes of pixels.
 
     Raises:
-        OutputError: The disk has no room, or the folder cannot be written.
-        ImageError: A picture cannot be used; see `LoadHandImage`.
+        OutputError: If the disk has too little space, or the folder cannot be written.
+        ImageError: If an image cannot be used; see `LoadHandImage`.
     """
     folder = Path(folder)
     ids, boxes = _regions(dataset)
@@ -90,7 +90,7 @@ def write_crop_cache(dataset: Any, folder: str | Path) -> int:
     except OSError as error:
         raise OutputError(f"the crop cache cannot be written to {folder}", got=error.strerror or error) from error
     if sizes.sum() + _SPARE_BYTES > free:
-        what, want = f"no room for the crop cache in {folder}", f"{sizes.sum() / 1e9:.1f} GB"
+        what, want = f"the disk has too little space for the crop cache in {folder}", f"{sizes.sum() / 1e9:.1f} GB"
         raise OutputError(what, got=f"{free / 1e9:.1f} GB free", want=want)
     head = {"format": FORMAT, "version": VERSION, "reach": reach_of(dataset), "bytes": int(sizes.sum())}
     order = np.argsort(ids)
@@ -112,15 +112,15 @@ def _write_pixels(dataset: Any, boxes: np.ndarray, file: IO[bytes]) -> None:
 
 
 class CropCache:
-    """A finished cache, mapped: processes share its pages.
+    """A finished cache, memory-mapped, so that processes share its pages.
 
     Args:
-        folder: What `write_crop_cache` wrote.
-        ann_ids: The data set's.
-        reach: What its pipeline needs; see `reach_of`.
+        folder: Folder that `write_crop_cache` wrote.
+        ann_ids: Annotation ids of the data set.
+        reach: Reach that its pipeline needs, from `reach_of`.
 
     Raises:
-        ConfigError: It is not there, is cut short, or was made for other samples or a gentler augmentation.
+        ConfigError: If the cache is missing, truncated, or was made for other samples or a smaller augmentation.
     """
 
     def __init__(self, folder: str | Path, ann_ids: np.ndarray, reach: float) -> None:
@@ -132,20 +132,25 @@ class CropCache:
             self._pixels = np.memmap(folder / "pixels.bin", np.uint8, "r")
             found, version = len(self._pixels), (head["format"], head["version"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"crop cache cannot be read: {folder}", got=error, fix=fix) from error
+            raise ConfigError(f"the crop cache cannot be read: {folder}", got=error, fix=fix) from error
         wanted = (FORMAT, VERSION, head["bytes"])
         if (*version, found) != wanted:
-            raise ConfigError(f"crop cache {folder}", got=(*version, found), want=wanted, fix=fix)
+            raise ConfigError(
+                f"the crop cache {folder} is truncated or of another version",
+                got=(*version, found),
+                want=wanted,
+                fix=fix,
+            )
         if head["reach"] < reach - 1e-9:
-            what = f"crop cache {folder} was made for a gentler augmentation: reach in boxes"
+            what = f"the crop cache {folder} was made for a smaller augmentation: its reach in boxes is too small"
             raise ConfigError(what, got=head["reach"], want=reach, fix=fix)
         missing = ~np.isin(ann_ids, self._ids)
         if missing.any():
-            what = f"crop cache {folder} lacks {int(missing.sum())} of {len(ann_ids)} samples"
+            what = f"the crop cache {folder} has no pixels for {int(missing.sum())} of {len(ann_ids)} samples"
             raise ConfigError(what, fix="make one for this data set in another folder")
 
     def read(self, ann_id: int) -> tuple[np.ndarray, np.ndarray]:
-        """The part of a frame (h, w, 3) uint8 BGR, read-only, and its affine (2, 3) to the frame's pixels."""
+        """Return the cached part of an image (h, w, 3) uint8 BGR, read-only, and its affine (2, 3) to the image."""
         row = int(np.searchsorted(self._ids, ann_id))
         x1, y1, x2, y2 = self._boxes[row].tolist()
         start, shape = int(self._starts[row]), (y2 - y1, x2 - x1, 3)

@@ -1,4 +1,4 @@
-"""Hooks, optimizer wrappers and checkpoints."""
+"""The runner, hooks and optimizer wrappers."""
 
 from .hooks import ChannelsLastHook, SampleSeedHook, SkipReportHook
 from .optim import Bfloat16OptimWrapper, SubmoduleOptimWrapperConstructor

@@ -1,4 +1,4 @@
-"""Hooks: sample seeds, the count of what the strict policy left out, memory layout."""
+"""Hooks: seeds of the samples, report of skipped samples, memory layout."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SHOWN = 5
 
 @HOOKS.register_module()
 class SampleSeedHook(Hook):
-    """Give every data set the runner's seed, and the training set each epoch's number.
+    """Pass the runner's seed and the number of each epoch to the training set.
 
-    With it a sample's augmentation depends on (seed, epoch, index) alone; see `HandDataset`.
+    The augmentation of a sample then depends only on (seed, epoch, index); see `HandDataset`.
     """
 
     priority = "VERY_HIGH"
@@ -26,21 +26,21 @@ class SampleSeedHook(Hook):
     @staticmethod
     def _call(loader: Any, method: str, value: int) -> None:
         dataset = getattr(loader, "dataset", None)
-        for part in getattr(dataset, "datasets", [dataset]):  # each of a ConcatDataset
+        for part in getattr(dataset, "datasets", [dataset]):  # all parts of a ConcatDataset
             function = getattr(part, method, None)
             if function is not None:
                 function(value)
 
     def before_train(self, runner: Runner) -> None:
-        """Seed the training set."""
+        """Set the seed of the training set."""
         self._call(runner.train_dataloader, "set_seed", runner.seed)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Count the epoch; running workers see it with their next sample."""
+        """Set the epoch of the training set; running workers use it from their next sample on."""
         self._call(runner.train_dataloader, "set_epoch", runner.epoch)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Where the loop counts iterations and knows no epochs, count the passes over the data."""
+        """Set the epoch in a loop that counts only iterations: the number of passes over the data."""
         loader = runner.train_dataloader
         if isinstance(runner.train_loop, IterBasedTrainLoop) and runner.iter:
             batches = max(1, len(loader.dataset) // (loader.batch_size * get_world_size()))
@@ -50,7 +50,7 @@ class SampleSeedHook(Hook):
 
 @HOOKS.register_module()
 class SkipReportHook(Hook):
-    """Count samples that ``strict='skip'`` blanked and photographs that could not be read; say so at the end."""
+    """Count the samples that ``strict='skip'`` blanked and the unreadable photographs; log both after each epoch."""
 
     def __init__(self) -> None:
         self._skipped: list[str] = []
@@ -69,35 +69,35 @@ class SkipReportHook(Hook):
         all_reduce(counts)
         samples, photographs = counts.tolist()
         if samples:
-            runner.logger.warning(f"{what}: {samples} samples left out, among them: " + "; ".join(self._skipped))
+            runner.logger.warning(f"{what}: {samples} samples were left out, among them: " + "; ".join(self._skipped))
         if photographs:
             runner.logger.warning(f"{what}: {photographs} times an unreadable photograph was replaced by another")
         self._counts.zero_()
         self._skipped.clear()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Count a batch."""
+        """Count the samples of a batch."""
         self._count(data_batch)
 
     after_val_iter = after_test_iter = after_train_iter
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Report and start again."""
+        """Log the counts and reset them."""
         self._report(runner, f"training epoch {runner.epoch + 1}")
 
     def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
-        """Report and start again."""
+        """Log the counts and reset them."""
         self._report(runner, "validation")
 
     def after_test_epoch(self, runner: Runner, metrics: Any = None) -> None:
-        """Report and start again."""
+        """Log the counts and reset them."""
         self._report(runner, "test")
 
 
 @HOOKS.register_module()
 class ChannelsLastHook(Hook):
-    """Hold the network's weights as NHWC; with bfloat16 on a CPU a detector's step takes a quarter of the time."""
+    """Store the weights as NHWC. On a CPU with bfloat16, a detector then trains four times as fast."""
 
     def before_run(self, runner: Runner) -> None:
-        """Convert in place."""
+        """Convert the model in place."""
         runner.model.to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""bfloat16 training on CPU and GPU alike; several optimizers in one config."""
+"""bfloat16 training on CPUs and GPUs, and several optimizers in one config."""
 
 from __future__ import annotations
 
@@ -8,37 +8,38 @@ from typing import Any
 
 import torch
 from mmengine.device import get_device
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 
 from ..errors import ConfigError
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+from .runner import bare_model
 
 
 @OPTIM_WRAPPERS.register_module()
 class Bfloat16OptimWrapper(OptimWrapper):
     """Run the forward pass under bfloat16 autocast.
 
-    bfloat16 has float32's range, so no loss is scaled; mmengine's AmpOptimWrapper, which scales, refuses CPUs.
+    bfloat16 has the range of float32, so losses need no scaling. mmengine's AmpOptimWrapper, which scales losses, does
+    not support CPUs.
     """
 
     @contextmanager
     def optim_context(self, model: torch.nn.Module) -> Iterator[None]:
-        """As the parent's, with autocast around it."""
+        """Enter the parent's context and bfloat16 autocast."""
         with super().optim_context(model), torch.autocast(get_device(), dtype=torch.bfloat16):
             yield
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class SubmoduleOptimWrapperConstructor:
-    """One optimizer for each named submodule of a model, for instance of a generator and its discriminator.
+    """Build one optimizer for each named submodule of a model, for example a generator and its discriminator.
 
     ``optim_wrapper=dict(constructor="SubmoduleOptimWrapperConstructor", generator=dict(type="OptimWrapper",
-    optimizer=dict(type="Adam", lr=8e-4)), discriminator=dict(...))``. Resuming restores them all.
+    optimizer=dict(type="Adam", lr=8e-4)), discriminator=dict(...))``. Resuming restores all of them.
 
     Args:
-        optim_wrapper_cfg: Submodule name to the config of its wrapper; each may have its own `paramwise_cfg`.
-        paramwise_cfg: For every submodule without one of its own.
+        optim_wrapper_cfg: Name of each submodule -> config of its wrapper, which may have its own `paramwise_cfg`.
+        paramwise_cfg: Default `paramwise_cfg` of the submodules.
     """
 
     def __init__(self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None) -> None:
@@ -49,22 +50,23 @@ class SubmoduleOptimWrapperConstructor:
         """Build the wrappers.
 
         Raises:
-            ConfigError: A name that is no submodule of the model, or trainable parameters that no name covers.
+            ConfigError: If a name is not a submodule of the model, or trainable parameters have no optimizer.
         """
-        model = model.module if is_model_wrapper(model) else model
+        model = bare_model(model)
         names = [name for name, config in self.optim_wrapper_cfg.items() if isinstance(config, dict)]
         parts = {name: getattr(model, name, None) for name in names}
-        wrong = [name for name, part in parts.items() if not isinstance(part, torch.nn.Module)]
+        modules = {name: part for name, part in parts.items() if isinstance(part, torch.nn.Module)}
+        wrong = [name for name in names if name not in modules]
         left = [
             name for name, p in model.named_parameters() if p.requires_grad and name.split(".")[0] not in set(names)
         ]
         if wrong or left:
             raise ConfigError(
-                f"optim_wrapper: no submodules {wrong}, no optimizer for {len(left)} parameters {left[:2]}",
+                f"optim_wrapper: {wrong} are no submodules, and {len(left)} parameters {left[:2]} have no optimizer",
                 want=f"entries of {[name for name, _ in model.named_children()]}",
             )
         return OptimWrapperDict(
-            **{name: self._build(part, self.optim_wrapper_cfg[name]) for name, part in parts.items()}
+            **{name: self._build(part, self.optim_wrapper_cfg[name]) for name, part in modules.items()}
         )
 
     def _build(self, part: torch.nn.Module, config: dict[str, Any]) -> OptimWrapper:

@@ -1,4 +1,4 @@
-"""From a config to a runner, on one process or many, CPU or GPU."""
+"""Build a runner from a config, for one or several processes, on CPUs or GPUs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ from ..registry import MODELS
 
 
 def build_runner(cfg: Config, launcher: str = "none") -> Runner:
-    """Build mmengine's runner with safe checkpoint loading, and gloo in place of nccl where there is no GPU."""
+    """Build mmengine's runner with safe checkpoint loading, and with gloo instead of nccl if there is no GPU.
+
+    Args:
+        cfg: Config from `load_config`; it is changed.
+        launcher: "none", "pytorch" or "slurm".
+    """
     cfg.launcher = launcher
     allow_safe_types()
     ignore_strides_of_one()
     if launcher != "none" and not torch.cuda.is_available():
-        # mmengine's launcher wants a GPU for every process; a group that is already there is used as it is.
+        # mmengine's launcher requires a GPU for every process, unless a process group exists already.
         if launcher == "slurm":
             _slurm_environment()
         if not torch.distributed.is_initialized():
@@ -37,22 +42,25 @@ def build_runner(cfg: Config, launcher: str = "none") -> Runner:
 
 
 def ignore_strides_of_one() -> None:
-    """Silence what data-parallel training says of 1x1 weights whose gradient comes from a product.
+    """Silence a harmless warning of data-parallel training about the gradients of 1x1 convolutions.
 
-    Strides along sides of one pixel differ between a matrix and a channels-last kernel; the numbers lie the same.
+    The strides of axes of length 1 differ between a matrix and a channels-last kernel, but the memory is the same.
     """
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
 
 
 def leave_group() -> None:
-    """Wait for the other processes and part from them: one that ends while another still writes may be aborted."""
+    """Synchronize all ranks, then destroy the process group.
+
+    Otherwise a rank that exits early can abort one that is still writing.
+    """
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
 
 
 def _slurm_environment() -> None:
-    """Fill in torch's rendezvous variables from Slurm's; slurm_train.sh exports the address."""
+    """Set torch's rendezvous variables from those of Slurm; slurm_train.sh exports the address."""
     os.environ.setdefault("RANK", os.environ["SLURM_PROCID"])
     os.environ.setdefault("WORLD_SIZE", os.environ["SLURM_NTASKS"])
     os.environ.setdefault("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))
@@ -67,5 +75,7 @@ def build_model(cfg: Config) -> torch.nn.Module:
 
 
 def bare_model(model: torch.nn.Module) -> torch.nn.Module:
-    """The model inside a data-parallel wrapper, or the model itself."""
-    return model.module if is_model_wrapper(model) else model
+    """Return the model inside a data-parallel wrapper, or the model itself."""
+    inner = model.module if is_model_wrapper(model) else model
+    assert isinstance(inner, torch.nn.Module)
+    return inner

@@ -1,4 +1,4 @@
-"""Pictures of predictions while training."""
+"""Drawings of predictions during training."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from ..registry import HOOKS
 
 @HOOKS.register_module()
 class HandVisualizationHook(Hook):
-    """After each validation, one picture of the same few samples: truth, prediction, both in 3D.
+    """After each validation, draw the same few samples: ground truth, prediction, and both in 3D.
 
-    It goes to the backends of the config's `InterHandVisualizer` as "val_predictions", at the training iteration.
-    A validation takes about 0.1 s a sample longer.
+    The image goes to the backends of the config's `InterHandVisualizer` as "val_predictions", with the training
+    iteration as its step. Drawing takes about 0.1 s per sample.
 
     Args:
-        num: Samples, spread evenly over the validation set; 0 draws none.
+        num: Number of samples, evenly spaced in the validation set. 0 draws none.
     """
 
     priority = "LOW"
 
     def __init__(self, num: int = 4) -> None:
         if num < 0:
-            raise ConfigError("HandVisualizationHook: num", got=num, want="0 or more")
+            raise ConfigError("HandVisualizationHook: num must not be negative", got=num, want="0 or more")
         self.num = num
         self._wanted: set[int] = set()
         self._crops: dict[int, np.ndarray] = {}
         self._samples: dict[int, Any] = {}
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Choose the samples: among those that the main process is given (every n-th of n processes)."""
+        """Choose the samples, among those of the main process (with n processes, every n-th sample)."""
         if self.num and not hasattr(runner.visualizer, "add_sheet"):
             raise ConfigError(
                 f"{type(runner.visualizer).__name__} cannot draw hands",
@@ -46,7 +46,7 @@ class HandVisualizationHook(Hook):
         self._wanted = set(rows.tolist()) if is_main_process() else set()
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Keep the chosen samples of a batch."""
+        """Store the chosen samples of a batch."""
         for image, sample in zip(data_batch["inputs"], outputs or (), strict=False):
             row = sample.get("sample_idx")
             if row in self._wanted:
@@ -54,7 +54,7 @@ class HandVisualizationHook(Hook):
                 self._samples[row] = sample
 
     def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
-        """Draw."""
+        """Draw the stored samples."""
         rows = sorted(self._samples)
         if rows:
             crops, samples = [self._crops[row] for row in rows], [self._samples[row] for row in rows]

@@ -1,1 +1,1 @@
-"""Evaluation: formulas (`functional`) and mmengine metrics (`metrics`)."""
+"""Evaluation: formulas on arrays (`functional`), mmengine metrics (`metrics`), the report and the predictions file."""

@@ -1,4 +1,4 @@
-"""The file of saved predictions, preds.npz: plain arrays, no pickles."""
+"""The file of saved predictions, preds.npz: plain arrays without pickles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import EvaluationError
 from ..structures.joints import NUM_JOINTS
 from ..utils.files import atomic_write
 
-# Name -> shape after N, and dtype; None for text.
+# Name of each array -> its shape after the leading N, and its dtype; None for text.
 FIELDS: dict[str, tuple[tuple[int, ...], type | None]] = {
     "img_path": ((), None),
     "ann_id": ((), np.int64),
@@ -32,21 +32,23 @@ def save_predictions(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def load_predictions(path: str | Path) -> dict[str, np.ndarray]:
-    """Read preds.npz, checking every array's shape.
+    """Read preds.npz and check the shape of every array.
 
     Raises:
-        EvaluationError: Missing, not such a file, or arrays missing or misshaped.
+        EvaluationError: If the file cannot be read, or an array is missing or has another shape.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise EvaluationError(
-            f"predictions cannot be read: {path}", got=error, want="the file of tools/test.py --dump"
+            f"predictions cannot be read: {path}", got=error, want="a file written by tools/test.py --dump"
         ) from error
     length = len(arrays.get("ann_id", ()))
     for name, (shape, _) in FIELDS.items():
         if name not in arrays or arrays[name].shape != (length, *shape):
             found = arrays[name].shape if name in arrays else "missing"
-            raise EvaluationError(f"{path}: '{name}'", got=found, want=(length, *shape))
+            raise EvaluationError(
+                f"array '{name}' in {path} is missing or has the wrong shape", got=found, want=(length, *shape)
+            )
     return arrays

@@ -35,7 +35,11 @@ class _GaussianMSE(torch.autograd.Function):
         in_place = gradient is not None and gradient.dtype == torch.float32
         for part in _parts(weights):
             difference = torch.addcmul(
-                flat[part].float(), rows[part], columns[part], value=-1, out=gradient[part] if in_place else None
+                flat[part].float(),
+                rows[part],
+                columns[part],
+                value=-1,
+                out=gradient[part] if gradient is not None and in_place else None,
             )
             squares[part] = torch.linalg.vector_norm(difference, dim=(1, 2)).square()
             if gradient is not None:

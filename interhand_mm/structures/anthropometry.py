@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-# Fractions of the hand length (wrist crease to middle fingertip). Rows thumb..pinky;
-# columns wrist-digit1, digit1-digit2, digit2-digit3, digit3-tip (the tip's pulp comes on top).
+# Fractions of the hand length (wrist crease to middle fingertip). Rows: thumb to pinky. Columns: wrist to digit 1,
+# digit 1 to 2, digit 2 to 3, and digit 3 to the tip joint, beyond which there is soft tissue.
 SEGMENT_FRACTIONS = np.array(
     [
         [0.205, 0.207, 0.172, 0.140],
@@ -16,6 +16,5 @@ SEGMENT_FRACTIONS = np.array(
     ]
 )
 
-
-# mean, standard deviation in mm: men, women
+# Mean and standard deviation in mm: men, women.
 HAND_LENGTH_MM = ((190.0, 9.8), (177.0, 9.3))

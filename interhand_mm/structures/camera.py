@@ -1,8 +1,8 @@
-"""THE camera and THE crop affine.
+"""The pinhole camera, and affines between images and crops.
 
-Frames: *world* and *camera* in millimeters (camera: x right, y down, z forward); *pixels* with integer
-centers, so that a mirror is ``x -> W - 1 - x``; *crop* pixels of the network's input. Functions take numpy
-arrays or torch tensors alike and give back what they got; they are written with operators both share.
+Frames: *world* and *camera* in millimeters (camera: x right, y down, z forward), *pixels* of the full image, and *crop*
+pixels of the network's input. Pixel centers are integers, so a mirror is ``x -> W - 1 - x``. Where a function is typed
+with `Array`, it takes NumPy arrays or torch tensors and returns the same kind.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def world_to_camera(points_world: Array, rotation: Array, position: Array) -> Ar
 
     Args:
         points_world: (..., 3) mm, world frame.
-        rotation: (3, 3) world-to-camera rotation ("camrot").
-        position: (3,) camera center in the world, mm ("campos").
+        rotation: (3, 3) rotation from world to camera ("camrot").
+        position: (3,) center of the camera in the world frame, mm ("campos").
 
     Returns:
         (..., 3) mm, camera frame.
@@ -48,7 +48,7 @@ def camera_to_pixel(points_cam: Array, focal: Array, principal_pt: Array) -> Arr
     Args:
         points_cam: (..., 3) mm, camera frame.
         focal: (..., 2) px (fx, fy), broadcast against the points' leading axes.
-        principal_pt: (..., 2) px (cx, cy), likewise.
+        principal_pt: (..., 2) px (cx, cy), broadcast in the same way.
 
     Returns:
         (..., 2) px.
@@ -65,7 +65,7 @@ def pixel_to_camera(points_uvz: Array, focal: Array, principal_pt: Array) -> Arr
     Args:
         points_uvz: (..., 3) u, v px and absolute depth z mm.
         focal: (..., 2) px, broadcast against the points' leading axes.
-        principal_pt: (..., 2) px, likewise.
+        principal_pt: (..., 2) px, broadcast in the same way.
 
     Returns:
         (..., 3) mm, camera frame.
@@ -140,14 +140,14 @@ def crop_affine(
 ) -> np.ndarray:
     """Affine from full-image to crop pixels (docs/spec/datasets.md, section 2.2, step 6; no half-pixel offsets).
 
-    The box's center goes to the crop's center (w/2, h/2); the box times `scale`, turned by
-    `rotation_deg`, fills the crop. `scale` > 1 shows more of the image.
+    The center of the box maps to the center of the crop (w/2, h/2). The box times `scale`, rotated by `rotation_deg`,
+    fills the crop.
 
     Args:
-        bbox_xyxy: (4,) px of the box to cut out, in the crop's aspect ratio.
+        bbox_xyxy: (4,) px of the box to cut out, in the aspect ratio of the crop.
         size: (width, height) px of the crop.
-        scale: Factor on the box.
-        rotation_deg: Degrees; x' = x cos - y sin, y' = x sin + y cos.
+        scale: Factor on the box; above 1 shows more of the image.
+        rotation_deg: Rotation in degrees; x' = x cos - y sin, y' = x sin + y cos.
 
     Returns:
         (2, 3) float64; ``crop = A @ (u, v, 1)``.
@@ -164,24 +164,29 @@ def crop_affine(
 
 
 def invert_affine(affine: np.ndarray) -> np.ndarray:
-    """Inverse of a (2, 3) affine, or of a batch (..., 2, 3)."""
+    """Return the inverse of a (2, 3) affine, or of a batch (..., 2, 3)."""
     linear = np.linalg.inv(affine[..., :2])
     return np.concatenate([linear, -linear @ affine[..., 2:]], axis=-1)
 
 
 def mirror_affine(image_width: int) -> np.ndarray:
-    """(2, 3) affine of the mirror ``x -> W - 1 - x``."""
+    """Return the (2, 3) affine of the mirror ``x -> W - 1 - x``."""
     return np.array([[-1.0, 0.0, image_width - 1.0], [0.0, 1.0, 0.0]])
 
 
 def compose_affine(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
-    """Affine that applies `inner` first and then `outer`, all (2, 3)."""
+    """Return the affine that applies `inner` first and then `outer`; all are (2, 3)."""
     linear = outer[:, :2] @ inner[:, :2]
     return np.column_stack([linear, outer[:, :2] @ inner[:, 2] + outer[:, 2]])
 
 
 def apply_affine(points: Array, affine: Array) -> Array:
-    """Map (..., 2) points by a (2, 3) affine, or (B, N, 2) points by a batch (B, 2, 3)."""
+    """Map (..., 2) points with a (2, 3) affine, or (B, N, 2) points with a batch (B, 2, 3).
+
+    Examples:
+        >>> apply_affine(np.array([[0.0, 5.0]]), mirror_affine(image_width=100)).tolist()
+        [[99.0, 5.0]]
+    """
     linear, offset = affine[..., :2], affine[..., 2]
     if affine.ndim == 2:
         return points @ linear.T + offset

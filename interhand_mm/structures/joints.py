@@ -1,8 +1,12 @@
-"""THE joint convention: 42 joints, right hand 0-20, left hand 21-41, fingertip first, wrist last.
+"""The joint convention: 42 joints, right hand 0-20, left hand 21-41, fingertips first, wrist last.
 
-In a name, 4 is the fingertip and 1 the finger joint nearest the wrist. It is InterHand2.6M's order
-(`annotations/skeleton.txt`); every other data set is converted to it at its loader's door with the
-gather arrays below: ``in_our_order = theirs[..., FROM_X, :]``.
+In a name, 4 is the fingertip and 1 the finger joint next to the palm. The order is that of InterHand2.6M
+(`annotations/skeleton.txt`). Loaders of other data sets convert their joints with the index arrays below:
+``in_our_order = theirs[..., FROM_X, :]``. Joint numbers are written in this file only; other files use its names.
+
+Examples:
+    >>> JOINT_NAMES[0], JOINT_NAMES[RIGHT_WRIST], JOINT_NAMES[LEFT_WRIST]
+    ('right_thumb4', 'right_wrist', 'left_wrist')
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ FREIHAND_SCALE_BONE = (MIDDLE_BASE, HAND_JOINT_NAMES.index("middle2"))  # FreiHA
 PALM = (*FINGER_BASES, RIGHT_WRIST)
 JOINT_NAMES = tuple(f"{side}_{name}" for side in SIDES for name in HAND_JOINT_NAMES)
 
-# Parent of each joint; a wrist has none (-1). Digit 1 hangs on the wrist, every other digit on the next lower one.
+# Parent of each joint; -1 for a wrist. The parent of digit 1 is the wrist, that of another digit the next lower one.
 HAND_PARENTS = (*(20 if j % 4 == 3 else j + 1 for j in range(20)), -1)
 PARENTS = HAND_PARENTS + tuple(p + NUM_HAND_JOINTS if p >= 0 else -1 for p in HAND_PARENTS)
 BONES = tuple((child, parent) for child, parent in enumerate(PARENTS) if parent >= 0)
@@ -41,7 +45,7 @@ OWN_WRIST = np.repeat(np.array(WRISTS), NUM_HAND_JOINTS)  # (42,) index of each 
 FLIP_INDICES = (np.arange(NUM_JOINTS) + NUM_HAND_JOINTS) % NUM_JOINTS  # (42,) partner under a mirror
 NOT_WRIST = np.array([j not in WRISTS for j in range(NUM_JOINTS)])  # (42,) bool
 
-# RGB. One hue a finger, right darker than left, so that a picture tells the hands apart at once.
+# RGB. Each finger has its own hue, and the right hand is darker than the left.
 _FINGER_COLORS = ((230, 75, 60), (240, 170, 30), (70, 175, 80), (40, 150, 220), (160, 90, 200))
 _WRIST_COLOR = (120, 120, 120)
 
@@ -63,7 +67,7 @@ _MANO_OF_OPENPOSE = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19
 FROM_OPENPOSE = np.array(_OPENPOSE_OF_OURS)  # also FreiHAND and MediaPipe: wrist, then thumb..little, base to tip
 FROM_FREIHAND = FROM_MEDIAPIPE = FROM_OPENPOSE
 FROM_RHD = np.array(_RHD_OF_OPENPOSE)[FROM_OPENPOSE]  # wrist, then thumb..little, tip to base
-FROM_STB = np.array(_STB_OF_OPENPOSE)[FROM_OPENPOSE]  # palm center (not the wrist), then little..thumb
+FROM_STB = np.array(_STB_OF_OPENPOSE)[FROM_OPENPOSE]  # palm center (instead of the wrist), then little..thumb
 FROM_MANO = np.array(_MANO_OF_OPENPOSE)[FROM_OPENPOSE]  # MANO's 16 joints, then tips thumb..little
 TO_OPENPOSE, TO_RHD, TO_STB, TO_MANO = (np.argsort(a) for a in (FROM_OPENPOSE, FROM_RHD, FROM_STB, FROM_MANO))
 

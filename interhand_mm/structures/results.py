@@ -1,4 +1,4 @@
-"""What inference gives back: frames of interactions, typed, with where every millimeter comes from."""
+"""Results of inference, with the origin of every number in millimeters."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 
 from .joints import NUM_HAND_JOINTS
 
-# "no": not there. "unsure": the network cannot tell; such a hand is shown, and marked, but not counted on.
+# "no": absent. "unsure": the network cannot tell; such a hand is drawn, with a mark.
 Presence = Literal["no", "unsure", "yes"]
-# "user": given. "exif": from the picture's focal length. "assumed": from a field of view that nobody measured.
+# "user": given by the user. "exif": from the focal length in the image file. "assumed": from an assumed field of view.
 IntrinsicsSource = Literal["user", "exif", "assumed"]
-# "given": the user or the data set knows the wrists' depth, so `keypoints_mm` is metric in the camera frame.
-# "hand_size": depth is what gives the hand an average adult's size, so `keypoints_mm` is a scale guess.
+# "given": the depths of the wrists are known, so `keypoints_mm` is metric in the camera frame. "hand_size": the depths
+# give the hand the size of an average adult's, so the scale of `keypoints_mm` is a guess.
 DepthSource = Literal["given", "hand_size"]
 
 
 @dataclass(frozen=True)
 class Intrinsics:
-    """A pinhole camera of one picture.
+    """The pinhole camera of one image.
 
     Attributes:
-        focal: (2,) px.
-        principal_pt: (2,) px.
-        source: Who says so.
+        focal: (2,) focal lengths, px.
+        principal_pt: (2,) principal point, px.
+        source: Origin of these numbers.
     """
 
     focal: np.ndarray
@@ -35,12 +35,12 @@ class Intrinsics:
 
 @dataclass(frozen=True)
 class Detections:
-    """Hands that a detector found in one picture.
+    """Hands that a detector found in one image.
 
     Attributes:
         boxes: (N, 4) px of the full image, x1 y1 x2 y2: the tight box of a hand's joints, enlarged by `BBOX_ENLARGE`.
-        scores: (N,) 0 to 1.
-        sides: (N,) 0 right, 1 left, -1 where the detector has one class "hand".
+        scores: (N,) confidences, 0 to 1.
+        sides: (N,) 0 right, 1 left, -1 if the detector has a single class "hand".
     """
 
     boxes: np.ndarray
@@ -50,21 +50,21 @@ class Detections:
 
 @dataclass(frozen=True)
 class HandsResult:
-    """One crop: a single hand, or two that were lifted together. Right before left; joints as in `joints.py`.
+    """The result of one crop: one hand, or two hands that share a scale. Joints are as in `joints.py`.
 
     Attributes:
         bbox: (4,) px of the full image, x1 y1 x2 y2: the square that was cropped.
-        detections: (N, 4) px, x1 y1 x2 y2: the detector's boxes it was grouped from; N = 0 where the box was given.
-        bbox_score: The lowest score of those boxes, 1 where the box was given.
-        hand_prob: (2,) calibrated probabilities that the right and the left hand are there.
+        detections: (N, 4) px, x1 y1 x2 y2: the detections that form the box; N = 0 if the box was given.
+        bbox_score: Lowest score of the detections; 1 if the box was given.
+        hand_prob: (2,) calibrated probabilities that the right and the left hand are present.
         presence: Decision for the right and the left hand.
-        keypoints: (42, 3) u, v px of the full image, d mm relative to the joint's own wrist. Hands whose presence
-            is "no" hold NaN.
-        keypoint_scores: (42,) 0 to 1.
-        rel_root_depth_mm: z(left wrist) - z(right wrist); NaN unless both hands are there.
-        keypoints_mm: (42, 3) camera frame; metric only where `depth_source` is "given".
-        depth_source: Where the depth in `keypoints_mm` comes from.
-        track_id: The same number for the same hands over the frames of a video; None for pictures.
+        keypoints: (42, 3) u, v px of the full image, d mm relative to the joint's own wrist. NaN for hands
+            whose presence is "no".
+        keypoint_scores: (42,) confidences, 0 to 1.
+        rel_root_depth_mm: z(left wrist) - z(right wrist); NaN unless both hands are present.
+        keypoints_mm: (42, 3) mm, camera frame; metric only if `depth_source` is "given".
+        depth_source: Origin of the depths in `keypoints_mm`.
+        track_id: The same number for the same hands in all frames of a video; None for images.
         restored: Whether the keypoints of the right and the left hand come from a plugin; where not, and
             always the relative root depth and the handedness, they are the base network's.
     """
@@ -84,21 +84,21 @@ class HandsResult:
 
     @property
     def shown(self) -> np.ndarray:
-        """(42,) bool: joints of the hands that are there, surely or not."""
+        """Return which joints (42,) belong to hands whose presence is "yes" or "unsure"."""
         return np.repeat([presence != "no" for presence in self.presence], NUM_HAND_JOINTS)
 
 
 @dataclass(frozen=True)
 class FrameResult:
-    """One picture, or one frame of a video or camera.
+    """The result of one image, or of one frame of a video or camera.
 
     Attributes:
-        source: Path, or name of the camera.
-        index: Frame number from 0; 0 for pictures.
-        time_s: Presentation time from the start of the video, None for pictures.
-        image: (H, W, 3) uint8 BGR as it was decoded and turned upright.
-        intrinsics: Camera that `keypoints_mm` was made with.
-        hands: One entry a crop, none where no hand was found.
+        source: Path of the file, or name of the camera.
+        index: Number of the frame, from 0; 0 for images.
+        time_s: Presentation time from the start of the video, s; None for images.
+        image: (H, W, 3) uint8 BGR, decoded and rotated upright.
+        intrinsics: Camera that `keypoints_mm` was computed with.
+        hands: One entry per crop; empty if no hand was found.
     """
 
     source: str

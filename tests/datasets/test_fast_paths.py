@@ -14,7 +14,7 @@ from interhand_mm.datasets.transforms.background import blend
 from interhand_mm.datasets.transforms.background_pool import BackgroundPool
 from interhand_mm.datasets.transforms.geometry import crop_sample, draw_augment
 from interhand_mm.datasets.transforms.loading import LoadHandImage
-from interhand_mm.datasets.transforms.matte import _connected, _draw_hand, _percentiles, nonzero_pixels
+from interhand_mm.datasets.transforms.matte import connected_to, draw_hand, nonzero_pixels, uint8_percentiles
 from interhand_mm.errors import ConfigError, OutputError
 from interhand_mm.structures.joints import BONES
 from interhand_mm.utils.images import read_image
@@ -34,10 +34,10 @@ def test_blending_edges_alone_is_the_integer_formula():
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 500])
-def test_percentiles_by_counting_are_numpys(count):
+def testuint8_percentiles_by_counting_are_numpys(count):
     rng = np.random.default_rng(count)
     values = rng.integers(0, 256, (count, 3), dtype=np.uint8)
-    assert np.array_equal(_percentiles(values, (8, 50, 92)), np.percentile(values, (8, 50, 92), axis=0))
+    assert np.array_equal(uint8_percentiles(values, (8, 50, 92)), np.percentile(values, (8, 50, 92), axis=0))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
@@ -52,7 +52,7 @@ def test_parts_that_touch_the_core_are_kept(step):
     mask[::step, ::step] = 255
     core = np.zeros_like(mask)
     core[step, step] = core[0, 0] = 255
-    assert np.array_equal(_connected(mask, nonzero_pixels(core)), np.where(core & mask, 255, 0))
+    assert np.array_equal(connected_to(mask, nonzero_pixels(core)), np.where(core & mask, 255, 0))
 
 
 def test_bones_drawn_at_once_are_those_drawn_singly():
@@ -61,7 +61,7 @@ def test_bones_drawn_at_once_are_those_drawn_singly():
         points, visible = rng.uniform(-40, 160, (21, 2)), rng.random(21) < seen
         visible[[3, 7, 11, 15, 19, 20]] = False  # no palm and no wrist: bones alone
         core, reach, want_core, want_reach = np.zeros((4, 120, 120), np.uint8)
-        _draw_hand(core, reach, points, visible, 0.5, 90.0)
+        draw_hand(core, reach, points, visible, 0.5, 90.0)
         pixels = np.rint(points).astype(np.int32)
         for child, parent in BONES[:20]:
             if visible[child] and visible[parent]:

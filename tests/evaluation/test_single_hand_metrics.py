@@ -177,7 +177,7 @@ def test_submission_file(tmp_path):
         assert np.allclose(xyz[s["sample_idx"]], in_order(truth, FREIHAND_NAMES) / 1000, atol=2e-6)
     assert [p.name for p in out.parent.iterdir()] == ["pred.json"]
     metric.process(None, samples[:2])
-    with pytest.raises(EvaluationError, match="samples"):
+    with pytest.raises(EvaluationError, match="every sample"):
         metric.evaluate(3)
 
 
@@ -187,5 +187,5 @@ def test_a_metric_of_one_set_of_a_mix():
     assert numbers["rhd/EPE_no_wrist"] == pytest.approx(5.0)
     assert numbers_of(EPE(dataset="stb", prefix="S"), mixed)["S/EPE_no_wrist"] == pytest.approx(40.0)
     assert "MPJPE/all" in numbers_of(MPJPE(), mixed)
-    with pytest.raises(EvaluationError, match="none of 3 samples is of data set 'other'"):
+    with pytest.raises(EvaluationError, match="none of the 3 samples belongs to data set 'other'"):
         numbers_of(EPE(dataset="other"), mixed)

@@ -1,4 +1,4 @@
-"""Registered transforms; each changes a sample in place."""
+"""Registered transforms. Each one changes a sample in place."""
 
 from .background import GreenScreen, RandomBackgroundReplace
 from .formatting import PackHand2DInputs, PackHandInputs

@@ -1,4 +1,4 @@
-"""Background replacement: photographs behind the hands, so that a model works outside the studio."""
+"""Background replacement: photographs behind the hands, so that a network works outside the studio."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ from .background_pool import BackgroundPool
 from .matte import hand_matte, nonzero_pixels, threshold_background
 
 MASKS = ("matte", "threshold", "file")
-_BRIGHTNESS_SPREAD = 0.4  # of a green cloth, as a fraction, from sample to sample
+_BRIGHTNESS_SPREAD = 0.4  # relative variation of a green cloth from sample to sample
 
 
 @TRANSFORMS.register_module()
 class RandomBackgroundReplace(BaseTransform):
-    """Put a random photograph behind the hands; stands after the crop and works at the crop's resolution.
+    """Put a random photograph behind the hands. The transform comes after the crop and works at its resolution.
 
-    As in the published recipe (docs/spec/background_augmentation.md) a photograph at least as large as the frame is cut
-    at random to the frame's size and moves with the frame through crop, rotation and mirror; smaller ones are
-    enlarged. What lies outside the frame stays black, as it will be when the network is used.
+    As in the published recipe (docs/spec/background_augmentation.md), a photograph is cut at random to the size of the
+    image and then cropped, rotated and mirrored with it; a smaller photograph is enlarged first. Pixels outside the
+    image stay black, as they are when the network is used.
 
     Args:
-        backgrounds: A directory, a list file or a list of photographs; see `BackgroundPool`.
-        prob: Share of samples that get one.
-        mask: "matte" (joints, skin and forearm; the default), "threshold" (the published recipe: all channels
-            < `low` or all > `high` is background) or "file" (a stored foreground mask at `mask_path`).
-        low: For "threshold".
-        high: For "threshold".
-        fixed_seed: Draw from a hash of (sample id, this seed) in place of the sample's generator: a test set
-            whose photographs are the same for everyone and need no stored images.
+        backgrounds: Directory, list file, or list of photographs; see `BackgroundPool`.
+        prob: Fraction of the samples that get a photograph.
+        mask: How the foreground is found. "matte": from joints, skin color and forearm. "threshold": the published
+            recipe, where pixels with all channels < `low` or all > `high` are background. "file": the mask stored at
+            `mask_path`.
+        low: Lower bound for "threshold".
+        high: Upper bound for "threshold".
+        fixed_seed: Draw from a hash of the sample id and this seed instead of the sample's generator. A test set then
+            has the same photographs for everyone, without stored images.
     """
 
     def __init__(
@@ -52,16 +53,16 @@ class RandomBackgroundReplace(BaseTransform):
         fixed_seed: int | None = None,
     ) -> None:
         if mask not in MASKS:
-            raise ConfigError("RandomBackgroundReplace: mask", got=mask, want=" or ".join(MASKS))
+            raise ConfigError("RandomBackgroundReplace: mask is unknown", got=mask, want=" or ".join(MASKS))
         if not 0 <= prob <= 1:
-            raise ConfigError("RandomBackgroundReplace: prob", got=prob, want="between 0 and 1")
+            raise ConfigError("RandomBackgroundReplace: prob is out of range", got=prob, want="between 0 and 1")
         if backgrounds is None:
-            raise BackgroundError("no photographs were named for RandomBackgroundReplace", fix="pass --backgrounds DIR")
-        self.pool = BackgroundPool(backgrounds)
+            raise BackgroundError("RandomBackgroundReplace needs photographs", fix="pass --backgrounds DIR")
+        self.pool: BackgroundPool | _PlainSheets = BackgroundPool(backgrounds)
         self.prob, self.mask, self.low, self.high, self.fixed_seed = prob, mask, low, high, fixed_seed
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change `img`; add `background_alpha` (H, W) uint8, 255 where the photograph shows, and whose it is."""
+        """Change `img`; add `background_alpha` (255 where the photograph shows), its path and the number of retries."""
         if results["skipped"]:
             return results
         rng = results["rng"]
@@ -81,19 +82,22 @@ class RandomBackgroundReplace(BaseTransform):
         return results
 
     def background_alpha(self, results: dict[str, Any]) -> np.ndarray:
-        """How much of the photograph shows at each pixel of the crop, (H, W) uint8; 0 outside the frame."""
+        """Return how much of the photograph each pixel of the crop shows, (H, W) uint8; 0 outside the image."""
         warp, frame_shape = results["warp"], tuple(results["image_size"][::-1])
         if self.mask == "threshold":
             return warp.crop_read(threshold_background(results["img_full"], self.low, self.high))
         if self.mask == "file":
             if "mask_path" not in results:
                 raise BackgroundError(
-                    f"sample {results['sample_id']} has no stored mask", fix="RandomBackgroundReplace(mask='matte')"
+                    f"sample {results['sample_id']} has no stored mask",
+                    fix="set the data set's mask_root, or RandomBackgroundReplace(mask='matte')",
                 )
             stored = read_mask(results["mask_path"])
             if stored.shape != frame_shape:
                 raise BackgroundError(
-                    f"mask {results['mask_path']}: (height, width)", got=stored.shape, want=frame_shape
+                    f"mask {results['mask_path']} has another (height, width) than its image",
+                    got=stored.shape,
+                    want=frame_shape,
                 )
             foreground = np.where(stored, 0, 255).astype(np.uint8)
             return warp.crop_stored(foreground)
@@ -103,7 +107,7 @@ class RandomBackgroundReplace(BaseTransform):
 
 
 def _crop_joints(results: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Joints in the crop (42, 2) px, their visibility (42,), and px a mm of the right and left hand (2,)."""
+    """Return joints in the crop (42, 2) px, their visibility (42,), and px per mm of the two hands (2,)."""
     warp = results["warp"]
     points = warp.to_crop(results["keypoints"][0, :, :2])
     depth = results["keypoints_cam"][0, list(WRISTS), 2]
@@ -118,14 +122,14 @@ def _sample_rng(sample_id: str, seed: int) -> np.random.Generator:
 def warp_photo(
     photo: np.ndarray, frame_shape: tuple[int, int], warp: np.ndarray, size: tuple[int, int], rng: np.random.Generator
 ) -> np.ndarray:
-    """Take a random frame-sized part of a photograph through the sample's warp.
+    """Cut a random part of the image's size out of a photograph and warp it to the crop.
 
     Args:
-        photo: (H, W, 3) uint8.
-        frame_shape: (height, width) px of the frame it goes behind.
-        warp: (2, 3) affine from frame to crop pixels.
+        photo: (H, W, 3) uint8 photograph.
+        frame_shape: (height, width) px of the image that it goes behind.
+        warp: (2, 3) affine from image to crop pixels.
         size: (width, height) px of the crop.
-        rng: Draws the place.
+        rng: Source of randomness, for the position of the part.
 
     Returns:
         (height, width, 3) uint8.
@@ -139,9 +143,14 @@ def warp_photo(
 
 
 def blend(front: np.ndarray, behind: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """``front (1 - alpha) + behind alpha`` in integers, rounded; alpha (H, W) uint8, 255 shows `behind`.
+    """Return ``front (1 - alpha) + behind alpha``, in rounded integers.
 
-    Only the feathered edge is mixed; everywhere else one of the two is copied.
+    Only the feathered edge is mixed; everywhere else one of the two images is copied.
+
+    Args:
+        front: (H, W, 3) uint8.
+        behind: (H, W, 3) uint8.
+        alpha: (H, W) uint8; 255 shows `behind`.
     """
     mixed = cv2.copyTo(behind, cv2.compare(alpha, 255, cv2.CMP_EQ), np.ascontiguousarray(front).copy())
     edge = nonzero_pixels(cv2.inRange(alpha, 1, 254))
@@ -152,13 +161,13 @@ def blend(front: np.ndarray, behind: np.ndarray, alpha: np.ndarray) -> np.ndarra
 
 
 class _PlainSheets:
-    """Stands for photographs: sheets of one color, a little uneven, as light on a cloth is."""
+    """A pool of plain sheets instead of photographs, slightly uneven, as light on a cloth is."""
 
     def __init__(self, color: tuple[int, int, int]) -> None:
         self.color = color
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, int, str]:
-        """(8, 8, 3) uint8 BGR, no retries, and its name."""
+        """Return a sheet (8, 8, 3) uint8 BGR, the number of retries (0) and a name."""
         brightness = 1 + _BRIGHTNESS_SPREAD * (2 * rng.random() - 1)
         (top, bottom), (left, right) = 1 + 0.3 * _BRIGHTNESS_SPREAD * (2 * rng.random((2, 2)) - 1)
         light = np.linspace(top, bottom, 8)[:, None] * np.linspace(left, right, 8)
@@ -168,13 +177,13 @@ class _PlainSheets:
 
 @TRANSFORMS.register_module()
 class GreenScreen(RandomBackgroundReplace):
-    """A green cloth behind the hand, as in FreiHAND's first version, for data with masks.
+    """Put a green cloth behind the hand, as in FreiHAND's first version, for data with masks.
 
     Args:
-        prob: Share of samples that get it.
-        mask: As `RandomBackgroundReplace`.
-        color: BGR.
-        fixed_seed: As `RandomBackgroundReplace`.
+        prob: Fraction of the samples that get the cloth.
+        mask: How the foreground is found; see `RandomBackgroundReplace`.
+        color: BGR color of the cloth.
+        fixed_seed: Seed for a test set that is the same for everyone; see `RandomBackgroundReplace`.
     """
 
     def __init__(

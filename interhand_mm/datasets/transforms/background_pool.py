@@ -1,4 +1,4 @@
-"""A directory of photographs to put behind hands."""
+"""A pool of photographs to put behind hands."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ _TRIES = 20
 
 
 class BackgroundPool:
-    """Photographs, drawn by a generator that the caller hands in.
+    """A pool of photographs; the caller passes the random generator.
 
     Args:
-        source: A directory (searched recursively), a text file with a path a line (relative ones against
-            the file's folder), or a sequence of paths.
-        keep_mb: Decoded photographs to hold in each process: a small pool, as the quick start's, is decoded once.
+        source: Directory (searched recursively), text file with one path per line (relative to the folder of the
+            file), or sequence of paths.
+        keep_mb: Memory in MB for decoded photographs in each process. A small pool, such as the quick start's, is
+            decoded only once.
 
     Raises:
-        BackgroundError: Nothing there, before any training starts.
+        BackgroundError: If there are no photographs. This is raised before any training starts.
     """
 
     def __init__(self, source: str | Path | Sequence[str], keep_mb: float = 64.0) -> None:
         self.source = str(source)
         self._kept: dict[int, np.ndarray] = {}
         self._room = int(keep_mb * 1e6)
-        # Bytes in one array: no Python object a photograph in every worker.
+        # One array of bytes, so that workers do not hold a Python object per photograph.
         self._paths = np.array([path.encode() for path in _find(source)], dtype=bytes)
         if not len(self._paths):
             raise BackgroundError(
@@ -39,17 +40,18 @@ class BackgroundPool:
             )
 
     def __len__(self) -> int:
-        """Number of photographs."""
+        """Return the number of photographs."""
         return len(self._paths)
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, int, str]:
         """Draw one photograph.
 
         Returns:
-            (H, W, 3) uint8 BGR, not to be written to; how many unreadable ones were drawn before it; and its path.
+            The photograph (H, W, 3) uint8 BGR, which must not be changed; the number of unreadable photographs that
+            were drawn before it; and its path.
 
         Raises:
-            BackgroundError: Twenty in a row could not be read.
+            BackgroundError: If twenty photographs in a row cannot be read.
         """
         reason = ""
         for tries in range(_TRIES):
@@ -62,7 +64,7 @@ class BackgroundPool:
         raise BackgroundError(f"{_TRIES} photographs in a row could not be read in {self.source}", got=reason)
 
     def _read(self, number: int, path: str) -> np.ndarray:
-        """Photograph `number`; the first that there is room for stay, which a large pool gains and loses nothing by."""
+        """Return photograph `number`; the first ones stay in memory until the room is used up."""
         if number in self._kept:
             return self._kept[number]
         image = read_image(path)

@@ -1,1 +1,1 @@
-"""Formulas of the evaluation: arrays in, floats out."""
+"""Formulas of the evaluation, on NumPy arrays."""

@@ -1,4 +1,4 @@
-"""Parent of the metrics: running sums only, equal results for any split of the data over processes."""
+"""Parent of the metrics. It keeps running sums only, so results do not depend on how processes share the data."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ _PREDICTED = ("keypoints", "rel_root_depth", "hand_prob")
 
 
 def stack_batch(data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """Stack one batch's samples (as dicts) into arrays with a leading batch axis.
+    """Stack the samples of a batch, given as dicts, into arrays with a leading batch axis.
 
-    Keys: the prediction's `keypoints` (B, 42, 3), `rel_root_depth` (B,) and `hand_prob` (B, 2) under
-    "pred_...", the ground truth under its contract names without the instance axis.
+    Returns:
+        The predictions `pred_keypoints` (B, 42, 3), `pred_rel_root_depth` (B,) and `pred_hand_prob` (B, 2), and the
+        fields with role "metric" of `structures/sample.py`, without the instance axis.
     """
     batch = {f"pred_{key}": np.stack([s["pred_instances"][key][0] for s in data_samples]) for key in _PREDICTED}
     for key in TRUTH:
@@ -35,13 +36,13 @@ def stack_batch(data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]
 class RunningMetric(BaseMetric):
     """A metric as a vector of float64 sums, added up over batches and processes.
 
-    A child gives `batch_sums` (the vector of one batch) and `finish` (sums to numbers). Nothing is held for
-    each sample.
+    A child implements `batch_sums` (the vector of a batch) and `finish` (numbers from the sums). Nothing is stored per
+    sample.
 
     Args:
-        prefix: Put before every number's name, for two test sets in one run.
-        dataset: Evaluate the samples of this `dataset_name` alone, of a loader that mixes several sets; it is also
-            the prefix where none is given. None takes all.
+        prefix: Prefix of every number's name, for two test sets in one run.
+        dataset: Evaluate only the samples of this `dataset_name`, if the loader mixes several sets. It is also the
+            default prefix. None: evaluate all samples.
     """
 
     default_prefix = None
@@ -54,19 +55,19 @@ class RunningMetric(BaseMetric):
         self.details: dict[str, Any] = {}  # per-joint means and counts of the last evaluation
 
     def stack(self, data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-        """Arrays of one batch for `batch_sums`; a child that evaluates something else than 42 joints has its own."""
+        """Return the arrays of a batch for `batch_sums`; a child that evaluates something else overrides this."""
         return stack_batch(data_samples)
 
     @abstractmethod
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
-        """Sums of one stacked batch, always of the same length."""
+        """Return the sums of a stacked batch, a vector that always has the same length."""
 
     @abstractmethod
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
-        """Turn sums over the whole set into numbers, and details for the report."""
+        """Return the numbers, and details for the report, from the sums over the whole set."""
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Add one batch."""
+        """Add the sums of a batch."""
         self._seen += len(data_samples)
         own = [s for s in data_samples if self.dataset in (None, s.get("dataset_name"))]
         if not own:
@@ -75,18 +76,18 @@ class RunningMetric(BaseMetric):
         self._sums = sums if self._sums is None else self._sums + sums
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Add up over processes and finish.
+        """Add up the sums of all processes and return the numbers.
 
         Args:
-            size: Samples in the data set; every one must have been seen exactly once.
+            size: Number of samples in the data set; every one must have been seen exactly once.
 
         Raises:
-            EvaluationError: Samples were left out or counted twice, as by a sampler that pads.
+            EvaluationError: If samples were left out or counted twice, for example by a sampler that pads.
         """
         sums = self._sums if self._sums is not None else np.zeros(0)
         seen, length = torch.tensor([self._seen]), torch.tensor([len(sums)])
         if get_world_size() > 1:
-            all_reduce(length, "max")  # a process without samples learns the vector's length from the others
+            all_reduce(length, "max")  # a process without samples needs the length from the others
             total = torch.from_numpy(np.pad(sums, (0, int(length) - len(sums))))
             all_reduce(total, "sum")
             all_reduce(seen, "sum")
@@ -94,19 +95,19 @@ class RunningMetric(BaseMetric):
         self._sums, self._seen, seen_total = None, 0, int(seen)
         if seen_total != size:
             raise EvaluationError(
-                f"{type(self).__name__}: samples seen",
+                f"{type(self).__name__} has not seen every sample exactly once",
                 got=seen_total,
                 want=size,
                 fix="set round_up=False in the sampler of this dataloader, so that none is repeated",
             )
         if not len(sums):
             raise EvaluationError(
-                f"{type(self).__name__}: none of {size} samples is of data set '{self.dataset}'",
-                fix="name it as the data set's METAINFO does, or leave `dataset` out",
+                f"{type(self).__name__}: none of the {size} samples belongs to data set '{self.dataset}'",
+                fix="use the dataset_name of the data set's METAINFO, or leave `dataset` out",
             )
         numbers, self.details = self.finish(sums)
         return {f"{self.prefix}/{name}" if self.prefix else name: value for name, value in numbers.items()}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Not used: `evaluate` works on sums."""
-        raise EvaluationError(f"{type(self).__name__} keeps sums, not results", fix="call evaluate(size)")
+        """Raise an error: this metric works on sums, through `evaluate`."""
+        raise EvaluationError(f"{type(self).__name__} has sums instead of results", fix="call evaluate(size)")

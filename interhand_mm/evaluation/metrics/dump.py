@@ -1,4 +1,4 @@
-"""Saving predictions beside the metrics (`tools/test.py --dump`)."""
+"""Saves predictions during a test (`tools/test.py --dump`)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ..predictions_file import save_predictions
 
 @METRICS.register_module()
 class DumpPredictions(BaseMetric):
-    """Write preds.npz in dataset order; adds no number.
+    """Write preds.npz in the order of the data set. It adds no number to the metrics.
 
     Args:
-        out_file: Where to.
+        out_file: Path of preds.npz.
     """
 
     def __init__(self, out_file: str) -> None:
@@ -28,11 +28,13 @@ class DumpPredictions(BaseMetric):
         self.out_file = Path(out_file)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Keep one batch's predictions (about 1 KB a sample)."""
+        """Keep the predictions of a batch, about 1 KB per sample."""
         for sample in data_samples:
             predicted = sample["pred_instances"]
             if "bins" not in predicted:
-                raise EvaluationError("DumpPredictions: a network without bins", want="one of 42 joints in 3D")
+                raise EvaluationError(
+                    "preds.npz holds 42 joints in 3D, which this network does not predict", want="bins"
+                )
             self.results.append(
                 {
                     "sample_idx": sample["sample_idx"],
@@ -48,7 +50,7 @@ class DumpPredictions(BaseMetric):
             )
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Gather all processes' samples and write them, each once, in dataset order."""
+        """Gather the samples of all processes and write each once, in the order of the data set."""
         rows = {row["sample_idx"]: row for part in all_gather_object(self.results) for row in part}
         self.results.clear()
         if is_main_process():
@@ -59,5 +61,5 @@ class DumpPredictions(BaseMetric):
         return {}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """No number comes of it."""
+        """Return no numbers."""
         return {}

@@ -1,4 +1,4 @@
-"""FreiHAND's own evaluation and the file its server takes (docs/spec/datasets.md, section 5)."""
+"""FreiHAND's own metrics, and the file for its evaluation server (docs/spec/datasets.md, section 5)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ _DEPTHS = ("gt", "scale")
 
 
 def absolute_joints_mm(batch: dict[str, np.ndarray], depth: str) -> np.ndarray:
-    """Predicted joints of the annotated hand in the camera's frame.
+    """Return the predicted joints of the annotated hand in the camera frame.
 
     Args:
-        batch: From `stack_batch`, with `bone_mm` (B,) where `depth` is "scale".
-        depth: "gt", the wrist's annotated depth, or "scale", the depth at which the published bone has its length.
+        batch: Batch from `stack_batch`, with `bone_mm` (B,) if `depth` is "scale".
+        depth: "gt" for the annotated depth of the wrist; "scale" for the depth at which the predicted scale bone has
+            its published length.
 
     Returns:
         (B, 21, 3) float64 mm.
@@ -46,19 +47,19 @@ def absolute_joints_mm(batch: dict[str, np.ndarray], depth: str) -> np.ndarray:
 
 def _check_depth(depth: str, owner: str) -> str:
     if depth not in _DEPTHS:
-        raise ConfigError(f"{owner}: depth", got=depth, want=" or ".join(_DEPTHS))
+        raise ConfigError(f"{owner}: depth is unknown", got=depth, want=" or ".join(_DEPTHS))
     return depth
 
 
 def _stack(data_samples: Sequence[dict[str, Any]], depth: str) -> dict[str, np.ndarray]:
     batch = stack_batch(data_samples)
     if depth == "scale":
-        lacking = next((s for s in data_samples if "bone_mm" not in s), None)
-        if lacking is not None:
+        missing = next((s for s in data_samples if "bone_mm" not in s), None)
+        if missing is not None:
             raise EvaluationError(
-                f"sample {lacking.get('sample_idx')} has no known bone length",
-                want="FreiHANDDataset with training_scale.json or evaluation_scale.json",
-                fix="depth='gt'",
+                f"sample {missing.get('sample_idx')} has no bone length",
+                want="a FreiHANDDataset with training_scale.json or evaluation_scale.json",
+                fix="add the file to the data set, or set depth='gt'",
             )
         batch["bone_mm"] = np.array([s["bone_mm"] for s in data_samples], np.float64)
     return batch
@@ -66,14 +67,14 @@ def _stack(data_samples: Sequence[dict[str, Any]], depth: str) -> dict[str, np.n
 
 @METRICS.register_module()
 class FreiHANDScore(RunningMetric):
-    """Keypoint error and area under the PCK curve, in the camera's frame and after Procrustes alignment.
+    """Keypoint error and area under the PCK curve, in the camera frame and after Procrustes alignment.
 
-    "EPE_abs" and "EPE_PA" are the mean over 21 joints of each one's mean, in mm (the official script prints cm);
-    "AUC_abs" and "AUC_PA" have its 100 thresholds from 0 to 50 mm. Alignment needs all 21 joints of a sample.
+    "EPE_abs" and "EPE_PA" are means over the 21 joints' mean errors in mm (the official script prints cm). "AUC_abs"
+    and "AUC_PA" use its 100 thresholds from 0 to 50 mm. Only samples with 21 valid joints are aligned.
 
     Args:
-        depth: Of the wrist in "abs": "scale", from the published bone length, or "gt".
-        **kwargs: See `RunningMetric`.
+        depth: Depth of the wrist for "abs": "scale" (from the published bone length) or "gt".
+        **kwargs: Arguments of `RunningMetric`.
     """
 
     def __init__(self, depth: str = "scale", **kwargs: Any) -> None:
@@ -81,11 +82,11 @@ class FreiHANDScore(RunningMetric):
         self.depth = _check_depth(depth, "FreiHANDScore")
 
     def stack(self, data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-        """Also `bone_mm` (B,)."""
+        """Return the arrays of a batch, with `bone_mm` (B,) if needed."""
         return _stack(data_samples, self.depth)
 
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
-        """For each kind errors (21,), counts (21,) and hits (T, 21), flattened."""
+        """Return errors (21,), counts (21,) and hits (T, 21) of each kind, flattened."""
         side = batch["hand_type"].argmax(-1)
         visible = S.select_present_hand(batch["keypoints_visible"], side) > 0
         truth = S.select_present_hand(batch["keypoints_cam"], side).astype(np.float64)
@@ -99,7 +100,7 @@ class FreiHANDScore(RunningMetric):
         return np.concatenate(sums)
 
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
-        """Means in mm and areas between 0 and 1; NaN without truth."""
+        """Return means in mm and areas between 0 and 1; NaN without ground truth."""
         numbers, counts = {}, {}
         for kind, table in zip(KINDS, sums.reshape(2, len(S.FREIHAND_MM) + 2, NUM_HAND_JOINTS), strict=True):
             seen = table[1] > 0
@@ -111,13 +112,13 @@ class FreiHANDScore(RunningMetric):
 
 @METRICS.register_module()
 class FreiHANDSubmission(BaseMetric):
-    """Write pred.json as the evaluation server takes it: ``[xyz, verts]``, meters, FreiHAND's joint order.
+    """Write pred.json for the evaluation server: ``[xyz, verts]`` in meters, in FreiHAND's joint order.
 
-    No mesh is predicted; its 778 vertices are written as zeros, so the server's mesh scores mean nothing.
+    No mesh is predicted. Its 778 vertices are written as zeros, so the mesh scores of the server mean nothing.
 
     Args:
-        out_file: Where to.
-        depth: Of the wrist; see `FreiHANDScore`. The server's truth is hidden, so "scale" is the honest one.
+        out_file: Path of pred.json.
+        depth: Depth of the wrist; see `FreiHANDScore`. The ground truth is hidden on the server, so use "scale".
     """
 
     def __init__(self, out_file: str, depth: str = "scale") -> None:
@@ -125,17 +126,17 @@ class FreiHANDSubmission(BaseMetric):
         self.out_file, self.depth = Path(out_file), _check_depth(depth, "FreiHANDSubmission")
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Keep one batch's joints."""
+        """Keep the joints of a batch."""
         joints = absolute_joints_mm(_stack(data_samples, self.depth), self.depth)[:, TO_OPENPOSE] / 1000.0
         for sample, xyz in zip(data_samples, joints, strict=True):
             self.results.append((int(sample["sample_idx"]), xyz.round(6).tolist()))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Gather all processes' samples and write them, each once, in the set's order."""
+        """Gather the samples of all processes and write each once, in the order of the data set."""
         rows = dict(row for part in all_gather_object(self.results) for row in part)
         self.results.clear()
         if len(rows) != size:
-            raise EvaluationError("FreiHANDSubmission: samples", got=len(rows), want=size)
+            raise EvaluationError("FreiHANDSubmission has not seen every sample", got=len(rows), want=size)
         if is_main_process():
             mesh = [[0.0, 0.0, 0.0]] * NUM_VERTICES
             content = [[rows[index] for index in sorted(rows)], [mesh] * size]
@@ -143,5 +144,5 @@ class FreiHANDSubmission(BaseMetric):
         return {}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """No number comes of it."""
+        """Return no numbers."""
         return {}

@@ -1,4 +1,4 @@
-"""InterHand2.6M's three metrics as thin shells over `functional`."""
+"""The three metrics of InterHand2.6M."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ from .base import RunningMetric
 
 @METRICS.register_module()
 class MPJPE(RunningMetric):
-    """Mean per-joint position error, mm, wrist-relative; all, single, interacting; three protocols."""
+    """Mean per-joint position error in mm, relative to the own wrist, in three protocols.
+
+    Each protocol has a number for all, single-hand and interacting-hand samples; see `mpjpe_protocols`.
+    """
 
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
-        """Sums (2, 42) and counts (2, 42), flattened."""
+        """Return sums (2, 42) and counts (2, 42), flattened."""
         relative = wrist_relative_mm(batch["pred_keypoints"], batch["abs_depth"], batch["focal"], batch["principal_pt"])
         errors = joint_errors_mm(relative, batch["keypoints_cam"])
         sums, counts = sum_joint_errors(errors, batch["keypoints_visible"], batch["hand_type"])
         return np.concatenate([sums.ravel(), counts.ravel()])
 
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
-        """See `functional.mpjpe_protocols`."""
+        """Return the numbers of `mpjpe_protocols`, the mean error per joint, and the numbers of joints."""
         totals, counts = sums.reshape(2, 2, NUM_JOINTS)
         numbers = mpjpe_protocols(totals, counts)
         with np.errstate(invalid="ignore"):
@@ -44,10 +47,10 @@ class MPJPE(RunningMetric):
 
 @METRICS.register_module()
 class MRRPE(RunningMetric):
-    """Mean relative-root position error, mm: the left wrist relative to the right, both known, two hands."""
+    """Mean relative-root position error in mm: the left wrist relative to the right wrist, if both are annotated."""
 
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
-        """Sum of errors and number of samples with both wrists."""
+        """Return the sum of errors and the number of samples with two valid wrists."""
         valid = (batch["hand_type"].min(-1) > 0) & (batch["keypoints_visible"][:, list(WRISTS)].min(-1) > 0)
         errors = mrrpe_errors_mm(
             batch["pred_keypoints"],
@@ -60,23 +63,23 @@ class MRRPE(RunningMetric):
         return np.array([errors[valid].sum(), valid.sum()])
 
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
-        """Mean in mm; NaN where no sample has two valid wrists."""
+        """Return the mean in mm; NaN if no sample has two valid wrists."""
         total, count = sums
         return {"MRRPE": total / count if count else float("nan")}, {"counts": {"wrist_pairs": int(count)}}
 
 
 @METRICS.register_module()
 class HandednessAccuracy(RunningMetric):
-    """Share of samples with a valid hand type whose right and left are both right."""
+    """Fraction of the samples with a valid hand type whose two hands are both classified correctly."""
 
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
-        """Number correct and number valid."""
+        """Return the number of correct and of valid samples."""
         valid = batch["hand_type_valid"] > 0
         correct = handedness_correct(batch["pred_hand_prob"], batch["hand_type"])
         return np.array([(correct & valid).sum(), valid.sum()])
 
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
-        """Fraction between 0 and 1."""
+        """Return the fraction, 0 to 1; NaN without valid samples."""
         correct, count = sums
         return {"HandednessAccuracy": correct / count if count else float("nan")}, {
             "counts": {"hand_types": int(count)}

@@ -1,4 +1,4 @@
-"""2D pose of one hand in pixels, as a thin shell over `functional`."""
+"""2D pose metrics of one hand, in pixels."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ NORMS = ("joints", "bbox")
 
 @METRICS.register_module()
 class Keypoints2D(RunningMetric):
-    """PCK, AUC up to 30 px and EPE (px) of the one hand of each sample, in the full image, joints pooled.
+    """PCK, AUC up to 30 px and EPE (px) of the one hand of each sample, in the full image, with all joints pooled.
 
-    A network predicts `keypoints` (1, 21, 2) of that hand, or all 42, of which that hand's are taken.
+    A network predicts the `keypoints` (1, 21, 2) of that hand, or all 42, from which the hand's own are taken.
 
     Args:
-        thr: Of PCK, in parts of the hand's size.
-        norm: What that size is: "joints", the longer side of the annotated joints' tight box; or "bbox", the longer
-            side of the sample's box, as mmpose does (its FreiHAND box is the whole picture: 0.2 are 44.8 px there).
-        prefix: See `RunningMetric`.
+        thr: PCK threshold, as a fraction of the hand's size.
+        norm: The hand's size. "joints": the longer side of the tight box of the annotated joints. "bbox": the longer
+            side of the sample's box, as in mmpose (whose FreiHAND box is the whole image, so that 0.2 is 44.8 px).
+        prefix: Prefix of every number's name.
     """
 
     def __init__(self, thr: float = 0.2, norm: str = "joints", prefix: str | None = None) -> None:
         if norm not in NORMS:
-            raise EvaluationError("Keypoints2D: norm", got=norm, want=" or ".join(NORMS))
+            raise EvaluationError("Keypoints2D: norm is unknown", got=norm, want=" or ".join(NORMS))
         super().__init__(prefix=prefix)
         self.thr, self.norm = thr, norm
 
     def stack(self, data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-        """Predicted and true joints (B, 21, 2) px, their visibility (B, 21), and boxes (B, 4)."""
+        """Return predicted and true joints (B, 21, 2) px, their visibility (B, 21), and boxes (B, 4)."""
         columns: dict[str, list[np.ndarray]] = {"predicted": [], "truth": [], "visible": [], "bbox": []}
         for sample in data_samples:
             truth, predicted = sample["gt_instances"], np.asarray(sample["pred_instances"]["keypoints"][0])
@@ -49,11 +49,11 @@ class Keypoints2D(RunningMetric):
         return {key: np.stack(values) for key, values in columns.items()}
 
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
-        """See `functional.sums_2d`."""
+        """Return the sums of `sums_2d`."""
         box, truth, visible = batch["bbox"], batch["truth"], batch["visible"]
         size = longer_side_px(truth, visible) if self.norm == "joints" else (box[:, 2:] - box[:, :2]).max(-1)
         return sums_2d(batch["predicted"], truth, visible, size, self.thr)
 
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
-        """See `functional.scores_2d`."""
+        """Return the numbers of `scores_2d`."""
         return scores_2d(sums, self.thr), {"counts": {"joints": int(sums[0])}}

@@ -1,4 +1,4 @@
-"""Metrics of sets with one hand a sample, as thin shells over `functional.single_hand`; left and right pooled."""
+"""Metrics of data sets with one hand per sample; left and right hands are pooled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BESIDE_WRIST = np.arange(NUM_HAND_JOINTS) != RIGHT_WRIST
 
 
 def root_aligned_errors(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Errors of the annotated hand's joints (B, 21) mm, both sides relative to the wrist, and their validity."""
+    """Return the wrist-relative errors of the annotated hand's joints (B, 21) in mm, and their validity (B, 21)."""
     relative = wrist_relative_mm(batch["pred_keypoints"], batch["abs_depth"], batch["focal"], batch["principal_pt"])
     errors = joint_errors_mm(relative, batch["keypoints_cam"])
     side = batch["hand_type"].argmax(-1)
@@ -27,17 +27,17 @@ def root_aligned_errors(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.nd
 class EPE(RunningMetric):
     """InterNet's end-point error on RHD and STB in mm, relative to joint 0 (docs/spec/datasets.md, section 4.1).
 
-    "EPE" is the published one, the mean over 21 joints of each joint's mean, the root counting as the 0 that it is;
-    "EPE_micro" pools all joints; "EPE_no_wrist" is the first over the 20 others.
+    "EPE" is the published metric: the mean over the 21 joints' mean errors, with the root, whose error is always 0.
+    "EPE_micro" is the mean over all joints pooled. "EPE_no_wrist" is like "EPE", over the other 20 joints.
     """
 
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
-        """Sums (21,) and counts (21,)."""
+        """Return sums (21,) and counts (21,)."""
         errors, visible = root_aligned_errors(batch)
         return np.concatenate([np.where(visible > 0, errors, 0.0).sum(0), (visible > 0).sum(0)])
 
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
-        """Means in mm; NaN without joints."""
+        """Return means in mm; NaN without joints."""
         totals, counts = sums.reshape(2, NUM_HAND_JOINTS)
         with np.errstate(invalid="ignore"):
             means = totals / counts
@@ -62,8 +62,8 @@ class HandAUC(RunningMetric):
     and of these the ones from 21.05 mm on. "AUC_20-50_dense" has 100 thresholds from 20 to 50 mm, as most later papers.
 
     Args:
-        pck_mm: Thresholds whose PCK is printed.
-        **kwargs: See `RunningMetric`.
+        pck_mm: Thresholds in mm whose PCK is reported.
+        **kwargs: Arguments of `RunningMetric`.
     """
 
     def __init__(self, pck_mm: tuple[float, ...] = (20.0, 30.0), **kwargs: Any) -> None:
@@ -72,13 +72,13 @@ class HandAUC(RunningMetric):
         self.thresholds = np.concatenate([S.ZB_MM, S.DENSE_MM, self.pck_mm])
 
     def batch_sums(self, batch: dict[str, np.ndarray]) -> np.ndarray:
-        """Hits (T, 21) and counts (21,), flattened."""
+        """Return hits (T, 21) and counts (21,), flattened."""
         errors, visible = root_aligned_errors(batch)
         hits = S.count_hits(errors, visible, self.thresholds)
         return np.concatenate([hits.ravel(), (visible > 0).sum(0)])
 
     def finish(self, sums: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
-        """Shares and areas between 0 and 1."""
+        """Return fractions and areas between 0 and 1."""
         table = sums.reshape(len(self.thresholds) + 1, NUM_HAND_JOINTS)
         curve = S.pck_curve(table[:-1], table[-1])
         zb, dense, chosen = np.split(curve, [len(S.ZB_MM), len(S.ZB_MM) + len(S.DENSE_MM)])

@@ -64,6 +64,7 @@ def _planar(conv: nn.Conv2d, feature: Tensor) -> Tensor:
     """
     if feature.dtype == torch.float32 or not feature.is_contiguous(memory_format=torch.channels_last):
         return conv(feature).contiguous()
+    assert conv.bias is not None
     weight, pixels = conv.weight.flatten(1), feature.flatten(2)
     batch = len(pixels)
     out = torch.baddbmm(conv.bias[None, :, None].expand(batch, -1, 1), weight.expand(batch, -1, -1), pixels)

@@ -98,6 +98,37 @@ class Attention(BaseModule):
         return self.out((weight.to(v.dtype) @ v).transpose(1, 2).flatten(2))
 
 
+class DecoderLayer(nn.Module):
+    """One layer of `JointTokens`: cross-attention, self-attention and an MLP, each with a residual and a norm.
+
+    Args:
+        channels: Channels of the tokens.
+        num_heads: Number of attention heads.
+    """
+
+    def __init__(self, channels: int, num_heads: int) -> None:
+        super().__init__()
+        self.cross_attn = Attention(channels, num_heads)
+        self.self_attn = Attention(channels, num_heads)
+        self.ffn = nn.Sequential(nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels))
+        self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(3))
+
+    def forward(self, tokens: Tensor, learned: Tensor, keys: Tensor) -> Tensor:
+        """Map tokens (B, 42, C) to (B, 42, C).
+
+        Args:
+            tokens: (B, 42, C) state of the joints.
+            learned: (42, C) learned query of each joint.
+            keys: (B, h * w, C) cells of the feature map with their positions.
+        """
+        after_cross, after_self, after_ffn = self.norms
+        # The values carry the positions too, because where a joint attends is most of its answer.
+        tokens = after_cross(tokens + self.cross_attn(tokens + learned, keys, keys))
+        queries = tokens + learned
+        tokens = after_self(tokens + self.self_attn(queries, queries, tokens))
+        return after_ffn(tokens + self.ffn(tokens))
+
+
 class JointTokens(BaseModule):
     """Transformer decoder with one learned query per joint.
 
@@ -113,19 +144,7 @@ class JointTokens(BaseModule):
     def __init__(self, channels: int, num_heads: int, layers: int) -> None:
         super().__init__()
         self.queries = nn.Parameter(torch.randn(NUM_JOINTS, channels))
-        self.layers = nn.ModuleList(
-            nn.ModuleDict(
-                {
-                    "cross_attn": Attention(channels, num_heads),
-                    "self_attn": Attention(channels, num_heads),
-                    "ffn": nn.Sequential(
-                        nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels)
-                    ),
-                    "norms": nn.ModuleList(nn.LayerNorm(channels) for _ in range(3)),
-                }
-            )
-            for _ in range(layers)
-        )
+        self.layers = nn.ModuleList(DecoderLayer(channels, num_heads) for _ in range(layers))
 
     def forward(self, feature: Tensor) -> Tensor:
         """Map a feature map (B, C, h, w) to joint tokens (B, 42, C)."""
@@ -134,12 +153,7 @@ class JointTokens(BaseModule):
         keys = cells + sine_positions(height, width, channels, feature.device).to(cells.dtype)
         tokens = torch.zeros_like(self.queries).expand(batch, -1, -1)
         for layer in self.layers:
-            after_cross, after_self, after_ffn = layer["norms"]
-            # The values carry the positions too, because where a joint attends is most of its answer.
-            tokens = after_cross(tokens + layer["cross_attn"](tokens + self.queries, keys, keys))
-            queries = tokens + self.queries
-            tokens = after_self(tokens + layer["self_attn"](queries, queries, tokens))
-            tokens = after_ffn(tokens + layer["ffn"](tokens))
+            tokens = layer(tokens, self.queries, keys)
         return tokens
 
 
@@ -169,7 +183,7 @@ class Pointer(BaseModule):
         return x, y, heat
 
 
-def soft_targets(bins: Tensor, size: tuple[int, int, int], sigma: float) -> Marginals:
+def soft_targets(bins: Tensor, size: tuple[int, int, int], sigma: float) -> tuple[Tensor, Tensor, Tensor]:
     """Return Gaussians around bins on the three axes, each with sum 1.
 
     Args:
@@ -218,11 +232,11 @@ class MarginalLoss(BaseModule):
             sigma: Standard deviation of the target Gaussians, bins.
             depth_valid: (B,), 0 for samples that must add nothing to the loss in z. None: all depths are learned.
         """
-        *marginals, cells = marginals
-        width, height, depth = (logits.shape[-1] for logits in marginals)
+        axes, cells = marginals[:3], marginals[3]
+        width, height, depth = (logits.shape[-1] for logits in axes)
         targets = soft_targets(bins.float(), (width, height, depth), sigma)
         entropy, distance = torch.zeros_like(weights), torch.zeros_like(weights)
-        for axis, (logits, target) in enumerate(zip(marginals, targets, strict=True)):
+        for axis, (logits, target) in enumerate(zip(axes, targets, strict=True)):
             part = 1 / 3 if axis < 2 or depth_valid is None else depth_valid[:, None] / 3
             entropy = entropy - (target * logits.float().log_softmax(dim=-1)).sum(dim=-1) * part
             distance = distance + (soft_argmax(logits) - bins[..., axis]).abs() * part
