@@ -231,7 +231,7 @@ def test_missing_files_and_classes_are_named(scenes, tmp_path):
     with pytest.raises(AnnotationError, match=r"none/annotations/coco/hand_train\.json"):
         train(small(TINY, tmp_path / "none", tmp_path))
     cfg = small(TINY, scenes, tmp_path, "train_dataloader.dataset.metainfo.classes=['hand','foot']")
-    with pytest.raises(AnnotationError, match=r"lacks classes(.|\n)*foot"):
+    with pytest.raises(AnnotationError, match=r"does not contain all classes(.|\n)*foot"):
         train(cfg)
 
 
