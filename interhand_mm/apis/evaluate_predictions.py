@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ..checkpoints.io import read_checkpoint, write_checkpoint
 from ..errors import EvaluationError
 from ..evaluation.predictions_file import load_predictions
-from ..evaluation.report import metrics_report
+from ..evaluation.report import MetricsReport, metrics_report
 from ..inference.handedness import calibrate, cross_entropy
 from ..registry import DATASETS, METRICS
 from ..structures.sample import with_roles
@@ -24,7 +24,7 @@ from .test import ORIGINAL, collect
 _CHUNK = 256
 
 
-def evaluate_predictions(cfg: Config, predictions: str) -> dict[str, Any]:
+def evaluate_predictions(cfg: Config, predictions: str) -> MetricsReport:
     """Evaluate a preds.npz on the test set of a config.
 
     Args:

@@ -16,7 +16,7 @@ from mmengine.runner.loops import TestLoop
 from ..checkpoints.io import check_fits, read_checkpoint, sha256
 from ..engine.runner import bare_model, build_runner
 from ..errors import ConfigError
-from ..evaluation.report import metrics_report, metrics_table
+from ..evaluation.report import MetricsBlock, MetricsReport, metrics_report, metrics_table
 from ..utils.config import is_detector, map_pipelines
 from ..utils.files import write_json
 from ..utils.provenance import provenance
@@ -27,7 +27,7 @@ ORIGINAL = "original"
 
 def run_test(
     cfg: Config, checkpoint: str, launcher: str = "none", out: str | None = None, dump: str | None = None
-) -> dict[str, Any]:
+) -> MetricsReport | dict[str, Any]:
     """Test a checkpoint on the config's `test_dataloader`, then once more on each of its `test_variants`.
 
     Args:
@@ -97,7 +97,7 @@ class VariantTestLoop(TestLoop):
         original = self.passes[ORIGINAL]
         super().__init__(runner, original.dataloader, original.evaluator)
 
-    def run(self) -> dict[str, dict[str, Any]]:
+    def run(self) -> dict[str, MetricsBlock]:
         """Return {name: what `collect` returns} for the original test set and every variant."""
         reports = {}
         for name, one in self.passes.items():
@@ -138,19 +138,19 @@ def with_variant(loader: Any, transforms: list[dict[str, Any]]) -> Any:
     return loader
 
 
-def collect(numbers: dict[str, float], metrics: list[Any]) -> dict[str, Any]:
+def collect(numbers: dict[str, float], metrics: list[Any]) -> MetricsBlock:
     """Join an evaluator's numbers with the details of its metrics.
 
     Returns:
         "metrics", "per_joint" and "counts". If metrics have a prefix, as those of one set of a mix have, "sets" holds
         the same three for every prefix; its numbers are also among "metrics" under their full names.
     """
-    report: dict[str, Any] = {"metrics": dict(numbers), "per_joint": {}, "counts": {}}
+    report: MetricsBlock = {"metrics": dict(numbers), "per_joint": {}, "counts": {}}
     for metric in metrics:
         details, block, prefix = getattr(metric, "details", {}), report, getattr(metric, "prefix", None)
         if prefix:
             own = {k.removeprefix(f"{prefix}/"): v for k, v in numbers.items() if k.startswith(f"{prefix}/")}
-            empty = {"metrics": own, "per_joint": {}, "counts": {}}
+            empty: MetricsBlock = {"metrics": own, "per_joint": {}, "counts": {}}
             block = report.setdefault("sets", {}).setdefault(prefix, empty)
         block["per_joint"].update(details.get("per_joint", {}))
         block["counts"].update(details.get("counts", {}))

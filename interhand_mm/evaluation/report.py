@@ -17,7 +17,7 @@ _COLUMNS = ("all", *GROUPS)
 class MetricsBlock(TypedDict, total=False):
     """Numbers of one pass over a data set.
 
-    A number without data is NaN, which JSON holds as `NaN`.
+    A number without data is NaN, which the file stores as null.
 
     Attributes:
         metrics: Name of each metric -> value. Lengths are mm unless the name ends in "_px"; accuracies, PCK, AUC and
