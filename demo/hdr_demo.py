@@ -13,8 +13,8 @@ from interhand_mm.cli.options import add_hdr_options, run
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pose_config", help="a file of configs/")
-    parser.add_argument("pose_checkpoint", help="its checkpoint")
+    parser.add_argument("pose_config", help="config of the pose network")
+    parser.add_argument("pose_checkpoint", help="checkpoint of the pose network")
     add_hdr_options(parser)
     parser.add_argument("--input", required=True, help="image, or folder of images")
     parser.add_argument(
@@ -28,7 +28,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.cli.demo import pose_config  # late, so that --help answers at once
+    from interhand_mm.cli.demo import pose_config  # imported late, so that --help is fast
     from interhand_mm.hdr.stages import show_stages
     from interhand_mm.inference.inferencer import InterHandInferencer
     from interhand_mm.inference.options import InferenceOptions

@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.cli.demo import build_inferencer  # imported late, so that --help answers at once
+    from interhand_mm.cli.demo import build_inferencer  # imported late, so that --help is fast
     from interhand_mm.inference.run import run_demo
 
     source = int(args.input) if args.input.isdigit() else args.input

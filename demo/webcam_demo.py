@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.cli.demo import build_inferencer  # imported late, so that --help answers at once
+    from interhand_mm.cli.demo import build_inferencer  # imported late, so that --help is fast
     from interhand_mm.inference.io.sources import Camera
     from interhand_mm.inference.run import run_demo
 

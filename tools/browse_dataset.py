@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.browse import browse  # imported late, so that --help answers at once
+    from interhand_mm.apis.browse import browse  # imported late, so that --help is fast
     from interhand_mm.utils.images import write_image
 
     write_image(args.out, browse(config_of(args), args.phase, args.num, args.seed, args.variant, stage=args.stage))

@@ -49,7 +49,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     if "hdr" in (args.family, args.to):
-        from interhand_mm.hdr.checkpoints import convert_hdr  # late, so that --help answers at once
+        from interhand_mm.hdr.checkpoints import convert_hdr  # imported late, so that --help is fast
 
         entries = convert_hdr(args.src, args.dst, back=args.to == "hdr", discriminator=args.discriminator)
     else:

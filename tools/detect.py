@@ -35,7 +35,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.detect import detect_split, write_boxes  # imported late, so that --help answers at once
+    from interhand_mm.apis.detect import detect_split, write_boxes  # imported late, so that --help is fast
     from interhand_mm.checkpoints.io import sha256
     from interhand_mm.inference.detector import HandDetector
     from interhand_mm.inference.options import InferenceOptions

@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    # imported late, so that --help answers at once
+    # imported late, so that --help is fast
     from interhand_mm.apis.evaluate_predictions import calibrate_handedness, evaluate_predictions
     from interhand_mm.evaluation.report import metrics_table
     from interhand_mm.utils.files import write_json

@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.export import export_onnx  # imported late, so that --help answers at once
+    from interhand_mm.apis.export import export_onnx  # imported late, so that --help is fast
     from interhand_mm.utils.config import load_config
 
     done = export_onnx(load_config(args.config, args.cfg_options), args.checkpoint, args.out, args.batch_size)

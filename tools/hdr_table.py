@@ -15,7 +15,7 @@ from interhand_mm.cli.options import add_hdr_options, run
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pose_config", help="config of the base network")
-    parser.add_argument("pose_checkpoint", help="its checkpoint")
+    parser.add_argument("pose_checkpoint", help="checkpoint of the base network")
     add_hdr_options(parser, required=True)
     parser.add_argument("--data-root", metavar="DIR", help="folder with images/, annotations/ and masks/")
     parser.add_argument("--limit", type=int, metavar="N", help="maximum number of samples, taken evenly [all]")
@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.hdr.ablation import HDRRun, format_table  # late, so that --help answers at once
+    from interhand_mm.hdr.ablation import HDRRun, format_table  # imported late, so that --help is fast
     from interhand_mm.utils.files import write_json
     from interhand_mm.utils.provenance import provenance
 

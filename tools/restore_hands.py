@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.hdr.restore_dataset import restore_split  # late, so that --help answers at once
+    from interhand_mm.hdr.restore_dataset import restore_split  # imported late, so that --help is fast
 
     made = restore_split(
         args.pose_config, args.hdr[0], args.hdr[1:], args.data_root, args.split, args.out_split, args.limit

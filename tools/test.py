@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.test import run_test  # imported late, so that --help answers at once
+    from interhand_mm.apis.test import run_test  # imported late, so that --help is fast
 
     run_test(config_of(args), args.checkpoint, args.launcher, args.out, args.dump)
 

@@ -33,7 +33,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.train import train, use_crop_cache  # late, so that --help and wrong options answer at once
+    from interhand_mm.apis.train import train, use_crop_cache  # imported late, so that --help is fast
 
     cfg = config_of(args)
     if args.load_from:

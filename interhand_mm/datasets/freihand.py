@@ -74,7 +74,7 @@ class FreiHANDDataset(SingleHandDataset):
         allowed = {"split": ((split,), _SPLITS), "box": ((box,), ("joints", "image")), "versions": (versions, VERSIONS)}
         for name, (values, choices) in allowed.items():
             if not set(values) <= set(choices):
-                raise ConfigError(f"FreiHANDDataset has no such {name}", got=list(values), want=" or ".join(choices))
+                raise ConfigError(f"{name} of FreiHANDDataset is unknown", got=list(values), want=" or ".join(choices))
         if not 0 < val_share < 1:
             raise ConfigError("FreiHANDDataset: val_share must be between 0 and 1", got=val_share)
         super().__init__(**kwargs)

@@ -77,7 +77,7 @@ class InterHandDataset(HandDataset):
         **kwargs: Any,
     ) -> None:
         if depth_source not in ("gt", "rootnet"):
-            raise ConfigError("InterHandDataset has no such depth_source", got=depth_source, want="gt or rootnet")
+            raise ConfigError("depth_source of InterHandDataset is unknown", got=depth_source, want="gt or rootnet")
         super().__init__(**kwargs)
         self.root, self.split, self.depth_source = Path(data_root), split, depth_source
         self.image_root = self.root / "images" / split
@@ -142,7 +142,7 @@ class InterHandDataset(HandDataset):
     def _keep_hand_types(self, names: Sequence[str]) -> None:
         if not names or not set(names) <= set(HAND_TYPES):
             raise ConfigError(
-                "InterHandDataset has no such hand_types", got=names, want=f"some of {', '.join(HAND_TYPES)}"
+                "hand_types of InterHandDataset are unknown", got=names, want=f"some of {', '.join(HAND_TYPES)}"
             )
         kept = np.isin(self._all_rows(self.index.hand_type), [HAND_TYPES[name] for name in names])
         self._rows = self._all_rows(np.arange(len(self.index)))[kept]

@@ -58,9 +58,9 @@ class RHDDataset(SingleHandDataset):
         **kwargs: Any,
     ) -> None:
         if split not in FOLDERS:
-            raise ConfigError("RHDDataset has no such split", got=split, want=" or ".join(FOLDERS))
+            raise ConfigError("split of RHDDataset is unknown", got=split, want=" or ".join(FOLDERS))
         if depth_source not in ("gt", "rootnet"):
-            raise ConfigError("RHDDataset has no such depth_source", got=depth_source, want="gt or rootnet")
+            raise ConfigError("depth_source of RHDDataset is unknown", got=depth_source, want="gt or rootnet")
         super().__init__(**kwargs)
         root, folder = Path(data_root), FOLDERS[split]
         parsed = first_existing([place / f"RHD_{folder}.json" for place in (root / "data", root)])

@@ -79,9 +79,9 @@ class STBDataset(SingleHandDataset):
         allowed["depth_source"] = (depth_source, ("gt", "rootnet"))
         for name, (value, choices) in allowed.items():
             if value not in choices:
-                raise ConfigError(f"STBDataset has no such {name}", got=value, want=" or ".join(choices))
+                raise ConfigError(f"{name} of STBDataset is unknown", got=value, want=" or ".join(choices))
         if not views or not set(views) <= set(VIEWS):
-            raise ConfigError("STBDataset has no such views", got=list(views), want=f"some of {', '.join(VIEWS)}")
+            raise ConfigError("views of STBDataset are unknown", got=list(views), want=f"some of {', '.join(VIEWS)}")
         super().__init__(**kwargs)
         folder = Path(data_root)
         parsed = first_existing([place / f"STB_{split}.json" for place in (folder / "data", folder)])

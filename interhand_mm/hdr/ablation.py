@@ -98,7 +98,7 @@ class HDRRun:
             ConfigError, CheckpointError: See `open`.
         """
         if unknown := set(variants) - set(VARIANTS):
-            raise EvaluationError("the HDR table has no such variants", got=sorted(unknown), want=list(VARIANTS))
+            raise EvaluationError("variants of the HDR table are unknown", got=sorted(unknown), want=list(VARIANTS))
         model, samples = self.open()
         loader = DataLoader(samples, batch_size=_BATCH, collate_fn=pseudo_collate)
         rows = []

@@ -38,7 +38,7 @@ def interaction_bbox(boxes: np.ndarray) -> np.ndarray:
 
 
 def crop_bbox(boxes: np.ndarray, aspect: float = 1.0) -> np.ndarray:
-    """Return the box (4,) px that is cropped for the pose network; arguments as in `interaction_bbox`."""
+    """Return the box (4,) px that is cropped for the pose network: `interaction_bbox`, enlarged."""
     return square_bbox(interaction_bbox(boxes), aspect=aspect)
 
 

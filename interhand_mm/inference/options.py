@@ -69,7 +69,9 @@ class InferenceOptions:
                 raise ConfigError(f"{name} must be at least 1", got=getattr(self, name))
         for name, choices in (("amp", (None, *get_args(Amp))), ("backend", BACKENDS)):
             if getattr(self, name) not in choices:
-                raise ConfigError(f"{name} has no such choice", got=getattr(self, name), want=f"one of {choices}")
+                raise ConfigError(
+                    f"the value of {name} is not supported", got=getattr(self, name), want=f"one of {choices}"
+                )
         if not 0 <= self.score_thr <= 1:
             raise ConfigError("score_thr must lie between 0 and 1", got=self.score_thr)
         if not (math.isfinite(self.box_scale) and self.box_scale > 0):

@@ -28,7 +28,7 @@ def time_steps(arguments: list[str]) -> None:
     parser.add_argument("--amp", default="float32")
     parser.add_argument("--answer", required=True)
     args = parser.parse_args(arguments)
-    from ..utils.files import write_json  # late, so that --help answers at once
+    from ..utils.files import write_json  # imported late, so that --help is fast
     from .training import measure_speed
 
     write_json(args.answer, measure_speed(config_of(args), args.amp))
@@ -54,7 +54,7 @@ def main() -> None:
     if sys.argv[1:2] == ["time-steps"]:
         return time_steps(sys.argv[2:])
     args = parse_args()
-    from .steps import run_steps  # late, so that --help answers at once
+    from .steps import run_steps  # imported late, so that --help is fast
 
     begun = time.monotonic()
     settings = Settings(

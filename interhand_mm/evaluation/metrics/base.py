@@ -55,7 +55,7 @@ class RunningMetric(BaseMetric):
         self.details: dict[str, Any] = {}  # per-joint means and counts of the last evaluation
 
     def stack(self, data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-        """Return the arrays of a batch for `batch_sums`; a child that evaluates something else overrides this."""
+        """Return the arrays of a batch for `batch_sums`; override it to evaluate other fields."""
         return stack_batch(data_samples)
 
     @abstractmethod

@@ -27,11 +27,11 @@ def open_network(cfg: Config, weights: str | Path, device: str, amp: str | None,
         ConfigError, CheckpointError: The device, backend or file is missing or does not fit the config.
     """
     if amp not in AMP:
-        raise ConfigError("amp has no such choice", got=amp, want="None, bfloat16 or float16")
+        raise ConfigError("this precision (amp) is not supported", got=amp, want="None, bfloat16 or float16")
     if backend == "torch":
         return TorchNetwork(cfg, weights, device, amp)
     if backend not in BACKENDS:
-        raise ConfigError("backend has no such choice", got=backend, want=", ".join(BACKENDS))
+        raise ConfigError("this backend is not supported", got=backend, want=", ".join(BACKENDS))
     if plugin_config(cfg) is not None:
         raise ConfigError(
             f"the backend {backend} cannot run a model with a plugin",
