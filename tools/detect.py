@@ -27,7 +27,12 @@ def parse_args() -> argparse.Namespace:
     add("--out", required=True, metavar="FILE", help="file to write, for --boxes of tools/test.py")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... [cpu]")
     add("--score-thr", type=float, default=0.3, help="minimum score of a detection [0.3]")
-    add("--box-scale", type=float, default=1.0, help="factor on the boxes; 0.93 for detectors of outlines [1]")
+    add(
+        "--box-scale",
+        type=float,
+        default=1.0,
+        help="factor by which the boxes are scaled; 0.93 for detectors trained on hand outlines [1]",
+    )
     add("--batch-size", type=int, default=16, help="number of images in one batch [16]")
     add("--amp", nargs="?", const="bfloat16", choices=("bfloat16",), help="mixed precision, bfloat16")
     return parser.parse_args()

@@ -66,8 +66,8 @@ def test_a_plugin_computes_in_float32_unless_asked_otherwise(monkeypatch):
     [
         (dict(batch_size=0), "batch_size must be at least 1"),
         (dict(detect_every=-2), "detect_every must be at least 1"),
-        (dict(amp="int8"), "amp has no such choice"),
-        (dict(backend="tensorrt"), "backend has no such choice(.|\n)*onnxruntime"),
+        (dict(amp="int8"), "value of amp is not supported"),
+        (dict(backend="tensorrt"), "value of backend is not supported(.|\n)*onnxruntime"),
         (dict(score_thr=1.5), "score_thr must lie between 0 and 1"),
         (dict(box_scale=float("nan")), "box_scale must be a positive number"),
     ],
