@@ -94,7 +94,7 @@ def check_interhand(
         pool = stack.enter_context(multiprocessing.Pool(processes)) if processes > 1 else None
         for split in SPLITS:
             checked: set[str] = set()
-            parts = []
+            parts: list[dict[str, Any]] = []
             for files, subset in _parts(folder, split):
                 try:
                     index = open_index(files)

@@ -12,8 +12,9 @@ from __future__ import annotations
 import io
 import mmap
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
+from types import GenericAlias
 from typing import Any
 
 import msgspec
@@ -94,7 +95,7 @@ def decode_file(path: Path, type_: Any) -> Any:
 
 
 def read_records(
-    path: Path, types: dict[str, type], advance: Callable[[int], object] = lambda count: None
+    path: Path, types: Mapping[str, Any], advance: Callable[[int], object] = lambda count: None
 ) -> Iterator[tuple[str, list[Any]]]:
     """Yield the records of the lists in a JSON file, in file order and a few hundred at a time.
 
@@ -111,7 +112,10 @@ def read_records(
         AnnotationError: The file is missing or malformed (the message names the byte), a list is missing, or a record
             does not match its type (the message names its number and id).
     """
-    decoders = {section: msgspec.json.Decoder(list[type_]) for section, type_ in types.items()}
+    # GenericAlias is list[type_], which type checkers reject for a variable.
+    decoders: dict[str, msgspec.json.Decoder] = {
+        section: msgspec.json.Decoder(GenericAlias(list, type_)) for section, type_ in types.items()
+    }
     done = dict.fromkeys(types, 0)
     for chunks, exact in ((_stream_chunks(path, types), False), (_exact_chunks(path, types, done), True)):
         try:
@@ -152,7 +156,7 @@ def record_name(path: Path, section: str, number: int, record: Any) -> str:
     return f"{path}: {section}[{number}]" + (f" ({ids[0]})" if ids else "")
 
 
-def _stream_chunks(path: Path, sections: dict[str, type]) -> Iterator[tuple[str, bytes]]:
+def _stream_chunks(path: Path, sections: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
     opening = _TOP_LIST if "" in sections else _FIRST_KEY
     missing = set(sections)
     try:
@@ -176,7 +180,7 @@ def _stream_chunks(path: Path, sections: dict[str, type]) -> Iterator[tuple[str,
             raise _NotStreamable
 
 
-def _stream_list(file: io.RawIOBase, section: str, text: bytes) -> Iterator[tuple[str, bytes]]:
+def _stream_list(file: io.RawIOBase, section: str, text: bytes) -> Generator[tuple[str, bytes], None, bytes]:
     """Yield the chunks of a list whose ``[`` was read; return the text that was read after its ``]``."""
     if empty := _EMPTY_LIST.match(text):
         return text[empty.end() :]
@@ -200,7 +204,7 @@ def _last_between(text: bytes) -> re.Match[bytes] | None:
     return None
 
 
-def _exact_chunks(path: Path, sections: dict[str, type], done: dict[str, int]) -> Iterator[tuple[str, bytes]]:
+def _exact_chunks(path: Path, sections: Mapping[str, Any], done: dict[str, int]) -> Iterator[tuple[str, bytes]]:
     """Yield the chunks that `_stream_chunks` has not yielded, after checking the syntax of the whole file."""
     top = {"": decode_file(path, msgspec.Raw)} if "" in sections else decode_file(path, dict[str, msgspec.Raw])
     for section in sections:
