@@ -160,7 +160,7 @@ def test_cached_crops_are_the_plain_ones(tmp_path, photographs):
             assert np.array_equal(one["warp"].full_to_crop, other["warp"].full_to_crop)
 
 
-def test_a_cache_opens_no_picture(tmp_path):
+def test_a_cache_opens_no_image(tmp_path):
     root = write_set(tmp_path / "tiny", num=3)
     write_crop_cache(InterHandDataset(data_root=str(root), pipeline=pipeline()), tmp_path / "crops")
     for path in (root / "images").rglob("*.jpg"):

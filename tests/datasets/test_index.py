@@ -1,4 +1,4 @@
-"""The columnar index against a plain json reading, its error messages, and its cache under every kind of mishap."""
+"""The annotation index equals a plain reading of the JSON files; its errors; its cache when things go wrong."""
 
 import json
 import multiprocessing
@@ -162,7 +162,7 @@ def test_oldest_release_with_bare_points_and_subset_folder(tmp_path):
         find_annotations(tmp_path, "val", "all")
 
 
-def test_find_annotations_says_what_is_missing(root, tmp_path):
+def test_find_annotations_names_what_is_missing(root, tmp_path):
     with pytest.raises(AnnotationError, match=r"train/InterHand2.6M_train_data.json"):
         find_annotations(root, "test")
     with pytest.raises(AnnotationError, match="no folder"):

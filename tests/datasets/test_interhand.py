@@ -228,7 +228,7 @@ def test_bad_options():
 
 
 def test_argmax_quantization_floor(sample_root):
-    """A perfect network read out by argmax: what rounding to whole bins alone costs, mm."""
+    """Return the error in mm of a perfect network that is decoded by argmax, so from rounding to bins alone."""
     from interhand_mm.evaluation import functional as F
 
     codec = InterHand3DCodec()

@@ -1,4 +1,4 @@
-"""Several sets in one loader: samples keep their set's name, the sampler its weights."""
+"""Several data sets in one loader: samples keep the name of their data set, and the sampler follows its weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fixtures.tiny import write_set
 
 
 class _Sets:
-    """Stands for a mix of sets of these lengths."""
+    """Stand-in for a mix of data sets of these lengths."""
 
     def __init__(self, *sizes: int) -> None:
         self.datasets = [range(size) for size in sizes]

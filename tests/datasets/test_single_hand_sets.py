@@ -1,4 +1,4 @@
-"""RHD, STB and FreiHAND: what is in a sample, whose joint is whose, and what bad files do."""
+"""RHD, STB and FreiHAND: content of a sample, joint orders, and errors for broken files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOAD = [dict(type="LoadHandImage")]
 
 
 def check_hand(sample: dict, hand: T.Hand, atol_mm: float = 0.01) -> None:
-    """The sample holds this hand, joint by joint, and nothing of the other one."""
+    """Check that a sample contains this hand, joint by joint, and nothing of the other hand."""
     own, other = (slice(0, 21), slice(21, 42)) if hand.side == 0 else (slice(21, 42), slice(0, 21))
     assert np.allclose(sample["keypoints_cam"][0, own], hand.joints, atol=atol_mm)
     assert np.allclose(sample["keypoints"][0, own, :2], hand.pixels, atol=0.01)
@@ -75,7 +75,7 @@ def test_rhd_counts_the_hand_that_shows_more_joints(tmp_path, rendered_hands):
         T.dump_python2(path, {7: changed})
         return read_original(path)[0]
 
-    assert chosen(lambda e: None).side.tolist() == [0]  # equal: the other one stands 50 mm further away
+    assert chosen(lambda e: None).side.tolist() == [0]  # equal counts: the nearer hand, by 50 mm
     assert chosen(lambda e: e["uv_vis"].__setitem__((slice(21, 23), 2), 0)).side.tolist() == [1]
     few = chosen(lambda e: e["uv_vis"].__setitem__((slice(0, 20), 2), 0))
     assert few.side.tolist() == [0]

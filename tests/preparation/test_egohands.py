@@ -71,7 +71,7 @@ def test_one_class_and_four(tiny, tmp_path):
     assert sum(len(part["annotations"]) for part in parts) == 8 * (4 + 3)
 
 
-def test_polygons_mat_alone_says_the_same(tiny, tmp_path):
+def test_polygons_mat_alone_gives_the_same(tiny, tmp_path):
     other = write_egohands(tmp_path)
     (other / "metadata.mat").unlink()
     one, two = read_egohands(tiny), read_egohands(other)
@@ -154,9 +154,9 @@ def test_points_and_lines_are_left_out_and_counted(tmp_path):
     lines = prepare_egohands(str(write_metadata(tmp_path, frames)))
     assert len(load(tmp_path, "hand_train")["annotations"]) == 1
     assert len(load(tmp_path, "hand_train")["images"]) == 3
-    (told,) = [line for line in lines if "without area" in line]
-    assert told.startswith("3 polygons")
-    assert "frame_0001.jpg myright (1 points)" in told
+    (line,) = [text for text in lines if "without area" in text]
+    assert line.startswith("3 polygons")
+    assert "frame_0001.jpg myright (1 points)" in line
 
 
 @pytest.mark.parametrize(
@@ -203,15 +203,15 @@ def test_other_files_are_refused(tmp_path, tiny):
         read_egohands(tmp_path)
 
 
-def test_missing_folders_and_pictures(tmp_path):
+def test_missing_folders_and_images(tmp_path):
     with pytest.raises(AnnotationError, match="no folder _LABELED_SAMPLES"):
         read_egohands(tmp_path / "none")
     (tmp_path / "empty/_LABELED_SAMPLES").mkdir(parents=True)
     with pytest.raises(AnnotationError, match="no videos"):
         read_egohands(tmp_path / "empty")
     root = write_egohands(tmp_path / "data", VIDEOS[:2])
-    picture = next((root / "_LABELED_SAMPLES" / VIDEOS[0]).glob("*.jpg"))
-    picture.unlink()
+    image = next((root / "_LABELED_SAMPLES" / VIDEOS[0]).glob("*.jpg"))
+    image.unlink()
     with pytest.raises(ImageError, match=r"frame_0100\.jpg"):
         prepare_egohands(str(root))
     (root / "metadata.mat").rename(tmp_path / "metadata.mat")

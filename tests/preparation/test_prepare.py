@@ -36,7 +36,7 @@ def _scope() -> None:
 
 
 def write_coco(root, split="train", first=1, **changes):
-    """Five pictures: a dog; a person; too small; a crowd of people; nothing annotated."""
+    """Write COCO files with five images: a dog, a person, a small image, a crowd, and one without annotation."""
     ids = range(first, first + 5)
     sizes = [(640, 480), (640, 480), (640, 200), (480, 640), (500, 375)]
     content = {
@@ -55,8 +55,8 @@ def write_coco(root, split="train", first=1, **changes):
     (root / f"annotations/instances_{split}2017.json").write_text(json.dumps(content))
     (root / f"{split}2017").mkdir(exist_ok=True)
     for image in content["images"]:
-        picture = np.full((image["height"], image["width"], 3), image["id"] % 250, np.uint8)
-        cv2.imwrite(str(root / f"{split}2017" / image["file_name"]), picture)
+        pixels = np.full((image["height"], image["width"], 3), image["id"] % 250, np.uint8)
+        cv2.imwrite(str(root / f"{split}2017" / image["file_name"]), pixels)
     return root
 
 
@@ -73,7 +73,7 @@ def test_people_and_small_ones_are_left_out_and_splits_apart(tmp_path):
     assert drawn == [{f"{i:012d}.jpg" for i in (1, 5)}, {f"{i:012d}.jpg" for i in (100, 104)}]
 
 
-def test_missing_pictures_are_counted_and_min_side_is_ours(tmp_path):
+def test_missing_images_are_counted_and_min_side_is_ours(tmp_path):
     write_coco(tmp_path)
     (tmp_path / "train2017/000000000001.jpg").unlink()
     lines = prepare_coco_backgrounds(str(tmp_path), min_side_px=100)
@@ -123,7 +123,7 @@ def frames(root, split="train"):
 
 
 def spoil(root):
-    """One fault of each kind; the sixth frame stays good."""
+    """Damage five of six frames, each in another way."""
     paths = frames(root)
     paths[0].unlink()
     paths[1].write_bytes(paths[1].read_bytes()[:900])

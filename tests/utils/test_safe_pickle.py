@@ -1,4 +1,4 @@
-"""The restricted reader: plain records come through, anything that would run is refused and not run."""
+"""The restricted reader returns plain records, and refuses everything that would run code without running it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RECORD = {"side": "right", "row": 3, "rate": np.float32(0.5), "gain": np.array([
 
 
 class _Runs:
-    """What pickle calls when it loads one of these."""
+    """Return the call that pickle would make to load this object."""
 
     def __init__(self, function, *args) -> None:
         self.call = function, args
