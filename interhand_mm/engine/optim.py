@@ -62,7 +62,7 @@ class SubmoduleOptimWrapperConstructor:
         ]
         if wrong or left:
             raise ConfigError(
-                f"optim_wrapper: {wrong} are no submodules, and {len(left)} parameters {left[:2]} have no optimizer",
+                f"optim_wrapper lacks parts: no submodules {wrong}, no optimizer for {len(left)} parameters {left[:2]}",
                 want=f"entries of {[name for name, _ in model.named_children()]}",
             )
         return OptimWrapperDict(

@@ -20,7 +20,7 @@ from interhand_mm.errors import AnnotationError, ConfigError, DataContractError,
 from interhand_mm.hdr.data import AIHDataset
 from interhand_mm.hdr.data.aih_recipes import read_recipes
 from interhand_mm.hdr.data.prepare_aih import prepare_aih
-from interhand_mm.hdr.data.transforms.aih import JointColorJitter, MirrorHands
+from interhand_mm.hdr.data.transforms.aih import JointColorJitter, MirrorHands, PackAmodalInputs
 from interhand_mm.hdr.data.transforms.interaction import SynthesizeInteraction, move_affine, recipe_move
 from interhand_mm.hdr.masks import edit_masks, of_target
 from interhand_mm.utils.safe_pickle import UnsafeFileError
@@ -468,3 +468,13 @@ def test_syn_and_render_train_together_and_are_drawn(tmp_path):
     runner.epoch = 0
     SampleSeedHook().before_train_epoch(runner)
     assert torch.equal(joined[0]["inputs"], before)
+
+
+def test_packed_fields_are_those_of_the_table(tmp_path):
+    sample = {"img": np.zeros((4, 5, 3), np.uint8), "clean": np.zeros((2, 4, 5, 3), np.uint8), "target": 1, "rng": None}
+    sample |= {"masks": np.zeros((4, 4, 5), np.uint8), "skipped": ""}
+    packed = PackAmodalInputs()(sample)["data_samples"]
+    assert packed.clean.shape == (2, 3, 4, 5)
+    assert packed.masks.shape == (4, 4, 5)
+    assert packed.target == 1
+    assert "rng" not in packed

@@ -38,9 +38,8 @@ def _written(file):
             owner = node.value.id if isinstance(node.value, ast.Name) else ""
             if owner in ("results", "sample"):
                 yield node.slice.value
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "update":
-            if isinstance(node.func.value, ast.Name) and node.func.value.id in ("results", "sample"):
-                yield from (keyword.arg for keyword in node.keywords if keyword.arg)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("results.update", "sample.update"):
+            yield from (keyword.arg for keyword in node.keywords if keyword.arg)
 
 
 def test_every_field_that_is_written_has_a_row():

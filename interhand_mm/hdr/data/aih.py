@@ -30,19 +30,7 @@ class AIHDataset(HandDataset):
     `SynthesizeInteraction` combines by the stored recipes. With `online`, each listed crop is the target once, right
     before left, and the sample's generator draws a crop of the other side as its partner.
 
-    An item names its files, and `LoadAIH` reads them. After `LoadAIH` (render) or `SynthesizeInteraction` (syn) a
-    sample contains:
-
-    =============== ================ ==================================================================
-    key             shape            meaning
-    =============== ================ ==================================================================
-    img             (H, W, 3) uint8  BGR, both hands
-    masks           (4, H, W) uint8  0 or 1, order `hdr.masks.MASK_NAMES`, right before left
-    masks_valid     (4,) float32     0 where a mask is unknown: the other hand's amodal mask in `render`
-    clean           (2, H, W, 3)     uint8 BGR, the image with the right and with the left hand alone
-    clean_valid     (2,) float32     0 where there is no clean image; the target always has one
-    target          int              0 right, 1 left: the hand that the result shows alone
-    =============== ================ ==================================================================
+    An item names its files, and `LoadAIH` reads them. `AmodalSample` lists the fields of a sample.
 
     Args:
         data_root: The folder AIH_dataset, or the one that contains it.

@@ -14,15 +14,14 @@ from mmengine.structures import BaseDataElement
 from ....datasets.transforms.geometry import draw_augment
 from ....errors import ConfigError, ImageError
 from ....registry import TRANSFORMS
+from ....structures.sample import with_roles
 from ....structures.warp import Warp
 from ....utils.images import BLACK_LEVEL, CHECK_DOWNLOAD, read_image
 from ...hand_crop import hand_bbox
 from ...masks import MASK_NAMES, SWAP_SIDES, mirror_masks, stack_visible, unpack_masks, warp_mask
+from ..amodal_sample import AMODAL_FIELDS
 
-_META = (
-    "img_path", "ann_id", "sample_idx", "sample_id", "dataset_name", "skipped", "target", "mirrored",
-    "occlusion_rate", "other_in_front", "hand_type",
-)  # fmt: skip
+_METAINFO, _DATA = (with_roles(role, fields=AMODAL_FIELDS) for role in ("metainfo", "data"))
 
 
 def read_shown(path: str) -> np.ndarray:
@@ -257,20 +256,21 @@ class JointColorJitter(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackAmodalInputs(BaseTransform):
-    """Pack `inputs` (3, H, W) uint8 BGR and a BaseDataElement.
+    """Pack a sample into `inputs` (3, H, W) uint8 BGR and a BaseDataElement.
 
-    Its data: `image` (3, H, W) uint8 BGR (for composing), `masks` (4, H, W) uint8, `masks_valid` (4,), and where
-    there are any `pred_masks` (4, H, W), `clean` (2, 3, H, W) uint8 BGR and `clean_valid` (2,), all tensors; the rest
-    is metainfo.
+    The roles in `AmodalSample` decide where a field goes: masks and clean images (2, 3, H, W) are tensors, next to the
+    `image` (3, H, W) uint8 BGR for composing, and the rest is metainfo.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Return {"inputs", "data_samples"}."""
         image = torch.from_numpy(np.ascontiguousarray(results["img"].transpose(2, 0, 1)))
-        keys = ("masks", "masks_valid", "pred_masks")
-        data = {"image": image, **{key: torch.from_numpy(results[key]) for key in keys if key in results}}
-        if "clean" in results:
-            data["clean"] = torch.from_numpy(np.ascontiguousarray(results["clean"].transpose(0, 3, 1, 2)))
-            data["clean_valid"] = torch.from_numpy(results["clean_valid"])
-        sample = BaseDataElement(metainfo={key: results[key] for key in _META if key in results}, **data)
-        return {"inputs": image, "data_samples": sample}
+        data = {name: torch.from_numpy(_channels_first(name, results[name])) for name in _DATA if name in results}
+        metainfo = {name: results[name] for name in _METAINFO if name in results}
+        return {"inputs": image, "data_samples": BaseDataElement(metainfo=metainfo, image=image, **data)}
+
+
+def _channels_first(name: str, array: np.ndarray) -> np.ndarray:
+    """Move the color axis of images in front of their rows; other arrays stay as they are."""
+    is_image = (AMODAL_FIELDS[name].shape or ())[-1:] == (3,)
+    return np.ascontiguousarray(np.moveaxis(array, -1, -3)) if is_image else array
