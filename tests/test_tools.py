@@ -12,7 +12,6 @@ import pytest
 
 from interhand_mm.apis.browse import browse
 from interhand_mm.utils.config import DataOptions, load_config
-from interhand_mm.utils.files import write_json
 from interhand_mm.visualization.overlay import contact_sheet, draw_hands
 from tests.conftest import ROOT
 from tests.fixtures.tiny import write_photographs, write_set
@@ -32,9 +31,10 @@ def test_doctor_passes():
 
 
 @pytest.mark.parametrize("tool", sorted(path.name for path in (ROOT / "tools").glob("*.py")))
-def test_every_tool_answers_help_quickly(tool):
-    done = run(f"tools/{tool}", "--help") if tool != "doctor.py" else run("tools/doctor.py")
+def test_every_tool_has_a_help_text(tool):
+    done = run(f"tools/{tool}", "--help")
     assert done.returncode == 0, done.stderr
+    assert "usage:" in done.stdout
 
 
 @pytest.mark.parametrize("script", ["dist_train", "dist_test", "slurm_train", "slurm_test"])
@@ -66,15 +66,6 @@ def test_drawing_leaves_its_input_and_skips_invisible():
     assert (image == 50).all()
     assert draw_hands(image, np.full((42, 2), np.nan), np.ones(42)).shape == image.shape
     assert contact_sheet([image] * 5, columns=3).shape == (2 * 68 + 4, 3 * 68 + 4, 3)
-
-
-def test_json_is_whole_or_absent(tmp_path):
-    target = tmp_path / "a" / "m.json"
-    write_json(target, {"x": float("nan"), "y": [1.5]})
-    assert target.read_text() == '{\n  "x": null,\n  "y": [\n    1.5\n  ]\n}\n'
-    with pytest.raises(TypeError):
-        write_json(target, {"x": object()})
-    assert [path.name for path in target.parent.iterdir()] == ["m.json"]
 
 
 def test_browse_command(tmp_path):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import sys
 from collections.abc import Callable
@@ -71,6 +72,7 @@ def check_hardware() -> list[tuple[bool, str, str]]:
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print(f"Python {sys.version.split()[0]} at {sys.executable}")
     failed = 0
     checks: list[Callable[[], list[tuple[bool, str, str]]]] = [check_versions, check_imports, check_hardware]

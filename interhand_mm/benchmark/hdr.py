@@ -34,17 +34,14 @@ def benchmark_hdr(
 
     Returns:
         "rows" and "provenance". A row has size, stage, side_px, parameters and "ms", the time for each number of
-        threads. Stages without a config in a size have no row.
+        threads.
     """
     rows = []
     before = torch.get_num_threads()
     try:
         for size in sizes:
             for stage, config in SIZES[size].items():
-                path = CONFIGS / "hdr" / f"{config}.py"
-                if not path.is_file():
-                    continue
-                model = build_model(load_config(path)).eval()
+                model = build_model(load_config(CONFIGS / "hdr" / f"{config}.py")).eval()
                 call = network_call(model, stage, PIXELS[size])
                 used = sum(p.numel() for name, p in model.named_parameters() if not name.startswith("discriminator"))
                 ms = {str(number): _median_ms(call, count, number) for number in threads}

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from interhand_mm.benchmark import infer
+from interhand_mm.benchmark.hdr import PIXELS, benchmark_hdr
+from interhand_mm.benchmark.index import benchmark_index
 from interhand_mm.benchmark.infer import benchmark_infer
 from interhand_mm.benchmark.loss import benchmark_loss, dense_mse, separable_mse
 from interhand_mm.benchmark.measure import add_ratios, interleaved
@@ -92,3 +94,17 @@ def test_video_runs(tiny_pose):
     result = benchmark_video(*tiny_pose, frames=3, options=InferenceOptions(batch_size=2))
     assert set(result["rows"]) == {"decode", "detect", "crop", "pose", "lift", "write"}
     assert sum(row["share"] for row in result["rows"].values()) == pytest.approx(1)
+
+
+def test_index_runs():
+    result = benchmark_index(30, peers=("pycocotools",))
+    assert result["count"] == 30
+    assert set(result["loaders"]) == {"build", "reopen", "pycocotools"}
+    assert result["ratios"]["pycocotools"]["seconds"] > 0
+
+
+def test_hdr_runs(monkeypatch):
+    monkeypatch.setitem(PIXELS, "small", 64)
+    rows = benchmark_hdr(1, threads=(1,), sizes=("small",))["rows"]
+    assert [row["stage"] for row in rows] == ["segmentor", "inpaintor", "pose"]
+    assert all(row["ms"]["1"] > 0 and row["parameters"] > 10_000 for row in rows)

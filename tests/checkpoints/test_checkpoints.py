@@ -16,9 +16,10 @@ from interhand_mm.errors import CheckpointError
 from interhand_mm.registry import MODELS
 from interhand_mm.structures.joints import HAND_JOINT_NAMES
 from interhand_mm.utils.config import load_config
+from tests.conftest import ROOT
 from tests.fixtures.tiny_sets import RHD_NAMES, STB_NAMES
 
-CONFIG = str(Path(__file__).parents[2] / "configs/internet.py")
+CONFIG = str(ROOT / "configs/internet.py")
 
 
 def _norm(name: str, channels: int) -> dict[str, tuple[int, ...]]:

@@ -43,6 +43,9 @@ def test_text_is_utf8_with_unix_lines_and_json_has_no_nan(tmp_path):
     files.write_json(tmp_path / "a.json", {"a": [float("nan"), 1]})
     assert (tmp_path / "a.txt").read_bytes() == b"\xc2\xb5\nm"
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": [None, 1]}
+    with pytest.raises(TypeError):
+        files.write_json(tmp_path / "a.json", {"a": object()})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": [None, 1]}
 
 
 def test_others_may_read_what_the_umask_allows(tmp_path):

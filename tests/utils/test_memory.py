@@ -1,4 +1,4 @@
-"""Freed memory stays with the process: no page of a tensor's is asked for twice."""
+"""Freed memory stays with the process, so a second tensor of the same size causes no page faults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from interhand_mm.benchmark.measure import resident_mb
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 faults = []
-for _ in range(12):  # the first few differ by what malloc's own caches hold
+for _ in range(12):  # the first few also fill malloc's own caches
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     torch.empty(50_000_000, dtype=torch.uint8).fill_(1)
     faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)

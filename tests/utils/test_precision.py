@@ -1,4 +1,4 @@
-"""What `--amp auto` stands for."""
+"""The precision that `--amp auto` selects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from interhand_mm.utils.precision import pick_amp
 
 
 @pytest.mark.parametrize("fast", [True, False])
-def test_auto_is_what_device_and_backend_can(fast, monkeypatch):
+def test_auto_depends_on_device_and_backend(fast, monkeypatch):
     monkeypatch.setattr(precision, "bfloat16_is_fast", lambda device: fast)
     assert pick_amp("auto", "cpu") == ("bfloat16" if fast else None)
     assert pick_amp("auto", "cuda:1", "openvino") == ("bfloat16" if fast else None)
@@ -18,7 +18,7 @@ def test_auto_is_what_device_and_backend_can(fast, monkeypatch):
     assert pick_amp("float16", "cuda") == "float16"
 
 
-def test_the_cpu_is_asked_for_what_it_has(monkeypatch, tmp_path):
+def test_bfloat16_is_fast_with_its_instructions(monkeypatch, tmp_path):
     for flags, want in (("fpu avx512_bf16 sse", True), ("fpu avx2", False)):
         info = tmp_path / "cpuinfo"
         info.write_text(flags)
