@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from interhand_mm.apis.browse import browse
+from interhand_mm.structures.joints import COLORS
 from interhand_mm.utils.config import DataOptions, load_config
 from interhand_mm.visualization.overlay import contact_sheet, draw_hands
 from tests.conftest import ROOT
@@ -46,15 +47,25 @@ def test_shell_scripts_parse_and_say_how_to_be_called(script):
     assert f"bash tools/{script}.sh" in done.stderr
 
 
-@pytest.mark.parametrize(("phase", "variant"), [("train", None), ("test", "augmented")])
-def test_browse_draws_joints_and_backgrounds(tmp_path, phase, variant):
+TILE, GAP = 288, 6
+
+
+def test_browse_draws_frames_joints_and_backgrounds(tmp_path):
     data = DataOptions(
         data_root=str(write_set(tmp_path / "tiny")), backgrounds=[str(write_photographs(tmp_path / "photos"))]
     )
     cfg = load_config(ROOT / "configs/internet_bgaug.py", ["test_dataloader.dataset.split=train"], data)
-    sheet = browse(cfg, phase, num=8, seed=0, variant=variant)
-    assert sheet.shape == (4 * (288 + 6) + 6, 2 * (3 * 288 + 6) + 6, 3)
-    assert sheet.std() > 20
+    plain, augmented = (browse(cfg, "test", num=8, seed=0, variant=variant) for variant in (None, "augmented"))
+    assert plain.shape == augmented.shape == (4 * (TILE + GAP) + GAP, 2 * (3 * TILE + GAP) + GAP, 3)
+    assert browse(cfg, "train", num=8, seed=0).shape == plain.shape
+    rows = slice(GAP, GAP + TILE)
+    frame, fed = (slice(GAP + i * TILE, GAP + (i + 1) * TILE) for i in (0, 2))
+    assert np.array_equal(plain[rows, frame], augmented[rows, frame])
+    changed = (plain[rows, fed] != augmented[rows, fed]).any(axis=-1).mean()
+    assert 0.2 < changed < 1  # the background, and not the hand
+    joints = slice(GAP + TILE, GAP + 2 * TILE)
+    pixels = np.unique(plain[rows, joints].reshape(-1, 3), axis=0).astype(int)
+    assert sum((np.abs(pixels - color).max(axis=1) < 16).any() for color in COLORS) > 5
 
 
 def test_drawing_leaves_its_input_and_skips_invisible():
