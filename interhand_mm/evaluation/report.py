@@ -24,7 +24,7 @@ class MetricsBlock(TypedDict, total=False):
             IoU are fractions. "MPJPE/...", "MPJPE_micro/..." and "MPJPE_no_wrist/..." are the three protocols, each for
             "all", "single" and "interacting" samples.
         per_joint: Name of each joint -> its mean error in mm.
-        counts: What the numbers are means of: "joints" (by group), "wrist_pairs", "hand_types", "boxes", ...
+        counts: Number of items behind the means: "joints" (by group), "wrist_pairs", "hand_types", "boxes", ...
         sets: Name of each data set -> its own block, if the test set mixes several.
     """
 

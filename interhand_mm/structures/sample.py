@@ -40,7 +40,7 @@ class Field:
         dtype: NumPy's name of an array's type.
         stage: Stage from which the field exists.
         required: Whether every sample has the field from that stage on.
-        roles: Where the packer puts the field and who reads it there. "input": the image that the network sees.
+        roles: Place where the packer stores the field, and its readers. "input": the image that the network sees.
             "truth": `gt_instances`, NumPy arrays for metrics and drawings. "label": `gt_instance_labels`, tensors for
             the losses. "data": a tensor beside them. "metainfo": metainfo. "metric": stacked by the metrics, from
             `gt_instances` or the metainfo. Without a role only transforms read it.

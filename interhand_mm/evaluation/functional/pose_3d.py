@@ -85,7 +85,7 @@ def mpjpe_protocols(sums: np.ndarray, counts: np.ndarray) -> dict[str, float]:
 
     Args:
         sums: (2, 42) mm from `sum_joint_errors`, added up over the data set.
-        counts: (2, 42) joints, likewise added up.
+        counts: (2, 42) numbers of joints, added up in the same way.
 
     Returns:
         Values in mm of "MPJPE/all", "MPJPE_micro/single", "MPJPE_no_wrist/interacting", ...; NaN without samples.
