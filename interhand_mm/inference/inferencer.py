@@ -49,7 +49,7 @@ class InterHandInferencer:
         detector: Hand detector, such as a `HandDetector`: a function from a list of (H, W, 3) uint8 BGR images to one
             `Detections` per image.
         options: Device, precision, batch size, video options, and a fixed box instead of a detector.
-        camera: What is known about the camera and the distance of the hands.
+        camera: Known parameters of the camera, and the known distance of the hands.
 
     Raises:
         ConfigError, CheckpointError: A config, a checkpoint or an option cannot be used.

@@ -27,8 +27,8 @@ def choose_intrinsics(
     Args:
         size: (width, height) of the upright image in px.
         exif: EXIF data of the image.
-        camera: What the user knows. `fov_deg` takes precedence over EXIF; the default principal point is the image
-            center, ((W - 1) / 2, (H - 1) / 2).
+        camera: Camera parameters that the user knows. `fov_deg` takes precedence over EXIF. The default principal
+            point is the image center, ((W - 1) / 2, (H - 1) / 2).
 
     Returns:
         Intrinsics. `source` is "user" only if the focal length or the field of view comes from the user.

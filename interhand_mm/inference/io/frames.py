@@ -77,7 +77,7 @@ class Writer(Protocol):
         """Append one frame.
 
         Args:
-            result: What inference found.
+            result: Result of inference.
             canvas: (H, W, 3) uint8 BGR, the frame with the results drawn on it.
         """
 
