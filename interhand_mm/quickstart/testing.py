@@ -46,7 +46,7 @@ def evaluate_models(settings: Settings, log: Log) -> None:
         for model, seconds in run_all(commands, logs, RunningTime("test", log)).items():
             log(f"test: {model} took {seconds:.0f} s")
     evaluate_constant(settings)
-    log("test: the mean training pose is tested, for comparison")
+    log("test: evaluated the mean training pose, for comparison")
 
 
 def config(settings: Settings) -> Config:
