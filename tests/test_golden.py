@@ -16,7 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import Registry
 
+import interhand_mm
+from interhand_mm import registry
 from interhand_mm.engine.runner import build_runner
 from interhand_mm.utils.config import DataOptions, load_config
 from tests.conftest import ROOT
@@ -86,3 +89,21 @@ def test_losses_of_ten_steps_are_the_recorded_ones(name, tmp_path, request):
     if request.config.getoption("--regen"):
         path.write_text(json.dumps(losses, indent=1) + "\n")
     np.testing.assert_allclose(losses, json.loads(path.read_text()), rtol=RTOL)
+
+
+def _public_names() -> dict[str, list[str]]:
+    """Names that users write: those of the package, and of every registry in configs."""
+    names = {"interhand_mm": sorted(interhand_mm.__all__)}
+    for name, each in vars(registry).items():
+        if isinstance(each, Registry):
+            each.import_from_location()
+            names[name] = sorted(each.module_dict)
+    return names
+
+
+def test_public_names_are_the_recorded_ones(request):
+    """A name that disappears breaks somebody's config or script; record a change on purpose with `--regen`."""
+    names, path = _public_names(), GOLDEN / "public_names.json"
+    if request.config.getoption("--regen"):
+        path.write_text(json.dumps(names, indent=1) + "\n")
+    assert names == json.loads(path.read_text())

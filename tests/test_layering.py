@@ -6,6 +6,7 @@ import ast
 import importlib
 import subprocess
 import sys
+from collections import defaultdict
 
 import networkx
 import pytest
@@ -136,18 +137,13 @@ def test_registry_locations_import_and_register(name):
     assert registry.module_dict
 
 
-def test_functions_stay_readable():
+def test_functions_stay_short():
     long_functions = []
-    for file in [*PACKAGE.rglob("*.py"), *(ROOT / "tools").glob("*.py")]:
-        text = file.read_text()
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > 60:
-                body = (
-                    node.end_lineno - node.body[0].lineno
-                    if ast.get_docstring(node) is None
-                    else node.end_lineno - node.body[0].end_lineno
-                )
-                if body > 60:
+    for file in [*PACKAGE.rglob("*.py"), *(ROOT / "tools").glob("*.py"), *(ROOT / "demo").glob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                first = node.body[0] if ast.get_docstring(node) is None else node.body[min(1, len(node.body) - 1)]
+                if (node.end_lineno or 0) - first.lineno + 1 > 60:
                     long_functions.append(f"{file.relative_to(ROOT)}:{node.lineno} {node.name}")
     assert not long_functions
 
@@ -222,3 +218,33 @@ def test_joint_numbers_live_in_joints():
     found = {line for file in files if str(file.relative_to(ROOT)) not in allowed for line in _joint_numbers(file)}
     assert not found, f"use the names of structures/joints.py: {sorted(found)}"
     assert not [name for name in NOT_JOINTS if not list(_joint_numbers(ROOT / name))], "nothing left to allow"
+
+
+# A data set's file, its metric's and its formulas' are called after the set or the kind of data that they share.
+SHARED_FILE_NAMES = {"base", "freihand", "interhand", "keypoints_2d", "single_hand", "aih", "one_hand", "hdr"}
+SHARED_NAMES: set[str] = set()
+
+
+def _public_definitions(file):
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+
+
+def test_a_name_means_one_thing():
+    """Public functions, classes and constants are defined once in the package, and so are file names."""
+    files, names = defaultdict(list), defaultdict(list)
+    for file in PACKAGE.rglob("*.py"):
+        where = str(file.relative_to(PACKAGE))
+        if file.stem != "__init__":
+            files[file.stem].append(where)
+        for name in set(_public_definitions(file)):
+            if not name.startswith("_"):
+                names[name].append(where)
+    twice = {name: where for name, where in names.items() if len(where) > 1 and name not in SHARED_NAMES}
+    twice |= {stem: where for stem, where in files.items() if len(where) > 1 and stem not in SHARED_FILE_NAMES}
+    assert not twice
