@@ -20,8 +20,8 @@ from ..visualization.masks import amodal_tile
 from ..visualization.overlay import contact_sheet, draw_hands, draw_label
 from .browse_coco import browse_coco
 
-LOADERS = {"train": "train_dataloader", "val": "val_dataloader", "test": "test_dataloader"}
-STAGES = ("before", "after", "both")
+PHASE_LOADERS = {"train": "train_dataloader", "val": "val_dataloader", "test": "test_dataloader"}
+BROWSE_STAGES = ("before", "after", "both")
 _TILE_PX = 288
 _CROP, _MASK = (255, 255, 255), (0, 255, 255)  # BGR
 
@@ -59,9 +59,9 @@ def browse(
     Raises:
         ConfigError: The config has no such phase or variant.
     """
-    loader = cfg[LOADERS[phase]]
+    loader = cfg[PHASE_LOADERS[phase]]
     if loader is None:
-        raise ConfigError(f"the config has no {LOADERS[phase]}", fix="choose another --phase")
+        raise ConfigError(f"the config has no {PHASE_LOADERS[phase]}", fix="choose another --phase")
     if is_detector(cfg):
         check_coco(cfg)
         return browse_coco(loader["dataset"], num, columns or 3)

@@ -74,17 +74,22 @@ def _load_pycocotools(root: Path) -> Callable[[], int]:
     return load
 
 
-LOADERS = {"build": _load_build, "reopen": _load_reopen, "mmpose": _load_mmpose, "pycocotools": _load_pycocotools}
+ANNOTATION_LOADERS = {
+    "build": _load_build,
+    "reopen": _load_reopen,
+    "mmpose": _load_mmpose,
+    "pycocotools": _load_pycocotools,
+}
 
 
 def run_loader(name: str, root: Path) -> dict[str, float]:
     """Time one loader in this process, which must be a new one.
 
     Args:
-        name: Key of `LOADERS`.
+        name: Key of `ANNOTATION_LOADERS`.
         root: Folder of the data set.
     """
-    load = LOADERS[name](root)
+    load = ANNOTATION_LOADERS[name](root)
     baseline = reset_peak_mb()
     start = time.perf_counter()
     count = load()

@@ -29,7 +29,7 @@ from .measure import Task, add_ratios, interleaved
 MMPOSE_CONFIG = "hand_3d_keypoint/internet/interhand3d/internet_res50_4xb16-20e_interhand3d-256x256.py"
 
 
-def build_dataset(config: Path, data_root: Path, backgrounds: Path | None, overrides: list[str]) -> Any:
+def build_training_set(config: Path, data_root: Path, backgrounds: Path | None, overrides: list[str]) -> Any:
     """Build the training set of one of this project's configs.
 
     Args:
@@ -160,7 +160,7 @@ def benchmark_pipeline(
 def _tasks(
     configs: Path, root: Path, backgrounds: Path | None, count: int, seed: int, folder: Path, crop_cache: bool
 ) -> dict[str, Task]:
-    plain = build_dataset(configs / "internet.py", root, None, [])
+    plain = build_training_set(configs / "internet.py", root, None, [])
     chosen = np.random.default_rng(seed).choice(len(plain), count, replace=len(plain) < count).tolist()
     paths = [plain.get_data_info(i)["img_path"] for i in chosen]
     ann_ids = [plain.get_data_info(i)["ann_id"] for i in chosen]
@@ -176,7 +176,7 @@ def _tasks(
     if backgrounds is not None:
         for prob in (0.5, 1.0):
             overrides = [f"train_dataloader.dataset.pipeline.2.prob={prob}"]
-            dataset = build_dataset(configs / "internet_bgaug.py", root, backgrounds, overrides)
+            dataset = build_training_set(configs / "internet_bgaug.py", root, backgrounds, overrides)
             tasks[f"interhand_mm, photographs behind {prob:.0%}"] = each(dataset.__getitem__, chosen)
     if crop_cache:
         tasks |= _cached(configs, root, backgrounds, chosen, folder, each)
@@ -188,19 +188,19 @@ def _tasks(
 def _cached(
     configs: Path, root: Path, backgrounds: Path | None, chosen: list[int], folder: Path, each: Any
 ) -> dict[str, Task]:
-    crops, plain = folder / "crops", build_dataset(configs / "internet.py", root, None, [])
+    crops, plain = folder / "crops", build_training_set(configs / "internet.py", root, None, [])
     ids = folder / "ids.txt"
     ids.write_text("".join(f"{plain.load_item(i)['ann_id']}\n" for i in sorted(set(chosen))))
     some = [f"train_dataloader.dataset.ann_ids_file={ids}"]
-    write_crop_cache(build_dataset(configs / "internet.py", root, None, some), crops)
+    write_crop_cache(build_training_set(configs / "internet.py", root, None, some), crops)
     cache = [*some, f"train_dataloader.dataset.crop_cache={crops}"]
     chosen = np.searchsorted(
         np.unique(chosen), chosen
     ).tolist()  # indices of the same samples in the restricted data set
-    cached = build_dataset(configs / "internet.py", root, None, cache)
+    cached = build_training_set(configs / "internet.py", root, None, cache)
     tasks = {"interhand_mm, crop cache": each(cached.__getitem__, chosen)}
     if backgrounds is not None:
-        dataset = build_dataset(configs / "internet_bgaug.py", root, backgrounds, cache)
+        dataset = build_training_set(configs / "internet_bgaug.py", root, backgrounds, cache)
         tasks["interhand_mm, crop cache, photographs behind 50%"] = each(dataset.__getitem__, chosen)
     return tasks
 

@@ -21,7 +21,7 @@ from .single_hand import RIGHT, SingleHandDataset, SingleHands, named_metainfo
 
 VERSIONS = ("gs", "hom", "sample", "auto")  # green screen, and three ways to replace it
 _SPLITS = ("train", "val", "trainval", "test")
-SIZE = 224
+IMAGE_SIDE_PX = 224
 _PUBLISHED = {"training": 32_560, "evaluation": 3_960}
 _UNKNOWN_MM = 700.0  # depth of a wrist that is not annotated: about the mean of the data set; no metric uses it
 
@@ -113,7 +113,7 @@ class FreiHANDDataset(SingleHandDataset):
     def box_and_depth(self, idx: int, wrist_mm: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the square to crop and the depths; see `SingleHandDataset.box_and_depth`."""
         if self.box == "image":
-            return np.array([0.0, 0.0, SIZE, SIZE]), np.full(2, wrist_mm)
+            return np.array([0.0, 0.0, IMAGE_SIDE_PX, IMAGE_SIDE_PX]), np.full(2, wrist_mm)
         return square_bbox(self.hands.bbox[idx]), np.full(2, wrist_mm)
 
 
@@ -199,7 +199,7 @@ def _table(lists: dict[str, np.ndarray], rows: np.ndarray, blocks: Sequence[int]
     one = SingleHands(
         ann_id=rows,
         image=rows,
-        image_size=np.full((len(rows), 2), SIZE, np.int32),
+        image_size=np.full((len(rows), 2), IMAGE_SIDE_PX, np.int32),
         side=np.full(len(rows), RIGHT, np.uint8),
         joints_cam=joints.astype(np.float32),
         visible=visible,
@@ -207,6 +207,8 @@ def _table(lists: dict[str, np.ndarray], rows: np.ndarray, blocks: Sequence[int]
         principal_pt=principal_pt,
         bbox=np.zeros((len(rows), 4)),
     )
-    boxes = np.where(unknown[:, None], np.array([0.0, 0.0, SIZE, SIZE]), joints_bbox(one.pixels, visible))
+    boxes = np.where(
+        unknown[:, None], np.array([0.0, 0.0, IMAGE_SIDE_PX, IMAGE_SIDE_PX]), joints_bbox(one.pixels, visible)
+    )
     hands = one._replace(bbox=boxes).take(np.tile(np.arange(len(rows)), len(blocks)))
     return hands._replace(ann_id=ids, image=np.array([f"{folder}/{i:08d}.jpg" for i in ids], np.str_))

@@ -19,7 +19,7 @@ from .internet_json import read_parsed, skeleton_order
 from .single_hand import LEFT, RIGHT, SingleHandDataset, SingleHands, first_existing, named_metainfo
 
 FOLDERS = {"train": "training", "test": "evaluation"}
-PUBLISHED = {"train": 41_258, "test": 2_728}
+NUM_PUBLISHED = {"train": 41_258, "test": 2_728}
 _SIZE = 320
 _ENTRY = {"uv_vis": (NUM_JOINTS, 3), "xyz": (NUM_JOINTS, 3), "K": (3, 3)}
 
@@ -70,10 +70,10 @@ class RHDDataset(SingleHandDataset):
         if parsed is not None:
             order = skeleton_order(parsed.with_name("skeleton.txt"), FROM_RHD)
             hands, pixels = read_parsed(parsed, order)
-            self.open(hands, parsed.parent / folder / "color", parsed, PUBLISHED[split], pixels)
+            self.open(hands, parsed.parent / folder / "color", parsed, NUM_PUBLISHED[split], pixels)
         elif original is not None:
-            hands, pixels = read_original(original)
-            self.open(hands, original.parent / "color", original, PUBLISHED[split], pixels)
+            hands, pixels = read_rhd(original)
+            self.open(hands, original.parent / "color", original, NUM_PUBLISHED[split], pixels)
         else:
             raise AnnotationError(
                 f"there are no RHD annotations of split '{split}' under {root}",
@@ -90,7 +90,7 @@ class RHDDataset(SingleHandDataset):
             self.use_rootnet(Path(rootnet_file) if rootnet_file else default, cache_dir)
 
 
-def read_original(path: Path) -> tuple[SingleHands, np.ndarray]:
+def read_rhd(path: Path) -> tuple[SingleHands, np.ndarray]:
     """Read `anno_<set>.pickle` without running code from it.
 
     Args:

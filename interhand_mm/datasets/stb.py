@@ -28,7 +28,7 @@ _PUBLISHED = {"train": 10 * _FRAMES, "test": 2 * _FRAMES}  # frames of one view
 
 # View -> focal length px, principal point px, camera in whose frame the labels are.
 _BUMBLEBEE = ((822.79041, 822.79041), (318.47345, 250.31296), "BB")
-VIEWS = {
+STB_VIEWS = {
     "BB_left": _BUMBLEBEE,
     "BB_right": _BUMBLEBEE,
     "SK_color": ((607.92271, 607.88192), (314.78337, 236.42484), "SK"),
@@ -48,7 +48,7 @@ class STBDataset(SingleHandDataset):
             For the original release, the folder with `labels/*.mat` and `images/`. If both forms exist, the parsed form
             is used.
         split: "train" or "test".
-        views: Views of the original release, a subset of `VIEWS`. Default: the stereo pair, for which results are
+        views: Views of the original release, a subset of `STB_VIEWS`. Default: the stereo pair, for which results are
             usually reported.
         root: Joint that takes the place of the wrist in the original release. "palm" is the annotated palm center, to
             which published errors are relative. "wrist" is Zimmermann & Brox's estimate
@@ -80,8 +80,10 @@ class STBDataset(SingleHandDataset):
         for name, (value, choices) in allowed.items():
             if value not in choices:
                 raise ConfigError(f"{name} of STBDataset is unknown", got=value, want=" or ".join(choices))
-        if not views or not set(views) <= set(VIEWS):
-            raise ConfigError("views of STBDataset are unknown", got=list(views), want=f"some of {', '.join(VIEWS)}")
+        if not views or not set(views) <= set(STB_VIEWS):
+            raise ConfigError(
+                "views of STBDataset are unknown", got=list(views), want=f"some of {', '.join(STB_VIEWS)}"
+            )
         super().__init__(**kwargs)
         folder = Path(data_root)
         parsed = first_existing([place / f"STB_{split}.json" for place in (folder / "data", folder)])
@@ -93,7 +95,7 @@ class STBDataset(SingleHandDataset):
             hands, pixels = read_parsed(parsed, skeleton_order(parsed.with_name("skeleton.txt"), FROM_STB))
             self.open(hands, parsed.parent / "images", parsed, _PUBLISHED[split], pixels)
         else:
-            hands = read_original(folder / "labels", split, views, root)
+            hands = read_stb(folder / "labels", split, views, root)
             self.open(hands, folder / "images", folder / "labels", _PUBLISHED[split] * len(views))
         if depth_source == "rootnet":
             if parsed is None:
@@ -102,13 +104,13 @@ class STBDataset(SingleHandDataset):
             self.use_rootnet(Path(rootnet_file) if rootnet_file else default, cache_dir)
 
 
-def read_original(folder: Path, split: str, views: Sequence[str], root: str) -> SingleHands:
+def read_stb(folder: Path, split: str, views: Sequence[str], root: str) -> SingleHands:
     """Read the labels of all sequences of a split.
 
     Args:
         folder: Folder `labels/`.
         split: "train" or "test".
-        views: Views to read, a subset of `VIEWS`.
+        views: Views to read, a subset of `STB_VIEWS`.
         root: "palm" or "wrist"; see `STBDataset`.
 
     Returns:
@@ -127,12 +129,17 @@ def read_original(folder: Path, split: str, views: Sequence[str], root: str) -> 
             fix="see docs/datasets/stb.md",
         )
     return join(
-        [_sequence(folder, name, found.index(name), view, root) for name in wanted for view in VIEWS if view in views]
+        [
+            _sequence(folder, name, found.index(name), view, root)
+            for name in wanted
+            for view in STB_VIEWS
+            if view in views
+        ]
     )
 
 
 def _sequence(folder: Path, name: str, number: int, view: str, root: str) -> SingleHands:
-    focal, principal_pt, camera = VIEWS[view]
+    focal, principal_pt, camera = STB_VIEWS[view]
     joints = read_labels(folder / f"{name}_{camera}.mat")[:, FROM_STB]
     if root == "wrist":
         joints[:, RIGHT_WRIST] = 2 * joints[:, RIGHT_WRIST] - joints[:, RING_BASE]
@@ -142,7 +149,7 @@ def _sequence(folder: Path, name: str, number: int, view: str, root: str) -> Sin
     pixels = camera_to_pixel(joints, np.array(focal), np.array(principal_pt))
     return SingleHands(
         # The id of a frame and view does not depend on which other views are read.
-        ann_id=(number * 100_000 + frames) * len(VIEWS) + list(VIEWS).index(view),
+        ann_id=(number * 100_000 + frames) * len(STB_VIEWS) + list(STB_VIEWS).index(view),
         image=np.array([f"{name}/{view}_{i}.png" for i in frames], np.str_),
         image_size=np.tile(np.array(_SIZE, np.int32), (count, 1)),
         side=np.full(count, LEFT, np.uint8),
@@ -163,7 +170,7 @@ def in_view(joints: np.ndarray, view: str) -> np.ndarray:
 
     Args:
         joints: (..., 3) mm, frame of the labels.
-        view: One of `VIEWS`.
+        view: One of `STB_VIEWS`.
 
     Returns:
         (..., 3) mm, camera frame of the view.

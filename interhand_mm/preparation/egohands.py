@@ -17,10 +17,10 @@ from ..errors import AnnotationError, ImageError
 from ..utils.coco import coco_detection
 from ..utils.files import write_text
 from ..utils.images import CHECK_DOWNLOAD
-from .egohands_matlab import HANDS, Frame, Video, polygon_area, polygon_box, read_egohands
+from .egohands_matlab import EGOHANDS_CLASSES, LabeledFrame, LabeledVideo, polygon_area, polygon_box, read_egohands
 
 SHARES = {"train": 36, "val": 4, "test": 8}  # number of videos of each split in the official split of 48
-CATEGORIES = {"hand": ("hand",), "sides": HANDS}
+CATEGORIES = {"hand": ("hand",), "sides": EGOHANDS_CLASSES}
 _OFFICIAL = {"TRAIN": "train", "VALID": "val", "TEST": "test"}
 
 
@@ -52,7 +52,7 @@ def prepare_egohands(root: str, out: str | None = None, split_file: str | None =
             target = Path(out or root) / "annotations" / "coco" / f"{kind}_{name}.json"
             write_text(target, json.dumps(coco_detection(scenes[name], boxes, categories)))
         hands = [hand for scene in scenes[name] for hand, _, _, _ in scene["hands"]]
-        by_side = ", ".join(f"{hands.count(hand)} {hand}" for hand in HANDS)
+        by_side = ", ".join(f"{hands.count(hand)} {hand}" for hand in EGOHANDS_CLASSES)
         lines.append(f"{name}: {len(splits[name])} videos, {len(scenes[name])} frames, {len(hands)} hands ({by_side})")
     split_of = {video: name for name in SPLITS for video in splits[name]}
     apart = sorted({v.name for v in videos if split_of.get(v.partner, split_of[v.name]) != split_of[v.name]})
@@ -63,7 +63,7 @@ def prepare_egohands(root: str, out: str | None = None, split_file: str | None =
     return [*lines, f"wrote {Path(out or root) / 'annotations' / 'coco'}"]
 
 
-def _scenes(root: str, videos: Sequence[Video], ignored: list[str]) -> list[dict[str, Any]]:
+def _scenes(root: str, videos: Sequence[LabeledVideo], ignored: list[str]) -> list[dict[str, Any]]:
     """Return the frames with the sizes of their images and the (hand, box, outline, area) of each hand."""
     frames = [frame for video in videos for frame in video.frames]
     scenes: list[dict[str, Any]] = []
@@ -74,7 +74,7 @@ def _scenes(root: str, videos: Sequence[Video], ignored: list[str]) -> list[dict
     return scenes
 
 
-def _hands(frame: Frame, size: tuple[int, int], ignored: list[str]) -> Any:
+def _hands(frame: LabeledFrame, size: tuple[int, int], ignored: list[str]) -> Any:
     for hand, points in frame.polygons.items():
         area = polygon_area(points)
         if not area:
@@ -97,7 +97,7 @@ def _coco_boxes(scenes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "image_id": scene["id"],
-            "category": HANDS.index(hand),
+            "category": EGOHANDS_CLASSES.index(hand),
             **{"bbox": box, "area": area, "iscrowd": 0, "side": hand, "segmentation": [outline]},
         }
         for scene in scenes
@@ -118,7 +118,7 @@ def image_size(path: Path) -> tuple[int, int]:
         raise ImageError(f"image cannot be read: {path}", got=error.strerror or error, fix=CHECK_DOWNLOAD) from error
 
 
-def split_by_session(videos: Sequence[Video], seed: int = 0) -> dict[str, list[str]]:
+def split_by_session(videos: Sequence[LabeledVideo], seed: int = 0) -> dict[str, list[str]]:
     """Split the videos at random, about 36 : 4 : 8, and keep the videos of one session together.
 
     Args:
@@ -143,7 +143,7 @@ def split_by_session(videos: Sequence[Video], seed: int = 0) -> dict[str, list[s
     return {name: sorted(names) for name, names in found.items()}
 
 
-def read_split(path: str, videos: Sequence[Video]) -> dict[str, list[str]]:
+def read_split(path: str, videos: Sequence[LabeledVideo]) -> dict[str, list[str]]:
     """Read a split file, which must name every video once.
 
     The file is JSON, or Matlab source in which each of 'TRAIN', 'VALID' and 'TEST' is followed by names of videos or by

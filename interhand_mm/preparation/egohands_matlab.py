@@ -10,12 +10,12 @@ import numpy as np
 
 from ..errors import AnnotationError
 
-HANDS = ("myleft", "myright", "yourleft", "yourright")  # "my" refers to the person who wears the camera
+EGOHANDS_CLASSES = ("myleft", "myright", "yourleft", "yourright")  # "my" refers to the person who wears the camera
 FRAMES = "_LABELED_SAMPLES"
 _FIX = "unpack the data set again; metadata.mat and polygons.mat are Matlab 5 files"
 
 
-class Frame(NamedTuple):
+class LabeledFrame(NamedTuple):
     """One labeled frame.
 
     Attributes:
@@ -27,8 +27,8 @@ class Frame(NamedTuple):
     polygons: dict[str, np.ndarray]
 
 
-class Video(NamedTuple):
-    """Video of one person in a session of two.
+class LabeledVideo(NamedTuple):
+    """LabeledVideo of one person in a session of two.
 
     Attributes:
         name: Name of the video.
@@ -38,10 +38,10 @@ class Video(NamedTuple):
 
     name: str
     partner: str
-    frames: list[Frame]
+    frames: list[LabeledFrame]
 
 
-def read_egohands(root: str | Path) -> list[Video]:
+def read_egohands(root: str | Path) -> list[LabeledVideo]:
     """Read the labeled videos from `metadata.mat` or, if it does not exist, from the `polygons.mat` of every video.
 
     Args:
@@ -73,7 +73,7 @@ def read_egohands(root: str | Path) -> list[Video]:
     return videos
 
 
-def _from_metadata(path: Path) -> Iterator[Video]:
+def _from_metadata(path: Path) -> Iterator[LabeledVideo]:
     for i, record in enumerate(_structs(_load(path, "video"), ("video_id", "labeled_frames"), f"{path}: video")):
         entry = f"{path}: video({i + 1})"
         name = _text(record["video_id"], f"{entry}.video_id")
@@ -82,19 +82,19 @@ def _from_metadata(path: Path) -> Iterator[Video]:
             partner = _text(record["partner_video_id"], f"{entry}.partner_video_id")
         labeled = f"{entry}.labeled_frames"
         frames = []
-        for j, frame in enumerate(_structs(record["labeled_frames"], ("frame_num", *HANDS), labeled)):
+        for j, frame in enumerate(_structs(record["labeled_frames"], ("frame_num", *EGOHANDS_CLASSES), labeled)):
             number = np.asarray(frame["frame_num"]).ravel()
             if number.size != 1 or number.dtype.kind not in "fiu" or number[0] % 1 != 0:  # NaN too
                 raise AnnotationError(f"{labeled}({j + 1}).frame_num is not one whole number", got=number.tolist())
             file_name = f"{FRAMES}/{name}/frame_{int(number[0]):04d}.jpg"
-            frames.append(Frame(file_name, _polygons(frame, f"{labeled}({j + 1})")))
-        yield Video(name, partner, frames)
+            frames.append(LabeledFrame(file_name, _polygons(frame, f"{labeled}({j + 1})")))
+        yield LabeledVideo(name, partner, frames)
 
 
-def _from_folders(root: Path) -> Iterator[Video]:
+def _from_folders(root: Path) -> Iterator[LabeledVideo]:
     for folder in sorted(path for path in (root / FRAMES).iterdir() if path.is_dir()):
         path = folder / "polygons.mat"
-        records = _structs(_load(path, "polygons"), HANDS, f"{path}: polygons")
+        records = _structs(_load(path, "polygons"), EGOHANDS_CLASSES, f"{path}: polygons")
         images = sorted(folder.glob("frame_*.jpg"))
         if len(images) != len(records):
             raise AnnotationError(
@@ -102,10 +102,10 @@ def _from_folders(root: Path) -> Iterator[Video]:
                 got=f"{len(records)} entries and {len(images)} images frame_*.jpg",
             )
         frames = [
-            Frame(f"{FRAMES}/{folder.name}/{image.name}", _polygons(record, f"{path}: polygons({j + 1})"))
+            LabeledFrame(f"{FRAMES}/{folder.name}/{image.name}", _polygons(record, f"{path}: polygons({j + 1})"))
             for j, (image, record) in enumerate(zip(images, records, strict=True))
         ]
-        yield Video(folder.name, _partner(folder.name), frames)
+        yield LabeledVideo(folder.name, _partner(folder.name), frames)
 
 
 def _partner(name: str) -> str:
@@ -153,7 +153,7 @@ def _text(value: Any, entry: str) -> str:
 def _polygons(record: np.void, entry: str) -> dict[str, np.ndarray]:
     """Return the polygons of the hands in a frame."""
     found = {}
-    for hand in HANDS:
+    for hand in EGOHANDS_CLASSES:
         points = np.asarray(record[hand])
         if points.size == 0:
             continue

@@ -37,7 +37,7 @@ FAULTS = ("missing", "unreadable", "swapped_size", "other_size", "black")
 BLACK_BYTES_PER_PX = 0.05
 
 # Number of frames of single and of interacting hands at 5 fps (docs/spec/datasets.md, section 1.2; authors' homepage).
-PUBLISHED = {
+PUBLISHED_COUNTS = {
     "v1.0": {
         ("train", "human_annot"): (142_231, 386_251),
         ("train", "machine_annot"): (594_189, 314_848),
@@ -140,7 +140,7 @@ def _annotation_part(index: HandIndex, split: str, subset: str, fps: int) -> dic
     part["release"] = matching_release((single, interacting), split, subset)
     if part["release"] is None and fps == 5:
         part["published"] = {
-            name: table[split, subset] for name, table in PUBLISHED.items() if (split, subset) in table
+            name: table[split, subset] for name, table in PUBLISHED_COUNTS.items() if (split, subset) in table
         }
     return part
 
@@ -242,7 +242,7 @@ def count_hands(index: HandIndex) -> tuple[int, int]:
 
 def matching_release(counts: tuple[int, int], split: str, subset: str) -> str | None:
     """Return the release that was published with these counts, or None."""
-    return next((name for name, table in PUBLISHED.items() if table.get((split, subset)) == counts), None)
+    return next((name for name, table in PUBLISHED_COUNTS.items() if table.get((split, subset)) == counts), None)
 
 
 def image_fault(path: str, size: tuple[int, int], decode: bool = False) -> str | None:

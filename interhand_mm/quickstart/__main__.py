@@ -21,7 +21,7 @@ from ..cli.options import add_config_options, config_of, run
 from .settings import EXTRA_STEPS, STEPS, Settings
 
 
-def time_steps(arguments: list[str]) -> None:
+def run_time_steps(arguments: list[str]) -> None:
     """Time training steps of one config. The step "train" calls this in separate processes."""
     parser = argparse.ArgumentParser(prog="quickstart time-steps")
     add_config_options(parser)
@@ -52,7 +52,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run the quick start."""
     if sys.argv[1:2] == ["time-steps"]:
-        return time_steps(sys.argv[2:])
+        return run_time_steps(sys.argv[2:])
     args = parse_args()
     from .steps import run_steps  # imported late, so that --help is fast
 

@@ -16,7 +16,7 @@ from ..utils.provenance import provenance
 from .figures import chart_of, prediction_sheet
 from .hdr_report import HDR_TABLES
 from .processes import QuickstartError
-from .settings import MODELS, PRETRAIN, Log, Settings, read_json
+from .settings import MODEL_LABELS, PRETRAIN, Log, Settings, read_json
 from .tables import COLUMNS, LABELS, cell, console_text, ratio_rows, read_metrics, result_rows
 
 _STYLE = """
@@ -66,7 +66,7 @@ def write_report(settings: Settings, log: Log) -> None:
 def training_rows(settings: Settings) -> list[dict[str, Any]]:
     """Return how the shared epochs and each model were trained: epochs, samples, minutes, precision, command."""
     rows = []
-    for model in (PRETRAIN, *MODELS):
+    for model in (PRETRAIN, *MODEL_LABELS):
         done = read_json(settings.folder(model) / "trained.json")
         if done is None:
             raise QuickstartError(f"{model} is not trained yet", fix="python -m interhand_mm.quickstart train")
@@ -109,7 +109,7 @@ def _about(settings: Settings, content: dict[str, Any], metrics: dict[str, Any])
                 f"photographs for {split}: {escape('; '.join(photos[split]['sources']))}{escape(missing)} "
                 f"({photos[split]['views']} views)"
             )
-    for model in MODELS:
+    for model in MODEL_LABELS:
         digest = metrics[model]["provenance"]["checkpoint_sha256"]
         lines.append(f"{escape(LABELS[model])}: checkpoint sha256 <code>{digest[:16]}</code>")
     lines += [f"<code>{escape(shlex.join(row['command']))}</code>" for row in content["training"]]
@@ -162,7 +162,7 @@ hand that is hidden, in %; "pose alone" is the single-hand network on the origin
 
 def page(settings: Settings, content: dict[str, Any], metrics: dict[str, Any], jpeg: bytes) -> str:
     """Return the self-contained page."""
-    charts = "".join(chart_of(settings, list(MODELS), LABELS, name, title) for name, title in _CURVES.items())
+    charts = "".join(chart_of(settings, list(MODEL_LABELS), LABELS, name, title) for name, title in _CURVES.items())
     results = html_table({"set": "set", "model": "model", **{c: c for c in COLUMNS}}, content["results"])
     ratios = html_table({"model": "augmented / original", **{c: c for c in COLUMNS}}, content["ratios"])
     training = html_table(

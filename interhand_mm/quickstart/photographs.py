@@ -23,8 +23,8 @@ PACKAGED = {
     "train": ("astronaut", "chelsea", "coffee", "motorcycle_left", "brick", "grass", "china"),
     "test": ("rocket", "gravel", "flower"),
 }
-VIEWS = {"train": 40, "test": 16}  # views of each photograph
-SIZE = 256  # side in px; the transform enlarges it to a frame, of which the network sees 300 px as 128 px
+CROPS_PER_PHOTO = {"train": 40, "test": 16}  # views of each photograph
+PHOTO_SIDE_PX = 256  # side in px; the transform enlarges it to a frame, of which the network sees 300 px as 128 px
 DISTRIBUTIONS = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
 
 
@@ -49,7 +49,7 @@ def random_view(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rng: Source of randomness. The side of the part is 0.35 to 1 times the photograph's shorter side.
 
     Returns:
-        Image (SIZE, SIZE, 3) uint8.
+        Image (PHOTO_SIDE_PX, PHOTO_SIDE_PX, 3) uint8.
     """
     height, width = photo.shape[:2]
     side = int(rng.uniform(0.35, 1.0) * min(height, width))
@@ -57,7 +57,7 @@ def random_view(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     part = np.rot90(photo[top : top + side, left : left + side], int(rng.integers(4)))
     if rng.random() < 0.5:
         part = part[:, ::-1]
-    return cv2.resize(np.ascontiguousarray(part), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(np.ascontiguousarray(part), (PHOTO_SIDE_PX, PHOTO_SIDE_PX), interpolation=cv2.INTER_CUBIC)
 
 
 def write_photographs(root: Path, seed: int) -> dict[str, Any]:
@@ -86,10 +86,10 @@ def write_photographs(root: Path, seed: int) -> dict[str, Any]:
         rng = np.random.default_rng([seed, number])
         for path in paths:
             photo = read_image(path)
-            for view in range(VIEWS[split]):
+            for view in range(CROPS_PER_PHOTO[split]):
                 write_image(root / split / f"{path.stem}_{view:02d}.jpg", random_view(photo, rng))
         sources = [f"{_package(path)}: {path.name}" for path in paths]
-        written[split] = {"sources": sources, "missing": missing, "views": len(paths) * VIEWS[split]}
+        written[split] = {"sources": sources, "missing": missing, "views": len(paths) * CROPS_PER_PHOTO[split]}
     write_json(ledger, written)
     return written
 

@@ -12,7 +12,7 @@ from ..errors import ConfigError
 from ..utils.paths import CONFIGS
 
 PLAIN, BGAUG = "marginal", "marginal_bgaug"
-MODELS = {PLAIN: "without backgrounds", BGAUG: "with backgrounds"}
+MODEL_LABELS = {PLAIN: "without backgrounds", BGAUG: "with backgrounds"}
 PRETRAIN = "pretrain"  # config and folder of the first epochs, which both models share
 STEPS = ("data", "train", "test", "detector", "demo", "report")  # what "all" runs, in this order
 EXTRA_STEPS = ("heads", "hdr")  # run only when named

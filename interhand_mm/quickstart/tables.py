@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .processes import QuickstartError
-from .settings import BGAUG, MODELS, PLAIN, Settings, read_json
+from .settings import BGAUG, MODEL_LABELS, PLAIN, Settings, read_json
 
 CONSTANT, ORIGINAL, AUGMENTED = "constant", "original", "augmented"
 COLUMNS = {
@@ -19,7 +19,7 @@ COLUMNS = {
     "MRRPE": "MRRPE",
     "handedness": "HandednessAccuracy",
 }
-LABELS = {**MODELS, CONSTANT: "mean training pose"}
+LABELS = {**MODEL_LABELS, CONSTANT: "mean training pose"}
 
 
 def read_metrics(settings: Settings) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def read_metrics(settings: Settings) -> dict[str, Any]:
     Raises:
         QuickstartError: A model is not tested yet.
     """
-    found = {model: read_json(settings.folder(model) / "metrics.json") for model in (*MODELS, CONSTANT)}
+    found = {model: read_json(settings.folder(model) / "metrics.json") for model in (*MODEL_LABELS, CONSTANT)}
     missing = [model for model, report in found.items() if report is None]
     if missing:
         raise QuickstartError(f"not tested yet: {', '.join(missing)}", fix="python -m interhand_mm.quickstart test")
@@ -43,7 +43,7 @@ def result_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     """
     rows = []
     for name in (ORIGINAL, AUGMENTED):
-        for model in MODELS:
+        for model in MODEL_LABELS:
             report = metrics[model]
             numbers = report["metrics"] if name == ORIGINAL else report["variants"][name]["metrics"]
             rows.append({"set": name, "model": LABELS[model], **{c: numbers.get(k) for c, k in COLUMNS.items()}})

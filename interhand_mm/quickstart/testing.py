@@ -17,7 +17,7 @@ from ..utils.config import DataOptions, load_config
 from ..utils.files import write_json
 from ..utils.paths import CONFIGS
 from .processes import QuickstartError, python, run_all
-from .settings import MODELS, PLAIN, Log, Settings, read_json
+from .settings import MODEL_LABELS, PLAIN, Log, Settings, read_json
 from .training import RunningTime, newest
 
 
@@ -26,7 +26,7 @@ def evaluate_models(settings: Settings, log: Log) -> None:
     from ..checkpoints.io import sha256
 
     commands, logs = {}, {}
-    for model in MODELS:
+    for model in MODEL_LABELS:
         folder = settings.folder(model)
         checkpoint = newest(folder)
         if checkpoint is None:

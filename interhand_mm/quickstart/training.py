@@ -10,7 +10,7 @@ from typing import Any
 from ..utils.files import write_json
 from ..utils.precision import bfloat16_is_fast
 from .processes import python, run_all, share_cores, time_steps, train_on_all_cores, training_processes
-from .settings import BGAUG, MODELS, PRETRAIN, Log, Settings, read_json
+from .settings import BGAUG, MODEL_LABELS, PRETRAIN, Log, Settings, read_json
 
 _BATCHES = 20  # batches that are timed, after as many for warming up
 HEADROOM = 0.9  # share of the time for training steps; the rest is for starting and for checkpoints
@@ -39,7 +39,7 @@ def train_models(settings: Settings, log: Log) -> None:
     amp = precision()
     asked = {"data": str(settings.data), "num": settings.num, "seed": settings.seed, "amp": amp}
     asked |= {"overrides": list(settings.overrides), "minutes": settings.minutes, "epochs": settings.epochs}
-    phases: list[list[str]] = [[PRETRAIN], list(MODELS)]
+    phases: list[list[str]] = [[PRETRAIN], list(MODEL_LABELS)]
     if all(_is_trained(settings, model, asked, log) for models in phases for model in models):
         return
     total = settings.epochs or _plan(settings, amp, log)
@@ -103,17 +103,17 @@ def _plan(settings: Settings, amp: str, log: Log) -> int:
         return known["epochs"]
     log("train: timing a few steps to find how many epochs fit")
     commands, logs = {}, {}
-    for model in MODELS:
+    for model in MODEL_LABELS:
         answer = settings.folder(model) / "speed.json"
         answer.unlink(missing_ok=True)
         commands[model] = time_steps(answer, amp, *settings.options(model), "--cfg-options", *settings.config_options())
         logs[model] = settings.folder(model) / "time_steps.log"
     run_all(commands, logs)
-    speeds = {model: read_json(settings.folder(model) / "speed.json") for model in MODELS}
+    speeds = {model: read_json(settings.folder(model) / "speed.json") for model in MODEL_LABELS}
     slowest = min(speed["samples_a_second"] for speed in speeds.values())
     # On a single core, the models are trained one after the other. Pretraining uses the cores of both.
-    at_once = len(share_cores(len(MODELS)))
-    each = (1 - _PRETRAIN_SHARE) * len(MODELS) / at_once
+    at_once = len(share_cores(len(MODEL_LABELS)))
+    each = (1 - _PRETRAIN_SHARE) * len(MODEL_LABELS) / at_once
     shared = _PRETRAIN_SHARE / (at_once * (PARALLEL if at_once > 1 else 1.0))
     seconds_a_sample = (each + shared) / slowest
     epochs = max(2, int(settings.minutes * 60 * HEADROOM / seconds_a_sample / settings.num))

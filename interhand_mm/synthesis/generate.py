@@ -15,7 +15,7 @@ from .chunks import chunk_file, claim_folder, make_chunks, parse_shard
 from .hand.rigged import load_meshes
 from .plan import CAMERAS, SUBJECT_OFFSET, Chunk, SynthesisOptions, camera_sizes, plan
 from .render import appearance, shading
-from .seeds import PAINT, SPLITS, STEP, SUBJECT, TONE, stream
+from .seeds import PAINT, SEED_SPLITS, STEP, SUBJECT, TONE, stream
 from .time_step import Step, Subject, make_subject
 from .view import View, light_limbs, render_view
 
@@ -160,7 +160,7 @@ def generate(
 def merge_annotations(out: Path, options: SynthesisOptions, chunks: list[Chunk]) -> None:
     """Merge the files of the chunks into the annotation files of every split, and write `report.json`."""
     report = {}
-    for split in SPLITS:
+    for split in SEED_SPLITS:
         contents = {c.subject: _read_content(out, c) for c in chunks if c.split == split}
         if not contents:
             continue

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from ..errors import ConfigError
 from .render.cameras import IMAGE_SIZES
-from .seeds import SPLITS
+from .seeds import SEED_SPLITS
 
 STEPS_PER_SUBJECT = 80
 MIN_SUBJECTS = 6
@@ -112,7 +112,7 @@ def camera_sizes(size: str) -> tuple[str, ...]:
 def plan(options: SynthesisOptions) -> list[Chunk]:
     """Return all chunks in order; they do not depend on workers and shards."""
     chunks = []
-    for split in SPLITS:
+    for split in SEED_SPLITS:
         steps = -(-options.count(split) // options.views)
         if steps == 0:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-SPLITS = ("train", "val", "test")  # the index of a split is part of every seed, so this order must not change
+SEED_SPLITS = ("train", "val", "test")  # the index of a split is part of every seed, so this order must not change
 # Purposes: the third number of a seed, so that different purposes never share a random stream.
 SUBJECT, STEP, SEQUENCE, PAINT, TONE, SCENE = 1, 2, 3, 4, 6, 7
 AIH_RECIPES = 5  # the second number of the seed of the AIH recipes
@@ -26,4 +26,4 @@ def stream(seed: int, split: str, purpose: int, *index: int) -> np.random.Genera
         >>> stream(0, "test", STEP, 7).random() == stream(0, "train", STEP, 7).random()
         False
     """
-    return np.random.default_rng((seed, SPLITS.index(split), purpose, *index))
+    return np.random.default_rng((seed, SEED_SPLITS.index(split), purpose, *index))

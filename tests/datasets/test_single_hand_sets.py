@@ -13,8 +13,8 @@ from scipy.io import savemat
 
 from interhand_mm.datasets import FreiHANDDataset, RHDDataset, STBDataset
 from interhand_mm.datasets.internet_json import skeleton_order
-from interhand_mm.datasets.rhd import read_original
-from interhand_mm.datasets.stb import VIEWS, in_view, read_labels
+from interhand_mm.datasets.rhd import read_rhd
+from interhand_mm.datasets.stb import STB_VIEWS, in_view, read_labels
 from interhand_mm.errors import AnnotationError, ConfigError, ImageError
 from interhand_mm.structures.camera import camera_to_pixel
 from interhand_mm.structures.joints import FROM_RHD, FROM_STB, HAND_JOINT_NAMES
@@ -73,7 +73,7 @@ def test_rhd_counts_the_hand_that_shows_more_joints(tmp_path, rendered_hands):
         changed = {key: value.copy() for key, value in entry.items()}
         change(changed)
         T.dump_python2(path, {7: changed})
-        return read_original(path)[0]
+        return read_rhd(path)[0]
 
     assert chosen(lambda e: None).side.tolist() == [0]  # equal counts: the nearer hand, by 50 mm
     assert chosen(lambda e: e["uv_vis"].__setitem__((slice(21, 23), 2), 0)).side.tolist() == [1]
@@ -138,7 +138,7 @@ def test_another_pickle_is_named(tmp_path, content, message):
     path = tmp_path / "anno_training.pickle"
     path.write_bytes(pickle.dumps(content))
     with pytest.raises(AnnotationError, match=message) as error:
-        read_original(path)
+        read_rhd(path)
     assert str(path) in str(error.value)
 
 
@@ -250,7 +250,7 @@ def test_stb_color_camera_undoes_the_published_motion():
     point, om, t = np.array([10.0, 20.0, 600.0]), np.array([0.00531, -0.01196, 0.00301]), [-24.0381, -0.4563, -1.2326]
     moved = point - t
     assert np.allclose(in_view(point, "SK_color"), moved - np.cross(om, moved), atol=0.1)
-    assert VIEWS["SK_color"][2] == "SK"
+    assert STB_VIEWS["SK_color"][2] == "SK"
 
 
 def test_stb_parsed_reads_the_order_from_its_skeleton(tmp_path, rendered_hands):

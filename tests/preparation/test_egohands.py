@@ -15,7 +15,13 @@ from interhand_mm.apis.test import run_test
 from interhand_mm.apis.train import train
 from interhand_mm.errors import AnnotationError, ImageError
 from interhand_mm.preparation.egohands import prepare_egohands, read_split, split_by_session
-from interhand_mm.preparation.egohands_matlab import HANDS, Video, polygon_area, polygon_box, read_egohands
+from interhand_mm.preparation.egohands_matlab import (
+    EGOHANDS_CLASSES,
+    LabeledVideo,
+    polygon_area,
+    polygon_box,
+    read_egohands,
+)
 from interhand_mm.utils.config import DataOptions, load_config, walk_dicts
 from tests.conftest import ROOT
 from tests.fixtures.tiny_egohands import EMPTY, VIDEOS, write_egohands, write_metadata
@@ -62,9 +68,9 @@ def test_one_class_and_four(tiny, tmp_path):
     for split in ("train", "val", "test"):
         one, four = load(tmp_path, f"hand_{split}"), load(tmp_path, f"sides_{split}")
         assert [c["name"] for c in one["categories"]] == ["hand"]
-        assert tuple(c["name"] for c in four["categories"]) == HANDS
+        assert tuple(c["name"] for c in four["categories"]) == EGOHANDS_CLASSES
         assert {a["category_id"] for a in one["annotations"]} <= {1}
-        assert all(HANDS[a["category_id"] - 1] == a["side"] for a in four["annotations"])
+        assert all(EGOHANDS_CLASSES[a["category_id"] - 1] == a["side"] for a in four["annotations"])
         assert [a["bbox"] for a in one["annotations"]] == [a["bbox"] for a in four["annotations"]]
     parts = [load(tmp_path, f"hand_{split}") for split in ("train", "val", "test")]
     assert sum(len(part["images"]) for part in parts) == 16
@@ -92,7 +98,7 @@ def names(count):
 
 
 def test_partners_stay_together_and_shares_are_the_published_ones():
-    videos = [Video(name, "_".join([*name.split("_")[:2], *name.split("_")[:1:-1]]), []) for name in names(48)]
+    videos = [LabeledVideo(name, "_".join([*name.split("_")[:2], *name.split("_")[:1:-1]]), []) for name in names(48)]
     for seed in range(3):
         split = split_by_session(videos, seed)
         assert [len(split[part]) for part in ("train", "val", "test")] == [36, 4, 8]
@@ -103,7 +109,7 @@ def test_partners_stay_together_and_shares_are_the_published_ones():
 
 
 def test_a_partner_that_is_not_there():
-    assert split_by_session([Video("A_B_C_D", "A_B_D_C", [])])["train"] == ["A_B_C_D"]
+    assert split_by_session([LabeledVideo("A_B_C_D", "A_B_D_C", [])])["train"] == ["A_B_C_D"]
 
 
 def test_official_split_from_files(tiny, tmp_path):

@@ -16,7 +16,7 @@ from interhand_mm.evaluation.predictions_file import load_predictions
 from interhand_mm.quickstart import photographs, processes
 from interhand_mm.quickstart.figures import ranked, read_scalars, sample_errors
 from interhand_mm.quickstart.processes import QuickstartError, run_all, share_cores
-from interhand_mm.quickstart.settings import EXTRA_STEPS, MODELS, PRETRAIN, STEPS, Settings
+from interhand_mm.quickstart.settings import EXTRA_STEPS, MODEL_LABELS, PRETRAIN, STEPS, Settings
 from interhand_mm.quickstart.steps import FUNCTIONS, run_steps
 from interhand_mm.quickstart.tables import cell, read_metrics
 from interhand_mm.quickstart.testing import config, mean_answer
@@ -65,10 +65,12 @@ def test_the_page_shows_the_numbers_of_the_runs(finished):
     page = (settings.out / "report.html").read_text()
     cells = Cells()
     cells.feed(page)
-    files = {name: json.loads((settings.out / name / "metrics.json").read_text()) for name in (*MODELS, "constant")}
+    files = {
+        name: json.loads((settings.out / name / "metrics.json").read_text()) for name in (*MODEL_LABELS, "constant")
+    }
     wanted = []
     for variant in ("original", "augmented"):
-        for model, label in MODELS.items():
+        for model, label in MODEL_LABELS.items():
             report = files[model] if variant == "original" else files[model]["variants"][variant]
             wanted.append(([variant, label], report["metrics"]))
     wanted.append((["either", "mean training pose"], files["constant"]["metrics"]))
@@ -163,7 +165,7 @@ def test_subjects_and_photographs_are_disjoint(finished):
 
 def test_both_models_were_trained_alike(finished):
     settings, _ = finished
-    done = [json.loads((settings.folder(model) / "trained.json").read_text()) for model in MODELS]
+    done = [json.loads((settings.folder(model) / "trained.json").read_text()) for model in MODEL_LABELS]
     assert done[0]["epochs"] == done[1]["epochs"] >= 1
     plan = json.loads((settings.out / "plan.json").read_text())
     shared = json.loads((settings.folder(PRETRAIN) / "trained.json").read_text())

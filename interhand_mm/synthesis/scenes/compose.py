@@ -23,7 +23,7 @@ from .. import writer
 from ..chunks import chunk_file, claim_folder, make_chunks, parse_shard
 from ..render import appearance
 from ..sampling import inside
-from ..seeds import SCENE, SPLITS, stream
+from ..seeds import SCENE, SEED_SPLITS, stream
 from .labels import annotate_pasted, hand_boxes, write_scene_annotations
 from .paste import CutOut, PastedHands, cut_out, paste, take_photo, tint
 from .rendered_hands import RenderedHands, read_pixels, read_rendered_hands
@@ -111,7 +111,7 @@ def plan_scenes(options: SceneOptions) -> list[SceneChunk]:
     step = SCENES_PER_CHUNK
     return [
         SceneChunk(split, number, first, min(first + step, options.count(split)))
-        for split in SPLITS
+        for split in SEED_SPLITS
         for number, first in enumerate(range(0, options.count(split), step))
     ]
 
@@ -267,7 +267,7 @@ def make_scenes(
     job = partial(make_scenes_chunk, options=options, out=out)
     if not make_chunks(out, chunks, job, lambda c: c.last - c.first, workers, shard, progress):
         return False
-    for split in SPLITS:
+    for split in SEED_SPLITS:
         contents = [json.loads(chunk_file(out, c).read_bytes()) for c in chunks if c.split == split]
         if contents:
             write_scene_annotations(out, split, contents)
