@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.options import add_inference_options, run
+from interhand_mm.cli.arguments import add_inference_options, run
 
 
 def parse_args() -> argparse.Namespace:

@@ -24,7 +24,7 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from interhand_mm.cli.options import run as run_tool
+from interhand_mm.cli.arguments import run as run_tool
 from interhand_mm.utils.files import write_json
 from interhand_mm.utils.paths import CONFIGS
 

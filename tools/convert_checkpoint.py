@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.options import run
+from interhand_mm.cli.arguments import run
 
 FAMILIES = ("official", "official-rhd", "official-stb", "mmpose", "hdr")
 ONE_WAY = ("interhand-0.1",)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.options import run
+from interhand_mm.cli.arguments import run
 
 
 def parse_args() -> argparse.Namespace:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.options import add_config_options, config_of, run
+from interhand_mm.cli.arguments import add_config_options, config_of, run
 
 
 def parse_args() -> argparse.Namespace:

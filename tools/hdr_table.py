@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from interhand_mm.cli.options import add_hdr_options, run
+from interhand_mm.cli.arguments import add_hdr_options, run
 
 
 def parse_args() -> argparse.Namespace:

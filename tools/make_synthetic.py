@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.options import run
+from interhand_mm.cli.arguments import run
 from interhand_mm.synthesis.plan import ROTATIONS, SynthesisOptions
 
 

@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from interhand_mm.cli.options import run
+from interhand_mm.cli.arguments import run
 
 
 def parse_args() -> argparse.Namespace:

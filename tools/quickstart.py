@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interhand_mm.cli.options import run
+from interhand_mm.cli.arguments import run
 from interhand_mm.quickstart.__main__ import main, parse_args
 
 __all__ = ["main", "parse_args"]

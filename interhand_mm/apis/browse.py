@@ -10,7 +10,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from ..datasets.coco import check_coco
+from ..datasets.coco_check import check_coco
 from ..errors import ConfigError
 from ..registry import DATASETS
 from ..structures.joints import FLIP_INDICES, SIDES

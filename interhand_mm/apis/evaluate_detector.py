@@ -10,7 +10,7 @@ from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 
 from ..checkpoints.io import check_fits, read_checkpoint, sha256
-from ..datasets.coco import check_coco
+from ..datasets.coco_check import check_coco
 from ..engine.runner import bare_model, build_runner
 from ..utils.files import write_json
 from ..utils.provenance import provenance

@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from ..checkpoints.io import check_fits, check_start, read_checkpoint
-from ..datasets.coco import check_coco
+from ..datasets.coco_check import check_coco
 from ..datasets.crop_cache import cache_bytes, write_crop_cache
 from ..engine.runner import bare_model, build_runner
 from ..errors import CheckpointError, ConfigError

@@ -14,7 +14,7 @@ from ..inference.inferencer import Detector, InterHandInferencer
 from ..inference.io.writers import Mp4File
 from ..inference.options import InferenceOptions
 from ..inference.run import run_demo
-from ..inference.timing import STAGES
+from ..inference.timing import TIMED_STAGES
 from ..utils.provenance import provenance
 
 
@@ -49,7 +49,7 @@ def benchmark_video(
         inferencer = InterHandInferencer(pose_config, pose_checkpoint, detector, options)
         run_demo(inferencer, str(source), Path(folder) / "warm")
         watch = inferencer.watch
-        watch.seconds, watch.frames = dict.fromkeys(STAGES, 0.0), 0
+        watch.seconds, watch.frames = dict.fromkeys(TIMED_STAGES, 0.0), 0
         run_demo(inferencer, str(source), Path(folder) / "out")
     total, count = sum(watch.seconds.values()), max(watch.frames, 1)
     rows = {name: {"ms": 1000 * value / count, "share": value / total} for name, value in watch.seconds.items()}

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from ..inference.inferencer import InterHandInferencer
 from ..utils.config import load_config
 from ..utils.precision import pick_amp
-from .options import camera_options, inference_options
+from .arguments import camera_options, inference_options
 
 
 def build_inferencer(args: argparse.Namespace) -> InterHandInferencer:

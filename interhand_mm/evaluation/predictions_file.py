@@ -12,7 +12,7 @@ from ..structures.joints import NUM_JOINTS
 from ..utils.files import atomic_write
 
 # Name of each array -> its shape after the leading N, and its dtype; None for text.
-FIELDS: dict[str, tuple[tuple[int, ...], type | None]] = {
+PREDICTION_ARRAYS: dict[str, tuple[tuple[int, ...], type | None]] = {
     "img_path": ((), None),
     "ann_id": ((), np.int64),
     "keypoints": ((NUM_JOINTS, 3), np.float32),  # u, v px of the full image, d mm relative to the own wrist
@@ -25,8 +25,11 @@ FIELDS: dict[str, tuple[tuple[int, ...], type | None]] = {
 
 
 def save_predictions(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write preds.npz atomically; `arrays` holds every name of `FIELDS` with a leading N."""
-    typed = {name: arrays[name] if dtype is None else arrays[name].astype(dtype) for name, (_, dtype) in FIELDS.items()}
+    """Write preds.npz atomically; `arrays` holds every name of `PREDICTION_ARRAYS` with a leading N."""
+    typed = {
+        name: arrays[name] if dtype is None else arrays[name].astype(dtype)
+        for name, (_, dtype) in PREDICTION_ARRAYS.items()
+    }
     with atomic_write(path) as stream:
         np.savez(stream, allow_pickle=False, **typed)
 
@@ -45,7 +48,7 @@ def load_predictions(path: str | Path) -> dict[str, np.ndarray]:
             f"predictions cannot be read: {path}", got=error, want="a file written by tools/test.py --dump"
         ) from error
     length = len(arrays.get("ann_id", ()))
-    for name, (shape, _) in FIELDS.items():
+    for name, (shape, _) in PREDICTION_ARRAYS.items():
         if name not in arrays or arrays[name].shape != (length, *shape):
             found = arrays[name].shape if name in arrays else "missing"
             raise EvaluationError(

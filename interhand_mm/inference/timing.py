@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-STAGES = ("decode", "detect", "crop", "pose", "lift", "write")
+TIMED_STAGES = ("decode", "detect", "crop", "pose", "lift", "write")
 
 
 class Stopwatch:
-    """Sum the wall time of every stage of `STAGES`, and count frames."""
+    """Sum the wall time of every stage of `TIMED_STAGES`, and count frames."""
 
     def __init__(self) -> None:
-        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self.seconds = dict.fromkeys(TIMED_STAGES, 0.0)
         self.frames = 0
 
     @contextmanager

@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from ..cli.options import add_config_options, config_of, run
+from ..cli.arguments import add_config_options, config_of, run
 from .settings import EXTRA_STEPS, STEPS, Settings
 
 

@@ -17,8 +17,8 @@ from ..evaluation.functional.pose_3d import joint_errors_mm, wrist_relative_mm
 from ..evaluation.predictions_file import load_predictions
 from ..structures.joints import NOT_WRIST
 from ..visualization.overlay import contact_sheet, draw_hands, draw_label
+from .result_tables import AUGMENTED
 from .settings import BGAUG, Settings
-from .tables import AUGMENTED
 from .testing import build_dataset, config
 
 _COLORS = ("#c2410c", "#1d4ed8")

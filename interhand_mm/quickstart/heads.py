@@ -12,8 +12,8 @@ from typing import Any
 from ..utils.files import write_json
 from ..utils.paths import CONFIGS
 from .processes import python, run_all, time_steps
+from .result_tables import COLUMNS
 from .settings import PLAIN, Log, Settings, read_json
-from .tables import COLUMNS
 from .training import Progress, amp_arguments, clear, newest, precision
 
 HEADS = {PLAIN: "1D marginals", "heatmap_3d": "InterNet's 3D heatmaps of 32^3"}  # configs in configs/quickstart

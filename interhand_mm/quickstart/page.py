@@ -16,8 +16,8 @@ from ..utils.provenance import provenance
 from .figures import chart_of, prediction_sheet
 from .hdr_report import HDR_TABLES
 from .processes import QuickstartError
+from .result_tables import COLUMNS, LABELS, cell, console_text, ratio_rows, read_metrics, result_rows
 from .settings import MODEL_LABELS, PRETRAIN, Log, Settings, read_json
-from .tables import COLUMNS, LABELS, cell, console_text, ratio_rows, read_metrics, result_rows
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2em auto; padding: 0 1em; color: #1c1917; }

@@ -8,7 +8,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from interhand_mm import CameraOptions, InferenceOptions
-from interhand_mm.cli.options import add_inference_options, camera_options, inference_options
+from interhand_mm.cli.arguments import add_inference_options, camera_options, inference_options
 from interhand_mm.errors import ConfigError, InputError
 
 NETWORKS = ["det.py", "det.pth", "pose.py", "pose.pth"]

@@ -16,9 +16,9 @@ from interhand_mm.evaluation.predictions_file import load_predictions
 from interhand_mm.quickstart import photographs, processes
 from interhand_mm.quickstart.figures import ranked, read_scalars, sample_errors
 from interhand_mm.quickstart.processes import QuickstartError, run_all, share_cores
+from interhand_mm.quickstart.result_tables import cell, read_metrics
 from interhand_mm.quickstart.settings import EXTRA_STEPS, MODEL_LABELS, PRETRAIN, STEPS, Settings
 from interhand_mm.quickstart.steps import FUNCTIONS, run_steps
-from interhand_mm.quickstart.tables import cell, read_metrics
 from interhand_mm.quickstart.testing import config, mean_answer
 from interhand_mm.quickstart.training import newest
 from interhand_mm.registry import DATASETS

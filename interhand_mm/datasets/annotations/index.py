@@ -14,8 +14,8 @@ import numpy as np
 
 from ...errors import AnnotationError
 from ...structures.joints import JOINT_NAMES, NUM_JOINTS
-from .build import HAND_TYPES, ProblemKind, build_hand_columns, build_rootnet_columns, usable_joints
 from .column_cache import DamagedIndex, load_columns, open_columns
+from .index_build import HAND_TYPES, ProblemKind, build_hand_columns, build_rootnet_columns, usable_joints
 
 __all__ = [
     "HAND_TYPES",
