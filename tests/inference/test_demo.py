@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from interhand_mm.cli import options as cli
+from interhand_mm.cli import arguments as cli
 from interhand_mm.errors import InputError, OutputError
 from interhand_mm.inference import run as demo
 from interhand_mm.inference.inferencer import InterHandInferencer
