@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .inference.io.json_frames import read_results
     from .inference.options import CameraOptions, InferenceOptions
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = [
     "CameraOptions",
     "HandDetector",

@@ -18,7 +18,7 @@ from ..datasets.crop_cache import cache_bytes, write_crop_cache
 from ..engine.runner import bare_model, build_runner
 from ..errors import CheckpointError, ConfigError
 from ..registry import DATASETS
-from ..utils.config import is_detector
+from ..utils.config import declared_options, is_detector
 
 
 def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: str | None = None) -> Runner:
@@ -82,7 +82,7 @@ def use_crop_cache(cfg: Config, folder: str | Path) -> None:
         OutputError: The disk is full.
     """
     spec, folder = cfg.train_dataloader.dataset, Path(folder)
-    if "crop_cache" not in spec:
+    if "crop_cache" not in declared_options(spec):
         raise ConfigError("--crop-cache: the training set does not support it", got=spec.type, want="InterHandDataset")
     init_default_scope(cfg.default_scope)
     folder.parent.mkdir(parents=True, exist_ok=True)

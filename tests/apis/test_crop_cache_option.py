@@ -15,7 +15,7 @@ from tests.fixtures.tiny import write_set
 def test_the_cache_is_made_once_and_read(tmp_path):
     root = write_set(tmp_path / "tiny", num=3)
     folder = tmp_path / "a" / "crops"
-    for _ in range(2):  # the second time it is there, and the pictures are not
+    for _ in range(2):  # the second time the cache exists and the images do not
         cfg = load_config(ROOT / "configs/internet.py", [], DataOptions(data_root=str(root)))
         use_crop_cache(cfg, folder)
         for path in (root / "images").rglob("*.jpg"):
@@ -25,8 +25,8 @@ def test_the_cache_is_made_once_and_read(tmp_path):
     assert sample["inputs"].float().std() > 5
 
 
-def test_sets_that_take_none_are_named():
-    cfg = load_config(ROOT / "configs/internet.py")
-    cfg.train_dataloader.dataset.pop("crop_cache")
-    with pytest.raises(ConfigError, match="takes none"):
+def test_a_set_without_a_cache_is_named():
+    cfg = load_config(ROOT / "configs/internet_rhd.py")
+    with pytest.raises(ConfigError, match="does not support it") as caught:
         use_crop_cache(cfg, "somewhere")
+    assert caught.value.got == "RHDDataset"
