@@ -39,7 +39,7 @@ def upgrade(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """Convert a checkpoint of an earlier version to the present names. Nothing but names changes.
 
     Args:
-        checkpoint: As `read_checkpoint` gives it.
+        checkpoint: Content of a checkpoint, from `read_checkpoint`.
 
     Returns:
         A new dict with all entries of the checkpoint, an optimizer's state included.

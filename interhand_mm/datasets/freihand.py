@@ -51,7 +51,7 @@ class FreiHANDDataset(SingleHandDataset):
         box: "joints" crops the square around the annotated joints, "image" the whole image, which needs no ground
             truth. Default: "image" for "test", "joints" for the other splits.
         val_share: Share of the annotations that "val" contains.
-        **kwargs: See `SingleHandDataset`.
+        **kwargs: Options of `SingleHandDataset`.
 
     Raises:
         AnnotationError: A list is missing or broken, the lists have different lengths, or images of a version are

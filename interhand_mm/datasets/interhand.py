@@ -56,7 +56,7 @@ class InterHandDataset(HandDataset):
         crop_cache: Folder that `write_crop_cache` wrote. Pixels are read from it instead of the image files.
         boxes: File of detected boxes from `tools/detect.py`, used for the crop. Annotations without a detection are
             left out; `coverage` counts them.
-        **kwargs: See `HandDataset`. `strict` also applies to faulty annotations.
+        **kwargs: Options of `HandDataset`. `strict` also applies to faulty annotations.
     """
 
     def __init__(

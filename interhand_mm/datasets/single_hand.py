@@ -102,7 +102,7 @@ class SingleHandDataset(HandDataset):
     Args:
         depth: If False, the losses ignore the joints' depths and learn u and v alone. Use it for data sets without 3D
             joints, or with another definition of the joints than the data set that depths are learned from.
-        **kwargs: See `HandDataset`. `strict` also applies to faulty annotations.
+        **kwargs: Options of `HandDataset`. `strict` also applies to faulty annotations.
     """
 
     hands: SingleHands

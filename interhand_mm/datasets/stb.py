@@ -56,7 +56,7 @@ class STBDataset(SingleHandDataset):
         depth_source: "gt", or "rootnet" for RootNet's boxes and depths of the test split (parsed form only).
         rootnet_file: Output file of RootNet. Default: the file in `rootnet_output/`.
         cache_dir: Folder for the index of RootNet's output. Default: beside the file.
-        **kwargs: See `SingleHandDataset`.
+        **kwargs: Options of `SingleHandDataset`.
 
     Raises:
         AnnotationError: Neither form exists, or a file is broken, belongs to another data set or is a MATLAB 7.3 file.

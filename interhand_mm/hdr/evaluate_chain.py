@@ -47,8 +47,8 @@ class HandRestorer:
         """Restore the target of a sample, which must be the right hand, in its own crop.
 
         Args:
-            sample: As `LoadAIH` and `MirrorHands` give it. The crop is the one of its true mask, so that pixels can be
-                compared.
+            sample: Sample after `LoadAIH` and `MirrorHands`. The crop is the one of its true mask, so that pixels can
+                be compared.
             masks: Predicted masks (4, H, W); None for the true ones.
 
         Returns:

@@ -29,7 +29,7 @@ def run_steps(settings: Settings, step: str, log: Log) -> None:
     """Run one step of `STEPS` or `EXTRA_STEPS`.
 
     Args:
-        settings: What to run.
+        settings: Settings of the run.
         step: Name of the step, or "all" for those of `STEPS`.
         log: Receives one line of progress at a time.
     """

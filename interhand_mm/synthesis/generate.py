@@ -131,7 +131,7 @@ def generate(
 
     Args:
         out: Output folder: empty, or started with the same options.
-        options: What to render.
+        options: Options of the set to render.
         workers: Number of processes; the output does not depend on it.
         shard: "i/n" makes every n-th chunk, starting from chunk i. The shard that finishes last merges the annotations.
         progress: Show a progress bar.

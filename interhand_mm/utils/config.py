@@ -44,7 +44,7 @@ class DataOptions:
         annot_subset: Annotation subset; see `InterHandDataset`.
         depth_source: Source of the absolute depth in validation and test, "gt" or "rootnet".
         backgrounds: One directory of photographs, or two: the first for training, the second for test.
-        strict: What to do with faulty samples, "error" or "skip"; see `HandDataset`.
+        strict: "error" stops at a faulty sample, "skip" leaves it out and counts it.
         boxes: File of detected boxes, written by `tools/detect.py`, that replaces the annotated boxes in the test.
     """
 

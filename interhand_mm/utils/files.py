@@ -70,7 +70,7 @@ def atomic_write(path: str | Path, mode: Literal["wb", "w"] = "wb", *, durable: 
     Args:
         path: File to create or replace. Missing parent folders are created.
         mode: "wb" for bytes, "w" for UTF-8 text.
-        durable: See `atomic_path`.
+        durable: Whether the content is flushed to the disk before the file appears.
 
     Raises:
         OutputError: See `atomic_path`.

@@ -24,7 +24,7 @@ class OcclusionEPE(HandEPE):
 
     Args:
         edges: Increasing edges of the bins, from 0 to 1. A bin contains its lower edge, and the last bin also 1.
-        prefix: See `RunningMetric`.
+        prefix: Prefix of every number's name, for two test sets in one run.
     """
 
     def __init__(self, edges: Sequence[float] = (0.0, 0.1, 0.3, 0.5, 1.0), prefix: str | None = None) -> None:

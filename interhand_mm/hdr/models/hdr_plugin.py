@@ -89,12 +89,12 @@ class HDRPlugin(BaseModule):
         segmentor_size: Side in px of the image that the segmentor receives; None for the side of the crop.
         hand_size: Side in px of one hand's crop.
         enlarge: Factor from the tight box of a hand's amodal mask to its crop.
-        removal: See `HDROptions`. This and the next two are the defaults of a forward pass.
-        deocclusion: See `HDROptions`.
-        masks: See `HDROptions`.
-        min_area: See `hands_present`.
-        min_confidence: See `hands_present`.
-        min_visible: See `hands_present`.
+        removal: Whether the other hand is painted over. This and the next two are the defaults of a forward pass.
+        deocclusion: Whether hidden parts of a hand are painted in.
+        masks: "pred" for the segmentor's masks, "gt" for the true masks of the samples.
+        min_area: Smallest share of the crop that an amodal mask must cover for its hand to be restored.
+        min_confidence: Smallest mean probability over the amodal mask.
+        min_visible: Smallest share of the crop that the visible mask must cover.
         margin: Odd diameter in px of the kernel that grows the other hand's predicted mask before its removal, because
             a predicted mask often ends one pixel short of the outline. 1 does not grow it, as published.
     """
@@ -217,7 +217,7 @@ class HDRPlugin(BaseModule):
             seen: (N, 3, h, h) BGR.
             masks: (N, 4, h, h) as `cut` returns them.
             paired: (N,) bool, whether the crop shows the other hand as well. Nothing is painted otherwise.
-            options: What is painted.
+            options: Options of this pass, which say what is painted.
 
         Returns:
             (N, 3, h, h) BGR, 0 to 255; `seen` itself where there is nothing to paint.

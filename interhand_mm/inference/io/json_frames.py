@@ -87,7 +87,7 @@ class JsonWriter:
 
     Args:
         mirror: Whether the input was treated as mirrored.
-        provenance: See `utils.provenance.provenance`.
+        provenance: How the results were made, from `utils.provenance.provenance`.
     """
 
     def __init__(self, mirror: bool, provenance: dict[str, Any]) -> None:

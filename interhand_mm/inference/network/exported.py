@@ -30,7 +30,7 @@ def need(package: str, what: str) -> ModuleType:
 
     Args:
         package: Name of the package.
-        what: What needs the package, for the error message.
+        what: Feature that needs the package, for the error message.
 
     Raises:
         ConfigError: The package is not installed.

@@ -243,7 +243,7 @@ def make_scenes(
 
     Args:
         out: Output folder: empty, or started with the same options.
-        options: What to make.
+        options: Options of the scenes to compose.
         workers: Number of processes; the output does not depend on it.
         shard: "i/n" makes every n-th chunk, starting from chunk i. The shard that finishes last merges the annotations.
         progress: Show a progress bar.

@@ -32,7 +32,7 @@ class OneHandCrop(HandCropAugment):
     hands, so `context` draws one around the annotated box. Without a mask file the annotated box is cut out.
 
     Args:
-        encoder: See `HandCropAugment`.
+        encoder: Config of the codec, which defines the size of the crop. `load_config` fills it in.
         enlarge: Factor on the tight box of the mask.
         part: "hand", or "limb" for the mask of the hand with its arm.
         context: Largest size of the crop of both hands. It is the annotated box times a factor uniform between 1 and
