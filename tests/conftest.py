@@ -42,8 +42,9 @@ def sample_root(tmp_path: Path) -> Path:
         pytest.skip("the InterHand2.6M sample frames are not here (CC-BY-NC, not part of this project)")
     root = tmp_path / "interhand26m"
     for source in SAMPLE.rglob("*"):
-        link = root / source.relative_to(SAMPLE)
-        if source.is_file():
+        name = source.relative_to(SAMPLE)
+        link = root / name
+        if source.is_file() and not any(part.startswith(".") for part in name.parts):  # not an index of the frames
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(source)
     return root
