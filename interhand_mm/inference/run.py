@@ -62,7 +62,9 @@ def run_demo(
             writers: list[Writer] = [OverlayWriter(gif), JsonWriter(inferencer.options.mirror, provenance(**origin))]
             writers += [HtmlWriter()] if html else []
             outputs = stack.enter_context(_Outputs(Path(out_dir), opened, writers))
+        frames = with_hands = 0
         for result in tqdm(inferencer.infer(opened), total=opened.length, unit="frame", disable=None):
+            frames, with_hands = frames + 1, with_hands + bool(result.hands)
             with watch.measure("write"):
                 canvas = draw_frame(result)
                 if outputs is not None:
@@ -72,6 +74,13 @@ def run_demo(
                         outputs.complete = False
                     break
     _report_skipped(opened)
+    if frames and not with_hands:
+        print_log(
+            f"no hands were found in {opened.name} ({frames} frames)\n"
+            "  fix:  lower --score-thr, or give the box of the hands with --bbox",
+            "current",
+            logging.WARNING,
+        )
     return watch.table()
 
 

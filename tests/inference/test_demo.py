@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import json
 import signal
 import subprocess
@@ -14,7 +15,8 @@ import pytest
 from PIL import Image
 
 from interhand_mm.cli import arguments as cli
-from interhand_mm.errors import InputError, OutputError
+from interhand_mm.cli.demo import build_inferencer
+from interhand_mm.errors import ConfigError, InputError, OutputError
 from interhand_mm.inference import run as demo
 from interhand_mm.inference.inferencer import InterHandInferencer
 from interhand_mm.inference.io import json_frames, window, writers
@@ -319,3 +321,40 @@ def test_demos_answer_help_and_bad_input(tmp_path, script, tiny_pose):
     assert done.returncode == 2, done.stderr
     assert "InputError: " + ("input does not exist" if script == "topdown_demo" else "camera 87 cannot") in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_without_hands_says_so(tmp_path, made, monkeypatch):
+    logged = []
+    monkeypatch.setattr(demo, "print_log", lambda message, *_: logged.append(message))
+    cv2.imwrite(str(tmp_path / "empty.png"), np.zeros((240, 320, 3), np.uint8))
+    run_demo(made, tmp_path / "empty.png", tmp_path / "out")
+    assert len(logged) == 1
+    assert "no hands were found" in logged[0]
+    made.detector.blind = set()
+    cv2.imwrite(str(tmp_path / "hand.png"), scene((20, 30, 80, 90)))
+    run_demo(made, tmp_path / "hand.png", tmp_path / "out")
+    assert len(logged) == 1
+
+
+@pytest.mark.parametrize(
+    ("detector", "bbox", "message"),
+    [
+        (("det.py", "det.pth"), [1, 2, 30, 40], "replaces the detector"),
+        (("none", "det.pth"), None, "needs a config and a checkpoint"),
+        (("det.py", "none"), None, "needs a config and a checkpoint"),
+    ],
+)
+def test_a_detector_that_would_not_be_used_is_refused(detector, bbox, message):
+    parser = argparse.ArgumentParser()
+    cli.add_inference_options(parser)
+    parser.add_argument("--bbox", nargs=4, type=float)
+    parser.add_argument("--mirror", action="store_true")
+    args = parser.parse_args([*detector, "pose.py", "pose.pth", *(["--bbox", *map(str, bbox)] if bbox else [])])
+    with pytest.raises(ConfigError, match=message):
+        build_inferencer(args)
+
+
+def test_a_detectors_config_in_the_pose_networks_place_is_refused(tmp_path, tiny_pose):
+    config = ROOT / "configs/detector/rtmdet_tiny_hands.py"
+    with pytest.raises(ConfigError, match="not the config of a pose network"):
+        InterHandInferencer(config, tiny_pose[1])

@@ -62,6 +62,13 @@ def load_pose_model(cfg: Config, checkpoint: str | Path) -> tuple[nn.Module, flo
     if Path(checkpoint).suffix == ".onnx":
         raise CheckpointError(f"{checkpoint} is an exported model", fix="--backend onnxruntime or --backend openvino")
     model = build_model(cfg)
+    if not hasattr(model, "crop_size"):
+        raise ConfigError(
+            f"{cfg.filename} is not the config of a pose network",
+            got=type(model).__name__,
+            want="InterHandEstimator",
+            fix="the order is DET_CONFIG DET_CHECKPOINT POSE_CONFIG POSE_CHECKPOINT",
+        )
     weights = load_checked(model, checkpoint)
     temperature = (weights.get("meta") or {}).get("handedness_temperature", 1.0)
     if not (isinstance(temperature, (int, float)) and temperature > 0):
