@@ -79,7 +79,7 @@ class Installer:
         cache.mkdir(parents=True, exist_ok=True)
         pattern = f"{package}-{version}-*.whl"
         if not list(cache.glob(pattern)):
-            self.log(f"compiling {package} {version} (only once; mmcv takes about 6 minutes on 2 cores)")
+            self.log(f"compiling {package} {version} (only once; mmcv takes 6 to 20 minutes on 2 cores)")
             with tempfile.TemporaryDirectory(dir=cache) as scratch:
                 self.pip("wheel", "-q", "--no-deps", "--no-build-isolation", "--no-binary", package,
                          "-w", scratch, f"{package}=={version}", **env)  # fmt: skip

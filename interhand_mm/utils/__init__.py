@@ -1,1 +1,1 @@
-"""Leaf helpers that need nothing but errors and structures."""
+"""Helpers that all parts of the package use: configs, files, images, provenance, precision and memory."""

@@ -123,7 +123,7 @@ def read_object_npy(path: str | Path) -> Any:
         dicts, lists, strings, numbers and, for numeric arrays, read-only ndarrays.
 
     Raises:
-        UnsafeFileError: The file asks for another function or class. Nothing of it was run.
+        UnsafeFileError: The file asks for another function or class. No code of the file was run.
         AnnotationError: The file cannot be read, is truncated, or is not such a file.
     """
     return _read(Path(path), _skip_npy_header)
@@ -139,7 +139,7 @@ def read_pickle(path: str | Path) -> Any:
         Dicts, lists (also in place of tuples), strings, numbers and, for numeric arrays, read-only ndarrays.
 
     Raises:
-        UnsafeFileError: The file asks for another function or class. Nothing of it was run.
+        UnsafeFileError: The file asks for another function or class. No code of the file was run.
         AnnotationError: The file cannot be read, is truncated, or is not a pickle.
     """
     return _read(Path(path), lambda stream: None)

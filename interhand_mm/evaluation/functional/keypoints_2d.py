@@ -51,7 +51,7 @@ def scores_2d(sums: np.ndarray, thr: float) -> dict[str, float]:
 
     Args:
         sums: (23,) from `sums_2d`.
-        thr: Threshold that was given to `sums_2d`, for the name.
+        thr: Threshold that `sums_2d` used; it becomes part of the names.
     """
     joints, total, near = (float(value) for value in sums[:3])
     if not joints:

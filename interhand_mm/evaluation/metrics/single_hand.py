@@ -56,7 +56,7 @@ def _mean(values: np.ndarray) -> float:
 class HandAUC(RunningMetric):
     """Root-aligned PCK, the share of keypoints within a distance, and the area under its curve (AUC).
 
-    The formulas are docs/spec/datasets.md, section 4.5.
+    The formulas are given in docs/spec/datasets.md, section 4.5.
 
     The root counts, as published. "AUC_0-50" and "AUC_20-50" are Zimmermann & Brox's: 20 thresholds from 0 to 50 mm,
     and of these the ones from 21.05 mm on. "AUC_20-50_dense" has 100 thresholds from 20 to 50 mm, as most later papers.

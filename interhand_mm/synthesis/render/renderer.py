@@ -83,7 +83,7 @@ def project_fine(points, rotation, position, focal, principal, factor):
         if cz > 50.0:
             out[i, 0] = factor * (focal[0] * cx / cz + principal[0]) + 0.5 * (factor - 1)
             out[i, 1] = factor * (focal[1] * cy / cz + principal[1]) + 0.5 * (factor - 1)
-        else:  # behind the lens: outside every image
+        else:  # points behind the lens lie outside every image
             out[i, 0], out[i, 1] = -1e6, -1e6
         out[i, 2] = cz
     return out
