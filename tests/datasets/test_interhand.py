@@ -229,7 +229,7 @@ def test_bad_options():
 
 def test_argmax_quantization_floor(sample_root):
     """Return the error in mm of a perfect network that is decoded by argmax, so from rounding to bins alone."""
-    from interhand_mm.evaluation import functional as F
+    from interhand_mm.evaluation.functional import pose_3d as F
 
     codec = InterHand3DCodec()
     dataset = InterHandDataset(data_root=str(sample_root), split="test", pipeline=LOAD)
