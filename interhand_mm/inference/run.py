@@ -75,12 +75,9 @@ def run_demo(
                     break
     _report_skipped(opened)
     if frames and not with_hands:
-        print_log(
-            f"no hands were found in {opened.name} ({frames} frames)\n"
-            "  fix:  lower --score-thr, or give the box of the hands with --bbox",
-            "current",
-            logging.WARNING,
-        )
+        # The webcam demo has no --bbox.
+        fix = "lower --score-thr" + ("" if opened.kind == "camera" else ", or give the box of the hands with --bbox")
+        print_log(f"no hands were found in {opened.name} ({frames} frames)\n  fix:  {fix}", "current", logging.WARNING)
     return watch.table()
 
 

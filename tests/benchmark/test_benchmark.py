@@ -64,8 +64,8 @@ def test_step_and_infer_run(tmp_path, monkeypatch):
     assert len(result["rows"]) == 4 + 6
     assert sum(row.get("share", 0) for row in result["rows"].values()) == pytest.approx(1)
     assert all(row["ms"] > 0 for row in result["rows"].values())
-    picture = next((write_set(tmp_path / "tiny", num=1) / "images").rglob("*.jpg"))
-    result = benchmark_infer(cfg, repeat=1, image_path=picture)
+    image = next((write_set(tmp_path / "tiny", num=1) / "images").rglob("*.jpg"))
+    result = benchmark_infer(cfg, repeat=1, image_path=image)
     assert result["gflop"] > 0.01
     assert result["floors_ms"]["float32"] > 0
     assert {"decode and crop", "matrix-product floor bfloat16", "torch float32, the official form"} <= set(

@@ -24,7 +24,7 @@ class FakeDetector:
 
 
 def blobs(image):
-    """Return x1 y1 x2 y2 of the painted rectangles, told apart by their gray levels."""
+    """Return x1 y1 x2 y2 of the painted rectangles, distinguished by their gray levels."""
     boxes = []
     for level in sorted(set(np.unique(image[..., 0])) - {0}):
         y, x = np.nonzero(image[..., 0] == level)
