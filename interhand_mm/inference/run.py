@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ..errors import InputError, OutputError
 from ..structures.results import FrameResult
+from ..utils.paths import printable
 from ..utils.provenance import provenance
 from ..visualization.overlay import draw_frame
 from .inferencer import InterHandInferencer
@@ -124,7 +125,7 @@ class _Outputs:
         stem = self.stems[name]
         for writer in self.writers:
             # A stem may contain dots, so the suffix is added, not replaced.
-            writer.open(stem.with_name(stem.name + writer.suffix(self.source)), name, self.source)
+            writer.open(stem.with_name(stem.name + writer.suffix(self.source)), printable(name), self.source)
             self._opened.append(writer)
 
     def _close(self, complete: bool) -> None:

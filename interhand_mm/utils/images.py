@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import util
 from pathlib import Path
 
@@ -35,9 +36,30 @@ _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _SHRINK_FLAGS = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
 
-def find_images(folder: str | Path) -> list[str]:
-    """Return the paths of all image files in a folder and its subfolders, sorted."""
-    return sorted(str(path) for path in Path(folder).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+def visible_files(folder: str | Path, recursive: bool = True) -> list[str]:
+    """Return the paths of the files in a folder, sorted, without those that nobody put there on purpose.
+
+    These are files and folders whose names begin with a dot, such as the `._hand.jpg` that macOS writes beside
+    `hand.jpg`, and the folder `__MACOSX` of its archives. Links to folders are not followed.
+
+    Args:
+        folder: Folder to list.
+        recursive: Also list its subfolders.
+    """
+    paths: list[str] = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if recursive and not _is_hidden(name)]
+        paths += [os.path.join(parent, name) for name in names if not _is_hidden(name)]
+    return sorted(paths)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def find_images(folder: str | Path, recursive: bool = True) -> list[str]:
+    """Return the paths of the image files in a folder, sorted; see `visible_files`."""
+    return [path for path in visible_files(folder, recursive) if path.lower().endswith(IMAGE_SUFFIXES)]
 
 
 def packaged_photograph(name: str) -> Path | None:

@@ -12,3 +12,12 @@ PACKAGE = Path(__file__).resolve().parent.parent
 IS_INSTALLED = (PACKAGE / ".mim").is_dir()
 ROOT = PACKAGE / ".mim" if IS_INSTALLED else PACKAGE.parent
 CONFIGS, TOOLS, DEMO = ROOT / "configs", ROOT / "tools", ROOT / "demo"
+
+
+def printable(path: str | Path) -> str:
+    r"""Return a path as text that every file can hold; bytes of its name that are not UTF-8 become backslash escapes.
+
+    >>> printable("\udcca.jpg")
+    '\\udcca.jpg'
+    """
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .paths import IS_INSTALLED, PACKAGE
+from .paths import IS_INSTALLED, PACKAGE, printable
 
 PACKAGES = (
     *("torch", "numpy", "opencv-python-headless", "msgspec", "pycocotools", "xtcocotools"),
@@ -71,9 +71,9 @@ def provenance(**more: Any) -> dict[str, Any]:
     """
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(sys.argv),
+        "command": printable(" ".join(sys.argv)),
         "git_commit": git_commit(),
         "versions": versions(),
         "hardware": hardware(),
-        **more,
+        **{key: printable(value) if isinstance(value, str) else value for key, value in more.items()},
     }

@@ -23,6 +23,7 @@ from ..errors import OutputError
 from ..structures.joints import COLORS, FINGERS, JOINT_NAMES, NUM_JOINTS, WRISTS
 from ..structures.results import FrameResult, HandsResult
 from ..utils.files import atomic_write
+from ..utils.paths import printable
 from .overlay import draw_frame
 
 _ASSETS = Path(__file__).parent / "viewer"
@@ -54,7 +55,7 @@ class HtmlViewer:
     def __init__(
         self, path: str | Path, title: str, fps: float | None = None, max_frames: int = 300, max_side_px: int = 800
     ) -> None:
-        self.path, self.title, self.fps = Path(path), title, fps
+        self.path, self.title, self.fps = Path(path), printable(title), fps
         self.max_frames, self.max_side_px = max(1, max_frames), max_side_px
         self.seen, self.stride = 0, 1
         self._spooled: list[tuple[int, float]] = []  # number among the added frames, and time
@@ -181,7 +182,7 @@ def frame_record(frame: FrameResult, max_side_px: int) -> dict[str, Any]:
     return {
         "index": frame.index,
         "time": frame.time_s,
-        "source": Path(frame.source).name,
+        "source": printable(Path(frame.source).name),
         "size": [frame.image.shape[1], frame.image.shape[0]],
         "focal": _rounded(frame.intrinsics.focal),
         "intrinsics": frame.intrinsics.source,

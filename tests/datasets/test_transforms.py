@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import os
 
 import cv2
 import numpy as np
@@ -311,6 +312,20 @@ def test_list_file_and_gray_photographs(tmp_path):
     pool = BackgroundPool(listed)
     assert len(pool) == 2
     assert all(pool.draw(np.random.default_rng(s))[0].shape[2] == 3 for s in range(6))
+
+
+def test_names_that_are_not_utf8_and_companions_of_macos(tmp_path):
+    photos = write_photographs(tmp_path / "photos", num=1)
+    name = b"\xca\xd6.jpg"
+    (photos / "photo0.jpg").rename(photos / os.fsdecode(name))
+    (photos / "._photo0.jpg").write_bytes(b"Mac OS X")
+    listed = tmp_path / "list.txt"
+    listed.write_bytes(b"\xef\xbb\xbf# with the mark of UTF-8\nphotos/" + name + b"\n")
+    for source in (photos, listed):
+        pool = BackgroundPool(source)
+        assert len(pool) == 1
+        photo, retries, path = pool.draw(np.random.default_rng(0))
+        assert (photo.ndim, retries, os.fsencode(path)) == (3, 0, os.fsencode(photos) + b"/" + name)
 
 
 # --- randomness ---

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -115,6 +116,18 @@ def test_a_folder_writes_a_set_for_every_image(tmp_path, made):
     assert "4 frames" not in table
     assert "frames per second" in table
     assert made.watch.frames == 4
+
+
+def test_names_that_are_not_utf8(tmp_path, made):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in (b"a.png", b"\xca\xd6.png"):
+        (folder / os.fsdecode(name)).write_bytes(cv2.imencode(".png", scene((20, 30, 90, 90)))[1].tobytes())
+    run_demo(made, folder, tmp_path / "out", config=os.fsdecode(b"\xca\xd6.py"))
+    content = read_json(tmp_path / "out" / os.fsdecode(b"\xca\xd6.json"))
+    assert content["source"].endswith("/in/\\udcca\\udcd6.png")
+    assert content["provenance"]["config"] == "\\udcca\\udcd6.py"
+    assert len(list((tmp_path / "out").iterdir())) == 6
 
 
 def test_json_holds_what_the_results_hold(tmp_path, made):

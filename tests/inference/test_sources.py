@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 from fractions import Fraction
 
@@ -78,6 +79,16 @@ def test_one_pixel_and_arrays(tmp_path):
     for wrong in (IMAGE.astype(np.float32), IMAGE[..., :2], IMAGE[None], IMAGE[:0]):
         with pytest.raises(InputError, match="the image array"):
             open_source(wrong)
+
+
+def test_names_that_are_not_utf8_and_hidden_files(tmp_path):
+    folder = tmp_path / os.fsdecode(b"\xca\xd6")
+    folder.mkdir()
+    path = folder / os.fsdecode(b"\xb2\xbf.png")
+    path.write_bytes(cv2.imencode(".png", IMAGE)[1].tobytes())
+    (folder / "._hand.png").write_bytes(b"Mac OS X")
+    for source in (path, str(path), folder):
+        np.testing.assert_array_equal(only(source).image, IMAGE)
 
 
 def exif_of(orientation=1, **tags):

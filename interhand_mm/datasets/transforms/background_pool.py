@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,8 +19,8 @@ class BackgroundPool:
     """A pool of photographs; the caller passes the random generator.
 
     Args:
-        source: Directory (searched recursively), text file with one path per line (relative to the folder of the
-            file), or sequence of paths.
+        source: Directory (searched recursively, without hidden files), text file with one path per line (relative to
+            the folder of the file), or sequence of paths.
         keep_mb: Memory in MB for decoded photographs in each process. A small pool, such as the quick start's, is
             decoded only once.
 
@@ -31,7 +33,7 @@ class BackgroundPool:
         self._kept: dict[int, np.ndarray] = {}
         self._room = int(keep_mb * 1e6)
         # One array of bytes, so that workers do not hold a Python object per photograph.
-        self._paths = np.array([path.encode() for path in _find(source)], dtype=bytes)
+        self._paths = np.array([os.fsencode(path) for path in _find(source)], dtype=bytes)
         if not len(self._paths):
             raise BackgroundError(
                 f"no photographs in {self.source}",
@@ -56,7 +58,7 @@ class BackgroundPool:
         reason = ""
         for tries in range(_TRIES):
             number = int(rng.integers(len(self._paths)))
-            path = self._paths[number].decode()
+            path = os.fsdecode(self._paths[number])
             try:
                 return self._read(number, path), tries, path
             except ImageError as error:
@@ -82,6 +84,8 @@ def _find(source: str | Path | Sequence[str]) -> list[str]:
     if path.is_dir():
         return find_images(path)
     if path.is_file():
-        lines = [line.strip() for line in path.read_text().splitlines()]
-        return sorted(str(path.parent / line) for line in lines if line and not line.startswith("#"))
+        # File names are bytes, whatever their encoding.
+        lines = [line.strip() for line in path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()]
+        names = [os.fsdecode(line) for line in lines if line and not line.startswith(b"#")]
+        return sorted(str(path.parent / name) for name in names)
     raise BackgroundError(f"background directory does not exist: {source}", fix="pass --backgrounds DIR")

@@ -6,6 +6,7 @@ is an image, and the rest is passed to the video reader.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from ...errors import ImageError, InputError
-from ...utils.images import IMAGE_SUFFIXES, is_cut_jpeg
+from ...utils.images import IMAGE_SUFFIXES, find_images, is_cut_jpeg, visible_files
 from .frames import Frame, Source, SourceKind
 
 _LONGEST_SIDE_PX = 32_766  # OpenCV's warp counts pixels in 16 bits
@@ -50,7 +51,8 @@ def open_source(source: Any) -> Source:
         raise InputError(f"input is empty or not a file: {path}", want=_WANT)
     with open(path, "rb") as file:
         start = file.read(6)
-    if not start.startswith((b"GIF87a", b"GIF89a")) and cv2.haveImageReader(str(path)):
+    # As bytes, because OpenCV crashes on a str whose name is not UTF-8.
+    if not start.startswith((b"GIF87a", b"GIF89a")) and cv2.haveImageReader(os.fsencode(path)):
         return ImageFiles([path], str(path))
     from .video import Video  # imported late, because images do not need it
 
@@ -68,14 +70,14 @@ def natural_key(path: Path) -> list[int | str]:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files directly in a folder, in natural order.
+    """Return the image files directly in a folder, in natural order, without hidden ones.
 
     Raises:
         InputError: There is none.
     """
-    files = [path for path in folder.iterdir() if path.is_file()]
-    images = sorted((path for path in files if path.suffix.lower() in IMAGE_SUFFIXES), key=natural_key)
+    images = sorted(map(Path, find_images(folder, recursive=False)), key=natural_key)
     if not images:
+        files = visible_files(folder, recursive=False)
         raise InputError(
             f"there are no images in {folder}",
             got=f"{len(files)} other files",

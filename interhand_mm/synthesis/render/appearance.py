@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -186,7 +187,7 @@ def list_photos(source: str, split: str) -> list[str]:
         raise BackgroundError(
             "the folder of background photographs does not exist", got=source, want="a folder with images, or skimage"
         )
-    order = sorted(names, key=lambda n: crc32(Path(n).name.encode()))
+    order = sorted(names, key=lambda n: crc32(os.fsencode(Path(n).name)))
     share = {"test": order[::4], "val": order[1::4], "train": order[2::4] + order[3::4]}[split]
     if not share:
         raise BackgroundError(
