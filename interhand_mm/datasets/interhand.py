@@ -222,6 +222,7 @@ class InterHandDataset(HandDataset):
             "bbox": bbox.astype(np.float32),
             "keypoints": np.concatenate([uv, depth[:, None]], axis=1)[None].astype(np.float32),
             "keypoints_visible": visible[None],
+            "keypoints_annotated": self._annotated(row)[None],
             "keypoints_cam": cam[None].astype(np.float32),
             "hand_type": np.array([[kind & 1, kind >> 1]], np.float32),
             "hand_type_valid": np.float32(index.hand_type_valid[row]),
@@ -249,6 +250,11 @@ class InterHandDataset(HandDataset):
         """Return (42,) float32: 1 where the joint and its own wrist are annotated in this view, else 0."""
         bits = int(self.index.validity[row]) & ~self._bad_joints.get(row, 0)
         return validity_flags(usable_joints(np.array(bits, np.uint64))).astype(np.float32)
+
+    def _annotated(self, row: int) -> np.ndarray:
+        """Return (42,) float32: 1 where the joint is annotated in this view and has coordinates, whatever its wrist."""
+        has_coordinates = np.isfinite(self.index.joints_world[int(self.index.step[row])]).all(-1)
+        return (validity_flags(self.index.validity[row]) & has_coordinates).astype(np.float32)
 
     def _box_and_depth(self, idx: int, row: int, cam: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the square to crop (4,) xyxy px and the absolute depths (2,) mm of the wrists."""

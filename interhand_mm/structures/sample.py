@@ -94,6 +94,16 @@ class HandSample(TypedDict, total=False):
             roles=("truth", "metric"),
         ),
     ]
+    keypoints_annotated: Annotated[
+        np.ndarray,
+        Field(
+            "1 where the joint is annotated, even if its wrist is not: masks of the hands are drawn from these. "
+            "Without the field, keypoints_visible counts",
+            ZERO_OR_ONE,
+            (1, NUM_JOINTS),
+            required=False,
+        ),
+    ]
     keypoints_cam: Annotated[
         np.ndarray, Field("joints in the camera's frame", "mm", (1, NUM_JOINTS, 3), roles=("truth", "metric"))
     ]

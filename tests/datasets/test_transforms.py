@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,14 +12,15 @@ from hypothesis import strategies as st
 
 from interhand_mm.datasets import InterHandDataset
 from interhand_mm.datasets.transforms import ChannelJitter, HandCropAugment, RandomBackgroundReplace
-from interhand_mm.datasets.transforms.background import blend, warp_photo
+from interhand_mm.datasets.transforms.background import blend, crop_joints, warp_photo
 from interhand_mm.datasets.transforms.background_pool import BackgroundPool
 from interhand_mm.datasets.transforms.geometry import Augment, crop_sample, draw_augment, flip_sample
 from interhand_mm.datasets.transforms.matte import hand_matte, threshold_background
 from interhand_mm.errors import BackgroundError, ConfigError, DataContractError
 from interhand_mm.structures.camera import apply_affine, camera_to_pixel
+from interhand_mm.structures.joints import HANDS, WRISTS
 from interhand_mm.structures.sample import check_sample
-from tests.fixtures.tiny import write_photographs, write_set
+from tests.fixtures.tiny import annotations, edit_json, write_photographs, write_set
 
 CODEC = dict(type="InterHand3DCodec")
 OFFICIAL = dict(shift=0.15, scale=0.25, rotation_deg=45.0, rotation_prob=0.6, flip_prob=0.5)
@@ -103,7 +105,8 @@ def test_flip_changes_every_key_and_keeps_the_contract(two_hands):
     assert np.allclose(two_hands["keypoints"][0, :21, 0], width - 1 - before["keypoints"][0, 21:, 0])
     assert two_hands["principal_pt"][0] == pytest.approx(width - 1 - before["principal_pt"][0])
     flip_sample(two_hands)
-    for key in ("bbox", "keypoints", "keypoints_cam", "keypoints_visible", "hand_type", "abs_depth", "principal_pt"):
+    keys = ("bbox", "keypoints", "keypoints_cam", "keypoints_visible", "keypoints_annotated", "hand_type", "abs_depth")
+    for key in (*keys, "principal_pt"):
         assert np.allclose(two_hands[key], before[key], atol=1e-3), key
     assert two_hands["flipped"] is False
 
@@ -217,6 +220,101 @@ def test_matte_closes_dark_holes_and_handles_no_joint():
     matte = hand_matte(crop, points, np.repeat([1.0, 0.0], 21), np.ones(2))
     assert matte[100, 128] == 255
     assert hand_matte(crop, points, np.zeros(42), np.ones(2)).max() == 0
+
+
+def _invalidate(root, joints, split="train"):
+    """Mark joints as invalid in all annotations of a split."""
+
+    def change(content):
+        for annotation in content["annotations"]:
+            for joint in joints:
+                annotation["joint_valid"][joint] = [0]
+
+    edit_json(annotations(root, "data", split), change)
+
+
+def _with_photograph(root, photos, idx, split="train", mask="matte", **kwargs):
+    """Return sample `idx` cropped without and with a photograph behind it."""
+    steps = [dict(type="LoadHandImage"), dict(type="HandCrop", encoder=CODEC)]
+    replace = dict(type="RandomBackgroundReplace", backgrounds=str(photos), prob=1.0, mask=mask)
+    pair = []
+    for pipeline in (steps, [*steps, replace]):
+        pair.append(InterHandDataset(data_root=str(root), split=split, pipeline=pipeline, **kwargs)[idx])
+    return pair
+
+
+@pytest.mark.parametrize("idx", [0, 1, 4])
+def test_a_hand_without_a_valid_wrist_keeps_its_pixels(tmp_path, idx):
+    root, photos = write_set(tmp_path / "tiny"), write_photographs(tmp_path / "photos")
+    _invalidate(root, WRISTS)
+    before, after = _with_photograph(root, photos, idx)
+    assert not after["keypoints_visible"].any(), "InterNet does not learn joints without their wrist"
+    assert after["hand_type"].any()
+    for side, own in enumerate(HANDS):
+        if after["hand_type"][0, side]:
+            tips = after["warp"].to_crop(after["keypoints"][0, own, :2])[[1, 5, 9, 13, 17]]
+            x, y = np.rint(tips).astype(int).T
+            assert (after["background_alpha"][y, x] < 32).all()
+            assert np.array_equal(after["img"][y, x], before["img"][y, x])
+    assert (after["background_alpha"] == 255).mean() > 0.3, "the background is still replaced"
+
+
+def test_a_hand_without_any_annotated_bone_stays_without_photograph(tmp_path):
+    root, photos = write_set(tmp_path / "tiny"), write_photographs(tmp_path / "photos")
+    _invalidate(root, range(21, 42))
+    for idx in (1, 4):  # a left hand, and two hands of which only the right one has joints
+        before, after = _with_photograph(root, photos, idx)
+        assert after["hand_type"][0, 1] == 1
+        assert np.array_equal(after["img"], before["img"])
+        assert "background_path" not in after
+    _, after = _with_photograph(root, photos, 0)
+    assert "background_path" in after, "a right hand is not concerned"
+
+
+def test_the_scale_of_a_hand_without_wrist_comes_from_its_joints(tmp_path):
+    root, photos = write_set(tmp_path / "tiny"), write_photographs(tmp_path / "photos")
+    whole, _ = _with_photograph(root, photos, 4)
+    _invalidate(root, WRISTS)
+
+    def lose_wrists(content):
+        for capture in content.values():
+            for frame in capture.values():
+                for wrist in WRISTS:
+                    frame["world_coord"][wrist] = [1.0, 1.0, 1.0]  # the placeholder
+
+    edit_json(annotations(root, "joint_3d"), lose_wrists)
+    without, _ = _with_photograph(root, photos, 4)
+    assert crop_joints(without)[2] == pytest.approx(crop_joints(whole)[2], rel=0.05)
+
+
+def test_an_empty_stored_mask_leaves_the_sample_without_photograph(root, tmp_path):
+    photos, masks = write_photographs(tmp_path / "photos"), tmp_path / "masks"
+    sample = InterHandDataset(data_root=str(root), mask_root=str(masks)).get_data_info(0)
+    width, height = sample["image_size"]
+    Path(sample["mask_path"]).parent.mkdir(parents=True)
+    cv2.imwrite(sample["mask_path"], np.zeros((height, width), np.uint8))
+    before, after = _with_photograph(root, photos, 0, mask="file", mask_root=str(masks))
+    assert np.array_equal(after["img"], before["img"])
+
+
+@pytest.mark.parametrize("idx", range(4))
+def test_real_hands_without_a_valid_wrist_keep_their_pixels(sample_root, tmp_path, idx):
+    photos = write_photographs(tmp_path / "photos")
+    _, whole = _with_photograph(sample_root, photos, idx)
+    target = annotations(sample_root, "data")
+    content = target.read_text()
+    target.unlink()  # a link
+    target.write_text(content)
+    _invalidate(sample_root, WRISTS)
+    _, without = _with_photograph(sample_root, photos, idx)
+    hands, kept = whole["background_alpha"] < 128, without["background_alpha"] < 128
+    # What is left out is the forearm, which is searched from the wrist.
+    palms = np.zeros(hands.shape, np.uint8)
+    points = np.rint(whole["warp"].to_crop(whole["keypoints"][0, :, :2])).astype(int)
+    for side, own in enumerate(HANDS):
+        if whole["hand_type"][0, side]:
+            cv2.fillConvexPoly(palms, cv2.convexHull(points[own][[3, 7, 11, 15, 19]]), 255)
+    assert kept[(palms > 0) & hands].mean() > 0.97
 
 
 def test_file_mask(root, tmp_path):

@@ -14,10 +14,10 @@ from mmcv.transforms import BaseTransform
 from ...errors import BackgroundError, ConfigError
 from ...registry import TRANSFORMS
 from ...structures.camera import compose_affine
-from ...structures.joints import WRISTS
+from ...structures.joints import HANDS, WRISTS
 from ...utils.images import read_mask
 from .background_pool import BackgroundPool
-from .matte import hand_matte, nonzero_pixels, threshold_background
+from .matte import can_be_drawn, hand_matte, nonzero_pixels, threshold_background
 
 MASKS = ("matte", "threshold", "file")
 _BRIGHTNESS_SPREAD = 0.4  # relative variation of a green cloth from sample to sample
@@ -26,6 +26,9 @@ _BRIGHTNESS_SPREAD = 0.4  # relative variation of a green cloth from sample to s
 @TRANSFORMS.register_module()
 class RandomBackgroundReplace(BaseTransform):
     """Put a random photograph behind the hands. The transform comes after the crop and works at its resolution.
+
+    With `mask="matte"`, a hand that is in the image but has no annotated bone could not be kept, so its sample stays
+    without photograph.
 
     As in the published recipe (docs/spec/background_augmentation.md), a photograph is cut at random to the size of the
     image and then cropped, rotated and mirrored with it; a smaller photograph is enlarged first. Pixels outside the
@@ -70,19 +73,24 @@ class RandomBackgroundReplace(BaseTransform):
             rng = _sample_rng(results["sample_id"], self.fixed_seed)
         if rng.random() >= self.prob:
             return results
+        alpha = self.background_alpha(results)
+        if alpha is None:
+            return results
         photo, retries, path = self.pool.draw(rng)
         crop = results["img"]
         size = (crop.shape[1], crop.shape[0])
         behind = warp_photo(photo, results["image_size"][::-1], results["warp"].stored_to_crop, size, rng)
-        alpha = self.background_alpha(results)
         results["img"] = blend(crop, behind, alpha)
         results["background_alpha"] = alpha
         results["background_path"] = path
         results["background_retries"] = retries
         return results
 
-    def background_alpha(self, results: dict[str, Any]) -> np.ndarray:
-        """Return how much of the photograph each pixel of the crop shows, (H, W) uint8; 0 outside the image."""
+    def background_alpha(self, results: dict[str, Any]) -> np.ndarray | None:
+        """Return how much of the photograph each pixel of the crop shows, (H, W) uint8; 0 outside the image.
+
+        None where a hand of `hand_type` has nothing to be kept by: no annotated bone, or an empty stored mask.
+        """
         warp, frame_shape = results["warp"], tuple(results["image_size"][::-1])
         if self.mask == "threshold":
             return warp.crop_read(threshold_background(results["img_full"], self.low, self.high))
@@ -99,19 +107,29 @@ class RandomBackgroundReplace(BaseTransform):
                     got=stored.shape,
                     want=frame_shape,
                 )
+            if results["hand_type"].any() and not stored.any():
+                return None
             foreground = np.where(stored, 0, 255).astype(np.uint8)
             return warp.crop_stored(foreground)
-        foreground = hand_matte(results["img"], *_crop_joints(results))
+        points, annotated, px_per_mm = crop_joints(results)
+        if not can_be_drawn(annotated)[results["hand_type"][0] > 0].all():
+            return None
+        foreground = hand_matte(results["img"], points, annotated, px_per_mm)
         inside = warp.crop_stored(np.full(frame_shape, 255, np.uint8), flags=cv2.INTER_NEAREST)
         return cv2.bitwise_and(cv2.bitwise_not(foreground), inside)
 
 
-def _crop_joints(results: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return joints in the crop (42, 2) px, their visibility (42,), and px per mm of the two hands (2,)."""
-    warp = results["warp"]
+def crop_joints(results: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return joints in the crop (42, 2) px, which are annotated (42,), and px per mm of the two hands (2,)."""
+    warp, visible = results["warp"], results["keypoints_visible"][0]
     points = warp.to_crop(results["keypoints"][0, :, :2])
-    depth = results["keypoints_cam"][0, list(WRISTS), 2]
-    return points, results["keypoints_visible"][0], warp.zoom * results["focal"][0] / np.maximum(depth, 1.0)
+    annotated = results.get("keypoints_annotated", results["keypoints_visible"])[0]
+    joints_z = results["keypoints_cam"][0, :, 2]
+    depth = joints_z[list(WRISTS)].copy()
+    for side, own in enumerate(HANDS):
+        if annotated[own].any() and not visible[own].any():  # the wrist is not annotated, so its depth may be anything
+            depth[side] = np.median(joints_z[own][annotated[own] > 0])
+    return points, annotated, warp.zoom * results["focal"][0] / np.maximum(depth, 1.0)
 
 
 def _sample_rng(sample_id: str, seed: int) -> np.random.Generator:

@@ -68,8 +68,9 @@ def flip_sample(sample: dict[str, Any]) -> dict[str, Any]:
     last = sample["image_size"][0] - 1
     x1, y1, x2, y2 = sample["bbox"]
     sample["bbox"] = np.array([last - x2, y1, last - x1, y2], sample["bbox"].dtype)
-    for key in ("keypoints", "keypoints_cam", "keypoints_visible"):
-        sample[key] = sample[key][:, FLIP_INDICES].copy()
+    for key in ("keypoints", "keypoints_cam", "keypoints_visible", "keypoints_annotated"):
+        if key in sample:
+            sample[key] = sample[key][:, FLIP_INDICES].copy()
     sample["keypoints"][..., 0] = last - sample["keypoints"][..., 0]
     sample["keypoints_cam"][..., 0] *= -1
     sample["principal_pt"] = np.array([last - sample["principal_pt"][0], sample["principal_pt"][1]], np.float32)

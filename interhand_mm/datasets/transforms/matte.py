@@ -46,7 +46,7 @@ def hand_matte(crop: np.ndarray, points: np.ndarray, visible: np.ndarray, px_per
     Args:
         crop: (H, W, 3) uint8 BGR.
         points: (42, 2) joints, px of the crop.
-        visible: (42,) 0 or 1.
+        visible: (42,) 0 or 1; joints that are annotated, whether or not their wrist is.
         px_per_mm: (2,) scale of the right and the left hand.
 
     Returns:
@@ -72,6 +72,20 @@ def hand_matte(crop: np.ndarray, points: np.ndarray, visible: np.ndarray, px_per
     bridged = cv2.bitwise_and(cv2.morphologyEx(kept, cv2.MORPH_CLOSE, kernel), reach)
     kept = cv2.bitwise_or(kept, cv2.bitwise_and(bridged, cv2.inRange(ycc[..., 0], _DARK, 255)))
     return cv2.GaussianBlur(kept, (5, 5), 0)
+
+
+def can_be_drawn(annotated: np.ndarray) -> np.ndarray:
+    """Return (2,) bool: whether the right and the left hand have a bone with two annotated ends.
+
+    Args:
+        annotated: (42,) 0 or 1.
+
+    Examples:
+        >>> can_be_drawn(np.repeat([1, 0], 21)).tolist()
+        [True, False]
+    """
+    shown = np.stack([annotated[own] > 0 for own in HANDS])
+    return np.any(shown[:, _CHILDREN] & shown[:, _PARENTS], axis=1)
 
 
 def draw_hand(
