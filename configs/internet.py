@@ -10,8 +10,8 @@ model = dict(
     backbone=dict(
         type="mmpose.ResNet",
         depth=50,
-        # For ImageNet weights, if you have the file: dict(type="Pretrained", checkpoint="resnet50.pth")
-        init_cfg=None,
+        # ImageNet weights, downloaded once; tools/train.py --from-scratch starts from random weights.
+        init_cfg=dict(type="Pretrained", checkpoint="torchvision://resnet50"),
     ),
     head=dict(type="InterNetHead", in_channels=2048, deconv_channels=256, refine=False, decoder={{_base_.codec}}),
     test_cfg=dict(flip_test=False),

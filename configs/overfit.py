@@ -3,7 +3,7 @@
 # The whole chain is exercised: annotations, crops, losses, decoding and evaluation.
 _base_ = ["internet.py"]
 
-model = dict(channels_last=True)
+model = dict(channels_last=True, backbone=dict(init_cfg=None))
 train_pipeline = [
     dict(type="LoadHandImage"),
     dict(

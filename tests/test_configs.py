@@ -29,7 +29,10 @@ NAMES = sorted(
 # tests/hdr builds the plugin.
 WITHOUT_TRAINING = {"hdr/small"}
 
-RESNET = ["model.backbone.depth=18", "model.head.in_channels=512", "model.head.deconv_channels=8"]
+RESNET = [
+    "model.backbone.depth=18", "model.backbone.init_cfg=None", "model.head.in_channels=512",
+    "model.head.deconv_channels=8",
+]  # fmt: skip
 VOLUME = [*RESNET, "codec.input_size=(64,64)", "codec.heatmap_size=(16,16,16)", "codec.sigma=1.0"]
 FASTER_RCNN = [
     "model.backbone.depth=18", "model.neck.in_channels=[64,128,256,512]", "model.neck.out_channels=16",
@@ -39,8 +42,8 @@ FASTER_RCNN = [
 ]  # fmt: skip
 SMALLER = {
     "internet_simcc": [
-        "model.backbone.depth=18", "model.head.in_channels=(256,512)", "codec.input_size=(64,64)",
-        "codec.heatmap_size=(16,16,16)", "codec.sigma=1.0",
+        "model.backbone.depth=18", "model.backbone.init_cfg=None", "model.head.in_channels=(256,512)",
+        "codec.input_size=(64,64)", "codec.heatmap_size=(16,16,16)", "codec.sigma=1.0",
     ],
     "heatmap_freihand": ["model.backbone.depth=18", "model.head.in_channels=512"],
     "unet_freihand": ["model.backbone.base_channels=4", "model.head.in_channels=4"],

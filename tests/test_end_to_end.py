@@ -25,7 +25,8 @@ from tests.conftest import ROOT
 from tests.fixtures.tiny import write_photographs, write_set
 
 SMALL = [
-    "model.backbone.depth=18", "model.head.in_channels=512", "model.head.deconv_channels=16",
+    "model.backbone.depth=18", "model.backbone.init_cfg=None", "model.head.in_channels=512",
+    "model.head.deconv_channels=16",
     "codec.input_size=(64,64)", "codec.heatmap_size=(16,16,16)", "codec.sigma=1.0",
     "train_dataloader.batch_size=2", "train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False",
     "val_dataloader.num_workers=0", "val_dataloader.persistent_workers=False", "val_dataloader.dataset.split=train",

@@ -32,7 +32,8 @@ RTOL = float(os.environ.get("GOLDEN_RTOL", "2e-3"))
 STEPS = 10
 
 INTERNET = [
-    "model.backbone.depth=18", "model.head.in_channels=512", "model.head.deconv_channels=16",
+    "model.backbone.depth=18", "model.backbone.init_cfg=None", "model.head.in_channels=512",
+    "model.head.deconv_channels=16",
     "codec.input_size=(64,64)", "codec.heatmap_size=(16,16,16)", "codec.sigma=1.0",
 ]  # fmt: skip
 # name -> config and what shrinks it

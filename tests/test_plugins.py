@@ -114,7 +114,8 @@ from interhand_mm.models.plugin import with_plugin
 from interhand_mm.utils.config import DataOptions, load_config
 
 small = [
-    "model.backbone.depth=18", "model.head.in_channels=512", "model.head.deconv_channels=16",
+    "model.backbone.depth=18", "model.backbone.init_cfg=None", "model.head.in_channels=512",
+    "model.head.deconv_channels=16",
     "codec.input_size=(64,64)", "codec.heatmap_size=(16,16,16)", "codec.sigma=1.0",
 ]
 for name, overrides in (("internet", small), ("quickstart/marginal", [])):

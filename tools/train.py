@@ -15,7 +15,11 @@ from interhand_mm.cli.arguments import add_config_options, add_launcher, config_
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_config_options(parser)
-    parser.add_argument("--load-from", metavar="CKPT", help="start a new training from these weights")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--load-from", metavar="CKPT", help="start a new training from these weights")
+    start.add_argument(
+        "--from-scratch", action="store_true", help="start from random weights where the config names others"
+    )
     parser.add_argument(
         "--resume",
         nargs="?",
@@ -40,7 +44,7 @@ def main() -> None:
         cfg.load_from = args.load_from
     if args.crop_cache:
         use_crop_cache(cfg, args.crop_cache)
-    train(cfg, args.launcher, args.resume, args.amp)
+    train(cfg, args.launcher, args.resume, args.amp, args.from_scratch)
 
 
 if __name__ == "__main__":

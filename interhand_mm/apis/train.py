@@ -13,15 +13,22 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from ..checkpoints.io import check_fits, check_start, read_checkpoint
+from ..checkpoints.pretrained import check_pretrained, drop_pretrained, fetch_pretrained
 from ..datasets.coco_check import check_coco
 from ..datasets.crop_cache import cache_bytes, write_crop_cache
 from ..engine.runner import bare_model, build_runner
 from ..errors import CheckpointError, ConfigError
-from ..registry import DATASETS
+from ..registry import DATASETS, MODELS
 from ..utils.config import declared_options, is_detector
 
 
-def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: str | None = None) -> Runner:
+def train(
+    cfg: Config,
+    launcher: str = "none",
+    resume: str | None = None,
+    amp: str | None = None,
+    from_scratch: bool = False,
+) -> Runner:
     """Train by a config. Faults of the data, photographs or checkpoints raise an error before the first step.
 
     Args:
@@ -30,36 +37,35 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
         resume: None for a new training, which starts from the weights of `cfg.load_from` if given. "auto" to continue
             from the newest checkpoint of the work_dir, or a checkpoint to continue from.
         amp: Type for mixed precision: None, "bfloat16" or "float16".
+        from_scratch: Start from random weights where the config names others.
 
     Returns:
         The runner after training.
 
     Raises:
-        ConfigError: float16 is requested without a GPU.
-        CheckpointError: The checkpoint to start or resume from does not fit.
+        ConfigError: float16 is requested without a GPU, or `from_scratch` has no effect.
+        CheckpointError: The checkpoint to start or resume from does not fit, or the weights that the config starts from
+            cannot be downloaded.
     """
-    if amp == "bfloat16":
-        change_wrappers(
-            cfg, type="interhand_mm.Bfloat16OptimWrapper"
-        )  # with its scope, because that of a detector's config is mmdet
-    elif amp == "float16":
-        if not torch.cuda.is_available():
-            raise ConfigError("--amp float16 needs a GPU", fix="--amp bfloat16")
-        change_wrappers(cfg, type="AmpOptimWrapper", dtype="float16", loss_scale="dynamic")
+    _use_amp(cfg, amp)
+    if from_scratch:
+        forget_start(cfg)
     if resume is not None:
         cfg.resume, cfg.load_from = True, None if resume == "auto" else resume
         if resume == "auto":
             resume = _newest(cfg.work_dir)
     if is_detector(cfg):
         check_coco(cfg)
-    runner = build_runner(cfg, launcher)
     start = resume or cfg.load_from
+    if start is not None:
+        drop_pretrained(cfg.model, "backbone" if _borrows(cfg) and resume is None else "")
+    fetch_pretrained(cfg.model)
+    runner = build_runner(cfg, launcher)
+    check_pretrained(bare_model(runner.model))
     if start is not None:
         checkpoint = read_checkpoint(start)
         model = bare_model(runner.model)
-        # A detector, and a model that declares it, may start from the backbone of another network.
-        borrows = is_detector(cfg) or getattr(model, "starts_from_backbone", False)
-        check = check_start if borrows and resume is None else check_fits
+        check = check_start if _borrows(cfg) and resume is None else check_fits
         check(checkpoint, model, start)
         if resume is not None and "optimizer" not in checkpoint:
             raise CheckpointError(
@@ -68,6 +74,17 @@ def train(cfg: Config, launcher: str = "none", resume: str | None = None, amp: s
             )
     runner.train()
     return runner
+
+
+def forget_start(cfg: Config) -> None:
+    """Let a config start from random weights: drop its `load_from` and the weights of its `init_cfg`.
+
+    Raises:
+        ConfigError: The config starts from random weights anyway.
+    """
+    if not drop_pretrained(cfg.model) and cfg.get("load_from") is None:
+        raise ConfigError("--from-scratch has no effect: the config starts from random weights", fix="leave it out")
+    cfg.load_from = None
 
 
 def use_crop_cache(cfg: Config, folder: str | Path) -> None:
@@ -95,12 +112,28 @@ def use_crop_cache(cfg: Config, folder: str | Path) -> None:
     spec.crop_cache = str(folder)
 
 
+def _use_amp(cfg: Config, amp: str | None) -> None:
+    if amp == "bfloat16":
+        change_wrappers(
+            cfg, type="interhand_mm.Bfloat16OptimWrapper"
+        )  # with its scope, because that of a detector's config is mmdet
+    elif amp == "float16":
+        if not torch.cuda.is_available():
+            raise ConfigError("--amp float16 needs a GPU", fix="--amp bfloat16")
+        change_wrappers(cfg, type="AmpOptimWrapper", dtype="float16", loss_scale="dynamic")
+
+
 def change_wrappers(cfg: Config, **changes: Any) -> None:
     """Change the config's optimizer wrapper, or all of them if submodules have their own."""
     several = "constructor" in cfg.optim_wrapper and "optimizer" not in cfg.optim_wrapper
     wrappers = [value for value in cfg.optim_wrapper.values() if isinstance(value, dict)] if several else []
     for wrapper in wrappers or [cfg.optim_wrapper]:
         wrapper.update(changes)
+
+
+def _borrows(cfg: Config) -> bool:
+    """Return True for a detector and for a model that declares it: they may start from another network's backbone."""
+    return is_detector(cfg) or getattr(MODELS.get(cfg.model.type), "starts_from_backbone", False)
 
 
 def _newest(work_dir: str) -> str | None:

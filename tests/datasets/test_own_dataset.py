@@ -18,7 +18,8 @@ from tests.conftest import ROOT
 from tests.fixtures.tiny_sets import in_order, write
 
 SMALL = [
-    "model.backbone.depth=18", "model.head.in_channels=512", "model.head.deconv_channels=8",
+    "model.backbone.depth=18", "model.backbone.init_cfg=None", "model.head.in_channels=512",
+    "model.head.deconv_channels=8",
     "codec.input_size=(64,64)", "codec.heatmap_size=(16,16,16)", "codec.sigma=1.0",
     "train_dataloader.batch_size=4", "train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False",
     "test_dataloader.num_workers=0", "test_dataloader.dataset.split=train", "train_cfg.max_epochs=1",
