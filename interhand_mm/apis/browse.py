@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from ..datasets.coco_check import check_coco
+from ..datasets.draws import leaf_datasets
 from ..errors import ConfigError
 from ..registry import DATASETS
 from ..structures.joints import FLIP_INDICES, SIDES
@@ -74,7 +75,7 @@ def browse(
         loader = with_variant(loader, cfg.test_variants[variant])
     unpacked = map_pipelines(loader["dataset"], lambda p: [step for step in p if not step["type"].startswith("Pack")])
     dataset = DATASETS.build(unpacked)
-    sets = getattr(dataset, "datasets", [dataset])  # the members of a ConcatDataset
+    sets = list(leaf_datasets(dataset))
     for part in sets:
         part.set_seed(seed)
     rows = np.linspace(0, len(dataset), num, endpoint=False).astype(int)

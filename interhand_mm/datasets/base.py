@@ -14,15 +14,17 @@ from ..errors import ConfigError, ImageError
 from ..registry import TRANSFORMS
 from ..structures.joints import pose_metainfo
 from ..structures.sample import DEFAULTS, check_sample, checks_enabled
+from .draws import Draw
 
 STRICT = ("error", "skip")
 
 
 class HandDataset(BaseDataset):
-    """A map-style data set whose samples depend only on (seed, epoch, index).
+    """A map-style data set whose samples depend only on (seed, epoch, index, number of the draw in this epoch).
 
     The randomness of a sample comes from one `numpy.random.Generator` in its field `rng`. Global random state is never
-    used, so a sample is the same with any number of workers and after a resume.
+    used, so a sample is the same with any number of workers and after a resume. In training the index is a `Draw`,
+    which brings its epoch and its number along. A plain integer stands for the first draw in the epoch of `set_epoch`.
 
     An image may be missing, unreadable, black, or of another size than annotated. With ``strict='error'`` this raises
     `ImageError`. With ``strict='skip'`` the sample stays in its place with a black image, all validity 0 and the reason
@@ -80,10 +82,12 @@ class HandDataset(BaseDataset):
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Return sample `idx` with the defaults of the table and its random generator, before any transform."""
+        seed, epoch = self._seed_epoch.tolist()
+        draw = idx if isinstance(idx, Draw) else Draw(idx, epoch)
         idx = range(len(self))[idx]
         sample = {**DEFAULTS, **self.load_item(idx)}
-        seed, epoch = self._seed_epoch.tolist()
-        sample.update(sample_idx=self.first_idx + idx, rng=np.random.default_rng([seed, epoch, idx]))
+        key = [seed, draw.epoch, idx, *([draw.again] if draw.again else [])]
+        sample.update(sample_idx=self.first_idx + idx, rng=np.random.default_rng(key))
         if checks_enabled():
             self.check(sample)
         return sample

@@ -13,6 +13,7 @@ from torch.utils.data import Sampler
 
 from ..errors import ConfigError
 from ..registry import DATA_SAMPLERS, DATASETS
+from .draws import Draw
 
 
 @DATASETS.register_module()
@@ -47,9 +48,9 @@ class SetSampler(Sampler):
     """Draw the samples of each epoch from the data sets of a `MixedHandDataset` by weight.
 
     Each data set contributes a share of the epoch, drawn without repetition. If it has fewer samples than its share,
-    all of them are used equally often before any is used once more. The draw depends only on (seed, epoch), so a
-    resumed run sees the same samples as an uninterrupted one. mmpose's `MultiSourceSampler` weights batches, but starts
-    over when a run is resumed.
+    all of them are used equally often before any is used once more, with another augmentation. The draw depends only on
+    (seed, epoch), so a resumed run sees the same samples as an uninterrupted one. mmpose's `MultiSourceSampler` weights
+    batches, but starts over when a run is resumed.
 
     Args:
         dataset: `MixedHandDataset` to draw from.
@@ -84,15 +85,18 @@ class SetSampler(Sampler):
         self.shares = np.diff(bounds).tolist()
         self.total = math.ceil(total / self.world_size) * self.world_size if round_up else total
 
-    def __iter__(self) -> Iterator[int]:
-        """Iterate over the indices of this process in the current epoch."""
+    def __iter__(self) -> Iterator[Draw]:
+        """Iterate over the draws of this process in the current epoch."""
         rng = np.random.default_rng([self.seed, self.epoch])
         chosen = []
         for start, size, share in zip(self.starts, self.sizes, self.shares, strict=True):
             rounds = [rng.permutation(size) for _ in range(math.ceil(share / size))]
             chosen.append(start + np.concatenate([*rounds, np.zeros(0, int)])[:share])
         order = rng.permutation(np.concatenate(chosen)).astype(int)
-        return iter(np.resize(order, self.total)[self.rank :: self.world_size].tolist())
+        order = np.resize(order, self.total)
+        own = slice(self.rank, None, self.world_size)
+        drawn = zip(order[own].tolist(), _earlier(order)[own].tolist(), strict=True)
+        return iter([Draw(index, self.epoch, again) for index, again in drawn])
 
     def __len__(self) -> int:
         """Return the number of samples of this process."""
@@ -101,3 +105,17 @@ class SetSampler(Sampler):
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch. mmengine's `DistSamplerSeedHook` calls this."""
         self.epoch = epoch
+
+
+def _earlier(values: np.ndarray) -> np.ndarray:
+    """Return how often each value occurs earlier in the array.
+
+    >>> _earlier(np.array([7, 3, 7, 7, 3])).tolist()
+    [0, 0, 1, 2, 1]
+    """
+    by_value = np.argsort(values, kind="stable")
+    ordered, places = values[by_value], np.arange(len(values))
+    starts = np.maximum.accumulate(np.where(np.r_[True, ordered[1:] != ordered[:-1]], places, 0))
+    earlier = np.empty_like(places)
+    earlier[by_value] = places - starts
+    return earlier

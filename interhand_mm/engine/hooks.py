@@ -9,6 +9,7 @@ from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 
+from ..datasets.draws import NumberedDraws, leaf_datasets
 from ..registry import HOOKS
 
 _SHOWN = 5
@@ -16,28 +17,29 @@ _SHOWN = 5
 
 @HOOKS.register_module()
 class SampleSeedHook(Hook):
-    """Pass the runner's seed and the number of each epoch to the training set.
+    """Pass the runner's seed and the number of each epoch to the training set, and number the draws of its sampler.
 
-    The augmentation of a sample then depends only on (seed, epoch, index); see `HandDataset`.
+    The augmentation of a sample then depends only on (seed, epoch, index, number of the draw); see `HandDataset`. A
+    loop must start its workers after `before_train` and `before_train_epoch`, because they fetch samples ahead.
     """
 
     priority = "VERY_HIGH"
 
-    @staticmethod
-    def _call(loader: Any, method: str, value: int) -> None:
-        dataset = getattr(loader, "dataset", None)
-        for part in getattr(dataset, "datasets", [dataset]):  # all parts of a ConcatDataset
-            function = getattr(part, method, None)
-            if function is not None:
-                function(value)
-
     def before_train(self, runner: Runner) -> None:
-        """Set the seed of the training set."""
-        self._call(runner.train_dataloader, "set_seed", runner.seed)
+        """Set the seed of the training set, and let its sampler yield draws."""
+        loader = runner.train_dataloader
+        _call(loader.dataset, "set_seed", runner.seed)
+        sampler = getattr(loader.batch_sampler, "sampler", None)
+        if sampler is not None and not isinstance(sampler, NumberedDraws):
+            loader.batch_sampler.sampler = NumberedDraws(sampler, len(loader.dataset))
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Set the epoch of the training set; running workers use it from their next sample on."""
-        self._call(runner.train_dataloader, "set_epoch", runner.epoch)
+        """Set the epoch of the training set and of its sampler."""
+        loader = runner.train_dataloader
+        _call(loader.dataset, "set_epoch", runner.epoch)
+        sampler = getattr(getattr(loader, "batch_sampler", None), "sampler", None)
+        if isinstance(sampler, NumberedDraws):
+            sampler.set_epoch(runner.epoch)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Set the epoch in a loop that counts only iterations: the number of passes over the data."""
@@ -45,7 +47,14 @@ class SampleSeedHook(Hook):
         if isinstance(runner.train_loop, IterBasedTrainLoop) and runner.iter:
             batches = max(1, len(loader.dataset) // (loader.batch_size * get_world_size()))
             if runner.iter % batches == 0:
-                self._call(loader, "set_epoch", runner.iter // batches)
+                _call(loader.dataset, "set_epoch", runner.iter // batches)
+
+
+def _call(dataset: Any, method: str, value: int) -> None:
+    """Call a method of all data sets inside `dataset` that have it."""
+    for part in leaf_datasets(dataset):
+        if hasattr(part, method):
+            getattr(part, method)(value)
 
 
 @HOOKS.register_module()

@@ -55,6 +55,33 @@ def test_a_small_set_is_gone_through_evenly():
     assert len(SetSampler(_Sets(4, 30), weights=[1, 1], seed=3)) == 34
 
 
+def test_every_draw_of_a_sample_has_a_number(monkeypatch):
+    drawn = Counter()
+    for rank in range(2):
+        monkeypatch.setattr(mixed, "get_dist_info", lambda rank=rank: (rank, 2))
+        sampler = SetSampler(_Sets(3, 30), weights=[1, 1], length=21, seed=3)
+        sampler.set_epoch(5)
+        draws = list(sampler)
+        assert {draw.epoch for draw in draws} == {5}
+        drawn.update((int(draw), draw.again) for draw in draws)
+    assert set(drawn.values()) == {1}  # no process draws what another does
+    assert max(again for _, again in drawn) == 4  # 11 draws of 3 samples, and one more that makes the parts equal
+
+
+def test_a_sample_that_is_drawn_again_is_augmented_anew(tmp_path):
+    crop = dict(type="HandCropAugment", encoder=dict(type="InterHand3DCodec"))
+    steps = [dict(type="LoadHandImage"), crop, dict(type="ChannelJitter")]
+    parts = [InterHandDataset(data_root=str(write_set(tmp_path / n)), pipeline=steps) for n in "ab"]
+    mix = MixedHandDataset(parts)
+    sampler = SetSampler(mix, weights=[5, 1], length=36, seed=0)
+    seen = {}
+    for draw in sampler:
+        seen.setdefault(int(draw), []).append(mix[draw]["img"])
+    assert [len(seen[i]) for i in range(6)] == [5] * 6
+    assert len({image.tobytes() for image in seen[2]}) == 5
+    assert sum(np.array_equal(image, mix[2]["img"]) for image in seen[2]) == 1  # the first draw
+
+
 def test_an_epochs_draw_depends_on_seed_and_epoch_alone():
     def draw(seed: int, epoch: int) -> list[int]:
         sampler = SetSampler(_Sets(50, 50), weights=[1, 3], seed=seed)

@@ -200,7 +200,7 @@ class AIHDataset(HandDataset):
         """Return sample `idx` with its generator. With `online`, the generator's first draw is the partner."""
         sample = super().get_data_info(idx)
         if self.part == "syn" and self.online:
-            subset = int(self._rows[sample["sample_idx"]][0])
+            subset = int(self._rows[sample["sample_idx"] - self.first_idx][0])
             side = 1 - sample["target"]
             row = int(sample["rng"].integers(len(self._lists[subset][side])))
             sample["sources"].append(self._source(subset, side, row))
