@@ -13,7 +13,7 @@ from mmengine.config import Config
 from ..errors import ConfigError, InputError
 from ..models.plugin import HandPlugin
 from ..structures.anthropometry import HAND_LENGTH_MM, SEGMENT_FRACTIONS
-from ..structures.camera import lift_to_camera
+from ..structures.camera import lift_to_camera, relative_to_wrists
 from ..structures.joints import NUM_HAND_JOINTS
 from ..structures.results import Detections, FrameResult, HandsResult, Intrinsics
 from .grouping import group_hands, interaction_bbox
@@ -179,7 +179,7 @@ class InterHandInferencer:
             if presence == ("no", "no"):
                 continue
             shown = np.repeat([each != "no" for each in presence], NUM_HAND_JOINTS)
-            keypoints = np.where(shown[:, None], pose.keypoints, np.nan)
+            keypoints = np.where(shown[:, None], relative_to_wrists(pose.keypoints), np.nan)
             rel_root = pose.rel_root_depth_mm if shown.all() else float("nan")
             if clip is not None:
                 keypoints, rel_root = clip.follow(region, pose, keypoints, rel_root, frame.time_s)

@@ -50,7 +50,7 @@ def wrist_depths_from_size(
     See `root_depth_from_bones` for the formula.
 
     Args:
-        keypoints: (42, 3) u, v px and d mm relative to the own wrist.
+        keypoints: (42, 3) u, v px and d mm relative to the own wrist, 0 at the wrist.
         shown: (42,) bool, joints of the hands that are shown; at least one hand.
         rel_root_depth_mm: z(left wrist) - z(right wrist); used if both hands are shown.
         focal: (2,) px.

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from .joints import OWN_WRIST
+
 if TYPE_CHECKING:
     import torch
 
@@ -74,6 +76,21 @@ def pixel_to_camera(points_uvz: Array, focal: Array, principal_pt: Array) -> Arr
     x = (points_uvz[..., 0] - principal_pt[..., 0]) / focal[..., 0] * z
     y = (points_uvz[..., 1] - principal_pt[..., 1]) / focal[..., 1] * z
     return _stack(points_uvz, x, y, z)
+
+
+def relative_to_wrists(keypoints: np.ndarray) -> np.ndarray:
+    """Return keypoints (..., 42, 3) whose d is 0 at each hand's own wrist.
+
+    A network predicts the d of the wrist like that of every other joint, some millimeters beside 0. Without this step
+    a wrist would not lie at the depth that is given for it.
+
+    Example:
+        >>> relative_to_wrists(np.full((42, 3), 5.0))[20].tolist()
+        [5.0, 5.0, 0.0]
+    """
+    moved = np.array(keypoints, np.float64)
+    moved[..., 2] -= moved[..., OWN_WRIST, 2]
+    return moved
 
 
 def lift_to_camera(

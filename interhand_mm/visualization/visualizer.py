@@ -12,7 +12,7 @@ from mmengine.visualization import Visualizer
 
 from ..evaluation.functional.pose_3d import joint_errors_mm, wrist_relative_mm
 from ..registry import VISUALIZERS
-from ..structures.camera import lift_to_camera
+from ..structures.camera import lift_to_camera, relative_to_wrists
 from ..structures.joints import LEFT_WRIST, RIGHT_WRIST
 from .overlay import contact_sheet, draw_hands, draw_label
 from .plot3d import plot_hands
@@ -110,7 +110,7 @@ def lift(sample: Any) -> np.ndarray:
     wrists = np.array(sample.abs_depth, np.float64)
     if sample.gt_instances.hand_type[0].min() > 0:
         wrists[1] = wrists[0] + float(sample.pred_instances.rel_root_depth[0])
-    return lift_to_camera(sample.pred_instances.keypoints[0], wrists, sample.focal, sample.principal_pt)
+    return lift_to_camera(relative_to_wrists(sample.pred_instances.keypoints[0]), wrists, sample.focal, sample.principal_pt)
 
 
 def _mean_error_mm(sample: Any, visible: np.ndarray) -> float:

@@ -20,7 +20,7 @@ from interhand_mm.inference.options import CameraOptions, InferenceOptions
 from interhand_mm.inference.smoothing import TrackSmoother
 from interhand_mm.inference.tracking import HandTracker, Region
 from interhand_mm.registry import DATASETS
-from interhand_mm.structures.camera import camera_to_pixel
+from interhand_mm.structures.camera import camera_to_pixel, relative_to_wrists
 from interhand_mm.structures.joints import OWN_WRIST
 from interhand_mm.structures.results import Detections
 from interhand_mm.utils.config import load_config
@@ -78,7 +78,7 @@ def test_the_same_numbers_as_the_data_set_and_model_give(tmp_path, tiny_pose):
         shown = hands.shown
         assert shown.any()
         assert np.abs(hands.bbox - want.bboxes[0]).max() < 1e-3
-        assert np.abs(hands.keypoints - want.keypoints[0])[shown].max() < 1e-3
+        assert np.abs(hands.keypoints - relative_to_wrists(want.keypoints[0]))[shown].max() < 1e-3
         assert np.abs(hands.keypoint_scores - want.keypoint_scores[0])[shown].max() < 1e-5
         assert np.abs(hands.hand_prob - want.hand_prob[0]).max() < 1e-5
 
@@ -96,9 +96,9 @@ def test_results_hold_together(tiny_pose):
         hands.keypoints_mm[:, 2] - hands.keypoints_mm[OWN_WRIST, 2],
         hands.keypoints[:, 2] - hands.keypoints[OWN_WRIST, 2],
     )
-    # The wrists' own d is not 0 here (a network need not make it so); their depths differ by 30 mm beside it.
-    gap = hands.keypoints_mm[41, 2] - hands.keypoints_mm[20, 2]
-    assert gap == pytest.approx(30 + hands.keypoints[41, 2] - hands.keypoints[20, 2])
+    # The network's own d at the wrists is not 0 here, and their depths still differ by exactly 30 mm.
+    assert hands.keypoints[[20, 41], 2].tolist() == [0, 0]
+    assert hands.keypoints_mm[41, 2] - hands.keypoints_mm[20, 2] == pytest.approx(30)
     assert hands.depth_source == "hand_size"
     knuckles = [7, 11, 15, 19, 28, 32, 36, 40]
     bones = np.linalg.norm(hands.keypoints_mm[knuckles] - hands.keypoints_mm[OWN_WRIST[knuckles]], axis=1)
@@ -119,7 +119,14 @@ def test_given_depth_is_metric_and_says_so(tiny_pose):
     assert hands.depth_source == "given"
     u, v, d = hands.keypoints[30]
     z = 800 + d
+    assert hands.keypoints_mm[[20, 41], 2].tolist() == [700, 800]  # although the network's d at the wrists is not 0
     assert hands.keypoints_mm[30] == pytest.approx([(u - 150) / 400 * z, (v - 110) / 410 * z, z])
+
+
+def test_one_given_depth_is_that_of_the_right_wrist(tiny_pose):
+    image = scene((60, 40, 140, 150), (150, 50, 230, 160))
+    (hands,) = next(inferencer(tiny_pose, BOTH, detector=FakeDetector(), depth_mm=700.0).infer(image)).hands
+    assert hands.keypoints_mm[[20, 41], 2] == pytest.approx([700, 700 + hands.rel_root_depth_mm])
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,9 @@ def test_the_truth_is_lifted_to_itself_and_a_wrong_root_moves_the_left_hand(data
     _, sample = predicted(dataset, row)
     truth = sample.gt_instances.keypoints_cam[0]
     assert np.allclose(lift(sample), truth, atol=0.05)
+    # A network predicts the d of a wrist too, some millimeters beside 0; the wrist still lies at its true depth.
+    sample.pred_instances.keypoints[0, :, 2] += 12.0
+    assert np.allclose(lift(sample), truth, atol=0.05)
     _, sample = predicted(dataset, row, root_mm=30.0)
     moved = lift(sample)
     assert np.allclose(moved[:21], truth[:21], atol=0.05)
