@@ -13,6 +13,8 @@ import numpy as np
 from ...errors import InputError
 from .frames import Frame, SourceKind
 
+_REORDER_FRAMES = 3  # some files' decoding times waver by a frame or two
+
 
 class Video:
     """A `Source` of the frames of a video file.
@@ -70,7 +72,7 @@ class Video:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             clock = _Clock(stream)
-            for packet in _packets(container, stream):
+            for packet in _packets(container, stream, clock.frame_ticks):
                 clock.announce(packet)
                 for decoded in self._decode(packet):
                     index, time_s = clock.place(decoded)
@@ -101,6 +103,7 @@ class _Clock:
     def __init__(self, stream: Any) -> None:
         self.rate = float(stream.average_rate or 25)
         self.time_base = float(stream.time_base or 0)
+        self.frame_ticks = max(1, round(1 / self.rate / self.time_base)) if self.time_base else 1
         self.pending: list[int] = []
         self.placed = self.good = 0  # number of frames with an index so far, and of those that were yielded
         self.first: int | None = None
@@ -124,16 +127,39 @@ class _Clock:
         return self.placed - 1, (frame.pts - self.first) * self.time_base
 
 
-def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    """Yield packets until the file ends or is cut short."""
+def _packets(container: Any, stream: Any, frame_ticks: int) -> Iterator[Any]:
+    """Yield packets until the file ends or is cut short.
+
+    Decoding times grow. Where they fall back, two streams were joined, as IP cameras and `cat a.ts b.ts` do; all times
+    from there on are moved, so that they continue where the first stream ended.
+    """
+    moved, last = 0, None
     try:
-        yield from container.demux(stream)
+        for packet in container.demux(stream):
+            if packet.dts is not None:
+                if last is not None and packet.dts + moved < last - _REORDER_FRAMES * frame_ticks:
+                    moved = last + frame_ticks - packet.dts
+                if moved:
+                    packet.pts = None if packet.pts is None else packet.pts + moved
+                    packet.dts += moved
+                last = packet.dts
+            yield packet
     except av.error.FFmpegError:
         return
 
 
 def _upright(frame: Any) -> np.ndarray:
-    """Return (H, W, 3) uint8 BGR, turned by the display matrix that phones write (degrees, counter-clockwise)."""
+    """Return (H, W, 3) uint8 BGR, turned and mirrored by the display matrix that phones write.
+
+    The matrix maps a stored pixel (x, y) to (a x + c y, b x + d y). A front camera's may contain a reflection.
+    """
     image = frame.to_ndarray(format="bgr24")
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+    side = frame.side_data.get("DISPLAYMATRIX")
+    if side is None:
+        return image
+    a, b, _, c, d = np.frombuffer(bytes(side), np.int32)[:5].astype(np.int64)
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    else:
+        image = image.transpose(1, 0, 2)[:: -1 if b < 0 else 1, :: -1 if c < 0 else 1]
+    return np.ascontiguousarray(image)
