@@ -19,6 +19,7 @@ from typing import IO, Any, Literal, overload
 from ..errors import OutputError
 
 _SUFFIX = ".tmp"
+_MAX_NAME_BYTES = 255  # of every common file system
 _FIXES = {
     errno.ENOSPC: "free some disk space, or write to another disk",
     errno.EDQUOT: "free some of your disk quota, or write to another disk",
@@ -164,7 +165,20 @@ def write_json(path: str | Path, content: Any) -> None:
 
 def _temporary(path: Path) -> Path:
     """Return a hidden name beside `path` that no other process or thread uses."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{_SUFFIX}")
+    ending = f".{secrets.token_hex(4)}{_SUFFIX}"
+    return path.with_name(f".{shorten(path.name, _MAX_NAME_BYTES - len(ending) - 1)}{ending}")
+
+
+def shorten(name: str, max_bytes: int) -> str:
+    """Return the first characters of a file name, of at most `max_bytes` in the file system's encoding.
+
+    Example:
+        >>> shorten("clip", 255), shorten("\u624b" * 100, 9)
+        ('clip', '手手手')
+    """
+    while len(os.fsencode(name)) > max_bytes:
+        name = name[:-1]
+    return name
 
 
 @contextmanager

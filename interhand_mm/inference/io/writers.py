@@ -17,7 +17,7 @@ import numpy as np
 
 from ...errors import OutputError
 from ...structures.results import FrameResult
-from ...utils.files import atomic_path
+from ...utils.files import atomic_path, shorten
 from ...utils.images import write_image
 from .frames import Source
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _MP4_TICKS = 90_000  # ticks per second of MP4's usual clock
 _GIF_TICKS = 100
 GIF_SIDE_PX, GIF_FPS = 640, 20
+_MAX_STEM_BYTES = 230
 
 
 class _Encoder(Protocol):
@@ -212,7 +213,7 @@ def output_stems(folder: str | Path, source: Source) -> dict[str, Path]:
 
     Returns:
         {`Frame.source`: path without suffix}, one entry per image, or one for a video or camera. Two images of one
-        name, a.jpg and a.png, become a_jpg and a_png.
+        name, a.jpg and a.png, become a_jpg and a_png. Very long names are cut.
 
     Raises:
         OutputError: The folder cannot be written, or contains an input that might be overwritten.
@@ -236,13 +237,15 @@ def output_stems(folder: str | Path, source: Source) -> dict[str, Path]:
 def unique_stems(paths: Sequence[Path]) -> list[str]:
     """Return a name without suffix for every path. Where two would be the same in any case, the suffix is kept.
 
+    Names are cut to `_MAX_STEM_BYTES`, so that the longest suffix and a number fit behind them.
+
     Example:
         >>> unique_stems([Path("a.jpg"), Path("b.v2.png")])
         ['a', 'b.v2']
         >>> unique_stems([Path("a.jpg"), Path("A.png")])
         ['a_jpg', 'A_png']
     """
-    stems = [path.stem for path in paths]
+    stems = [shorten(path.stem, _MAX_STEM_BYTES) for path in paths]
     lowered = [stem.lower() for stem in stems]
     names: list[str] = []
     taken: set[str] = {stem for stem in lowered if lowered.count(stem) == 1}
