@@ -119,7 +119,7 @@ def describe(cfg: Config, checkpoint: str | Path, temperature: float) -> dict[st
         "input_size": list(codec["input_size"]),
         "outputs": list(OUTPUTS),
         "units": {
-            "keypoints": "u, v px of the crop; d mm relative to the joint's own wrist, before the wrist's own d is subtracted",
+            "keypoints": "u, v px of the crop; d mm relative to the joint's own wrist; the wrist's own d is not 0",
             "keypoint_scores": "0 to 1, may be slightly above 1",
             "bins": "x, y, z",
             "rel_root_depth": "mm, z(left wrist) - z(right wrist)",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 from importlib import util
 from pathlib import Path
 
@@ -11,10 +13,12 @@ import numpy as np
 
 from ..errors import ImageError
 from .files import write_bytes
+from .heif import HEIF_SUFFIXES, decode_heif, heif_format
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pnm", ".jp2", ".avif", ".jfif"),
+    *HEIF_SUFFIXES,
 )
 # An image whose brightest value is below this shows nothing; JPEG noise on pure black stays under it.
 BLACK_LEVEL = 8
@@ -33,6 +37,13 @@ PACKAGED_PHOTOGRAPHS = {
 }
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_JPEG_SCAN = 0xDA
+# What ends the compressed data of a scan: a marker. FF 00 is a byte of the data, D0 to D7 restart the decoder.
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_GIF_STARTS = (b"GIF87a", b"GIF89a")
+_WEBP_FLAGS = len(b"RIFFsizeWEBPVP8Xsize")  # position of a byte; its bit 2 says that there is an animation
+_TIFF_IS_REDUCED, _TIFF_IS_DNG = 254, 50706  # tags
 _SHRINK_FLAGS = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
 
@@ -73,12 +84,89 @@ def packaged_photograph(name: str) -> Path | None:
 def is_cut_jpeg(data: bytes) -> bool:
     r"""Return True for a JPEG without its end marker. Decoders fill the missing part with gray and report no error.
 
-    The marker cannot occur inside the compressed data. Some cameras append a few bytes after it.
+    The marker cannot occur inside the compressed data. Cameras append a few bytes after it, and phones a whole video
+    (motion photos), so it need not be the end of the file.
 
     >>> is_cut_jpeg(b"\xff\xd8 pixels"), is_cut_jpeg(b"\xff\xd8 pixels \xff\xd9")
     (True, False)
     """
-    return data.startswith(_JPEG_START) and _JPEG_END not in data[-64:]
+    return data.startswith(_JPEG_START) and _JPEG_END not in data[-64:] and not _has_jpeg_end(data)
+
+
+def _has_jpeg_end(data: bytes) -> bool:
+    """Return True if the first image of a JPEG file has its end marker. A thumbnail inside a segment has its own."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        if data[at : at + 2] == _JPEG_END:
+            return True
+        is_scan = data[at + 1] == _JPEG_SCAN
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if is_scan:
+            marker = _JPEG_MARKER.search(data, at)
+            if marker is None:
+                return False
+            at = marker.start()
+    return data[at : at + 2] == _JPEG_END
+
+
+def count_images(data: bytes) -> int:
+    """Return how many images a TIFF, GIF, animated PNG, animated WebP or AVIF file contains; 1 for every other format.
+
+    A JPEG with a second image behind it (MPO) counts as 1, because the first is the photograph and the second its
+    other view, depth or brightness map.
+    """
+    may_be_several = (
+        data.startswith((*_TIFF_STARTS, *_GIF_STARTS))
+        or (data.startswith(b"\x89PNG") and b"acTL" in data[:4096])
+        or (data[8:16] == b"WEBPVP8X" and data[_WEBP_FLAGS] & 2 > 0)
+        or data[4:12] == b"ftypavis"
+    )
+    if not may_be_several:
+        return 1
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return int(getattr(image, "n_frames", 1))
+    except Exception:  # whatever error a broken file causes here, its decoder reports it
+        return 1
+
+
+def is_animation(data: bytes) -> bool:
+    """Return True for a GIF or PNG with several frames, which the video library reads."""
+    return data.startswith((*_GIF_STARTS, b"\x89PNG")) and count_images(data) > 1
+
+
+def check_single_image(data: bytes, path: str | Path) -> None:
+    """Raise `ImageError` unless the first image of a file is all that it shows.
+
+    OpenCV reads the first page of a TIFF, the first frame of an animation, and of a raw photograph the thumbnail.
+
+    Args:
+        data: The file.
+        path: Its path, for the error message.
+    """
+    number = count_images(data)
+    if data.startswith(_TIFF_STARTS) and _is_raw_photograph(data):
+        raise ImageError(f"raw photographs cannot be read: {path}", fix="convert it to JPEG or PNG")
+    if number > 1:
+        raise ImageError(
+            f"the file contains several images: {path}",
+            got=f"{number} pages or frames",
+            want="one image",
+            fix="save its pages as single images, or convert an animation to a video (mp4)",
+        )
+
+
+def _is_raw_photograph(data: bytes) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            tags = getattr(image, "tag_v2", {})
+            return bool(tags.get(_TIFF_IS_REDUCED, 0) & 1) or _TIFF_IS_DNG in tags
+    except Exception:  # as in `count_images`
+        return False
 
 
 def read_image(
@@ -86,8 +174,10 @@ def read_image(
 ) -> np.ndarray:
     """Read an image file, ignoring its EXIF orientation.
 
+    HEIC and AVIF are turned as their containers say.
+
     Args:
-        path: File in any format that OpenCV reads.
+        path: File in any format that OpenCV reads, or HEIC where pillow-heif is installed.
         flags: OpenCV's imread flags.
         shrink: 1, 2, 4 or 8. Decodes a JPEG at 1/shrink of its size, in color, which is faster: each pixel is the mean
             of shrink x shrink pixels. Files of other formats keep their size.
@@ -96,7 +186,7 @@ def read_image(
         (H, W, 3) uint8 BGR with the default flags; (ceil(H / shrink), ceil(W / shrink), 3) for a JPEG.
 
     Raises:
-        ImageError: The file is missing, empty, cut short or not an image.
+        ImageError: The file is missing, empty, cut short, not an image, or contains several images.
     """
     try:
         data = Path(path).read_bytes()
@@ -108,6 +198,10 @@ def read_image(
         )
     if shrink > 1 and data.startswith(_JPEG_START):
         flags = _SHRINK_FLAGS[shrink] | cv2.IMREAD_IGNORE_ORIENTATION
+    check_single_image(data, path)
+    if heif_format(data):
+        pixels, _ = decode_heif(data, path)
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if flags == cv2.IMREAD_GRAYSCALE else pixels
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if image is None:
         raise ImageError(f"file is not an image: {path}", got=f"{len(data)} bytes", fix=CHECK_DOWNLOAD)

@@ -17,7 +17,9 @@ CONFIGS, TOOLS, DEMO = ROOT / "configs", ROOT / "tools", ROOT / "demo"
 def printable(path: str | Path) -> str:
     r"""Return a path as text that every file can hold; bytes of its name that are not UTF-8 become backslash escapes.
 
-    >>> printable("\udcca.jpg")
-    '\\udcca.jpg'
+    In a C locale, Python takes every byte above 127 for undecodable; there UTF-8 names become themselves again.
+
+    >>> printable("\udcca.jpg"), printable("\udcc3\udca9.jpg")
+    ('\\xca.jpg', 'é.jpg')
     """
-    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

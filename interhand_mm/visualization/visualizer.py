@@ -110,7 +110,9 @@ def lift(sample: Any) -> np.ndarray:
     wrists = np.array(sample.abs_depth, np.float64)
     if sample.gt_instances.hand_type[0].min() > 0:
         wrists[1] = wrists[0] + float(sample.pred_instances.rel_root_depth[0])
-    return lift_to_camera(relative_to_wrists(sample.pred_instances.keypoints[0]), wrists, sample.focal, sample.principal_pt)
+    return lift_to_camera(
+        relative_to_wrists(sample.pred_instances.keypoints[0]), wrists, sample.focal, sample.principal_pt
+    )
 
 
 def _mean_error_mm(sample: Any, visible: np.ndarray) -> float:

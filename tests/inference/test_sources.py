@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import os
 import struct
+import sys
 from fractions import Fraction
 
 import av
@@ -133,6 +135,26 @@ def test_intrinsics_from_exif_by_hand():
         assert choose_intrinsics((160, 120), exif_of(**useless)).source == "assumed"
 
 
+def test_a_cropped_photograph_has_the_focal_length_of_the_whole_one():
+    whole = 26 / 43.26661530556787 * 5000
+    recorded = dict(film=26, px=4000, py=3000)
+    for size, focal, source in (
+        ((4000, 3000), whole, "exif"),
+        ((1000, 750), whole / 4, "exif"),  # reduced
+        ((1000, 753), whole / 4, "exif"),  # and rounded
+        ((750, 1000), whole / 4, "exif"),  # turned by a program that left the recorded size as it was
+        ((2000, 2000), whole, "assumed"),  # cut out: nobody knows where
+        ((8000, 3000), whole * 2, "assumed"),  # cut out and enlarged
+    ):
+        camera = choose_intrinsics(size, exif_of(**recorded))
+        assert camera.focal == pytest.approx([focal] * 2, rel=5e-3)
+        assert camera.source == source
+    # The sensor's resolution: 800 px per cm and a lens of 4 mm.
+    plane = dict(focal=4.0, plane_x=800.0, unit=3, px=4000, py=3000)
+    camera = choose_intrinsics((3000, 3000), exif_of(6, **plane))
+    assert (camera.focal.tolist(), camera.source) == ([320, 320], "assumed")
+
+
 def test_intrinsics_of_the_user_outrank_exif():
     exif = exif_of(film=26)
     assert choose_intrinsics((160, 120), exif, CameraOptions(focal=500.0)).focal.tolist() == [500, 500]
@@ -190,6 +212,112 @@ def test_content_and_not_the_name_says_what_a_file_is(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), IMAGE)
     (tmp_path / "a.png").rename(tmp_path / "a.mp4")
     assert open_source(tmp_path / "a.mp4").kind == "images"
+
+
+def write_phone_photograph(path, orientation=6):
+    """A HEIC as phones write it: a grid of tiles, turned by the container, with EXIF. Upright it shows IMAGE."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    stored = np.ascontiguousarray(np.rot90(IMAGE, 1)) if orientation == 6 else IMAGE
+    big = cv2.resize(stored, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
+    file = pillow_heif.from_bytes("BGR", big.shape[1::-1], big.tobytes())
+    file.info["exif"] = exif_of(orientation, film=26, px=big.shape[1], py=big.shape[0]).tobytes()
+    file.save(path, quality=95, tile_size=256)
+
+
+@pytest.mark.parametrize(("orientation", "name"), [(1, "a.heic"), (6, "a.heic"), (6, "a.jpg")])
+def test_a_phone_photograph_is_one_upright_image_and_not_a_video_of_a_tile(tmp_path, orientation, name):
+    write_phone_photograph(tmp_path / "a.heic", orientation)
+    (tmp_path / "a.heic").rename(tmp_path / name)  # the content counts
+    source = open_source(tmp_path / name)
+    assert source.kind == "images"
+    frame = only(source)
+    assert frame.image.shape == (480, 640, 3)
+    assert np.abs(cv2.resize(frame.image, (160, 120), interpolation=cv2.INTER_AREA).astype(int) - IMAGE).mean() < 4
+    camera = choose_intrinsics((640, 480), frame.exif)
+    assert camera.source == "exif"
+    assert camera.focal == pytest.approx([26 / 43.26661530556787 * 800] * 2)
+
+
+def test_heic_without_its_library_is_an_error_that_names_it(tmp_path, monkeypatch, capfd):
+    write_phone_photograph(tmp_path / "a.heic")
+    cv2.imwrite(str(tmp_path / "b.png"), IMAGE)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match="pillow-heif"):
+        only(tmp_path / "a.heic")
+    source = open_source(tmp_path)
+    assert [frame.source for frame in source] == [str(tmp_path / "b.png")]
+    assert source.skipped == 1
+    assert "pillow-heif" in source.problem
+
+
+def test_turned_avif_is_upright(tmp_path):
+    exif = exif_of(6, film=26).tobytes()
+    Image.fromarray(np.ascontiguousarray(np.rot90(IMAGE, 1)[..., ::-1])).save(
+        tmp_path / "a.avif", exif=exif, quality=95
+    )
+    frame = only(tmp_path / "a.avif")
+    assert frame.image.shape == IMAGE.shape
+    assert np.abs(frame.image.astype(int) - IMAGE).mean() < 4
+    assert choose_intrinsics((160, 120), frame.exif).source == "exif"
+
+
+@pytest.mark.parametrize("name", ["a.tiff", "a.webp", "a.avif"])
+def test_the_first_of_several_images_is_not_taken_for_the_whole(tmp_path, name):
+    pages = [Image.fromarray(np.full((20, 30, 3), 40 * i, np.uint8)) for i in range(4)]
+    pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
+    with pytest.raises(ImageError, match=r"several images.*\n  got:  4"):
+        only(tmp_path / name)
+
+
+def test_the_thumbnail_of_a_raw_photograph_is_not_taken_for_it(tmp_path):
+    Image.fromarray(IMAGE).save(tmp_path / "a.tiff", tiffinfo={50706: b"\1\4\0\0"})
+    with pytest.raises(ImageError, match="raw photograph"):
+        only(tmp_path / "a.tiff")
+
+
+def test_animated_png_is_a_video_and_a_still_gif_is_not(tmp_path):
+    frames = [Image.fromarray(np.full((20, 30, 3), 40 * i, np.uint8)) for i in range(4)]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:], duration=100)
+    source = open_source(tmp_path / "a.png")
+    assert source.kind == "video"
+    assert [int(frame.image[10, 10, 0]) for frame in source] == [0, 40, 80, 120]
+    frames[2].save(tmp_path / "a.gif")
+    assert only(tmp_path / "a.gif").image[10, 10].tolist() == pytest.approx([80] * 3, abs=2)
+
+
+def test_motion_photos_are_read_and_cut_ones_are_not(tmp_path):
+    """Phones append a video, or a second JPEG, to the photograph."""
+    thumbnail = cv2.imencode(".jpg", IMAGE[::4, ::4])[1].tobytes()
+    buffer = io.BytesIO()
+    exif = exif_of(film=26).tobytes()
+    Image.fromarray(IMAGE[..., ::-1].copy()).save(buffer, "JPEG", progressive=True, exif=exif + thumbnail, quality=95)
+    photo = buffer.getvalue()
+    (tmp_path / "motion.jpg").write_bytes(photo + bytes(500) + b"ftypmp42" * 99)
+    assert np.abs(only(tmp_path / "motion.jpg").image.astype(int) - IMAGE).mean() < 4
+    (tmp_path / "cut.jpg").write_bytes(photo[: len(photo) * 2 // 3])
+    with pytest.raises(ImageError, match="cut short"):
+        only(tmp_path / "cut.jpg")
+
+
+def test_files_that_a_folder_leaves_out_are_named(tmp_path, monkeypatch):
+    logged = []
+    monkeypatch.setattr(sources, "print_log", lambda message, *_: logged.append(message))
+    cv2.imwrite(str(tmp_path / "a.png"), IMAGE)
+    (tmp_path / "notes.txt").write_text("no image, and nobody thinks so")
+    assert open_source(tmp_path).length == 1
+    assert logged == []
+    for name in ("b.MP4", "c.gif", "d.dng"):
+        (tmp_path / name).touch()
+    assert open_source(tmp_path).length == 1
+    assert logged[0].startswith("3 files in")
+    assert logged[0].endswith("b.MP4, c.gif, d.dng")
+
+
+def test_streams_are_refused_with_their_address_as_it_is():
+    with pytest.raises(InputError, match=r"not read: rtsp://127\.0\.0\.1:8554/hands\n"):
+        open_source("rtsp://127.0.0.1:8554/hands")
+    with pytest.raises(InputError, match="by its number: 77"):
+        open_source("/dev/video77")
 
 
 # --- videos ---
@@ -254,6 +382,41 @@ def test_phones_write_the_turn_beside_the_pixels(tmp_path):
     assert frame.image.shape == (160, 120, 3)
     # The white column at the left is the row at the top after a quarter turn clockwise.
     assert frame.image.mean(axis=(1, 2)).argmax() < 4
+
+
+@pytest.mark.parametrize(
+    ("matrix", "view"),
+    [
+        ((-1, 0, 0, 1), lambda image: image[:, ::-1]),  # a front camera, as iOS writes it
+        ((1, 0, 0, -1), lambda image: image[::-1]),
+        ((0, 1, 1, 0), lambda image: image.transpose(1, 0, 2)),
+        ((0, -1, -1, 0), lambda image: np.rot90(image, 2).transpose(1, 0, 2)),
+        ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+        ((0, -1, 1, 0), lambda image: np.rot90(image, 1)),
+    ],
+)
+def test_mirrored_and_turned_videos_are_shown_as_their_matrix_says(tmp_path, matrix, view):
+    path = write_video(tmp_path / "a.mp4", [0, 33, 66])
+    stored = next(iter(open_source(path))).image
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 44
+    a, b, c, d = (number << 16 for number in matrix)
+    data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    assert (next(iter(open_source(path))).image == view(stored)).all()
+
+
+def test_times_of_joined_streams_never_fall_back(tmp_path):
+    one = write_video(tmp_path / "a.ts", [40 * i for i in range(10)]).read_bytes()
+    (tmp_path / "joined.ts").write_bytes(one * 3)
+    source = open_source(tmp_path / "joined.ts")
+    frames = list(source)
+    assert [frame.index for frame in frames] == list(range(30))
+    assert [number_of(frame) for frame in frames] == [*range(10)] * 3
+    assert source.skipped == 0
+    times = np.array([frame.time_s for frame in frames])
+    assert (np.diff(times) > 0).all()
+    assert times[-1] == pytest.approx(29 * 0.04, abs=0.08)
 
 
 def test_animated_gif_is_a_video(tmp_path):

@@ -1,11 +1,12 @@
 """Sources of frames: arrays, image files, folders and cameras. Videos are in `video.py`.
 
-The content of a file decides what it is, not its name: animated GIFs are videos, everything else that OpenCV decodes
-is an image, and the rest is passed to the video reader.
+The content of a file decides what it is, not its name: animated GIFs and PNGs are videos, everything else that OpenCV
+decodes is an image, HEIC is too, and the rest is passed to the video reader.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -15,14 +16,30 @@ from typing import Any
 
 import cv2
 import numpy as np
+from mmengine.logging import print_log
 from PIL import Image
 
 from ...errors import ImageError, InputError
-from ...utils.images import IMAGE_SUFFIXES, find_images, is_cut_jpeg, visible_files
+from ...utils.heif import decode_heif, heif_format
+from ...utils.images import (
+    IMAGE_SUFFIXES,
+    check_single_image,
+    find_images,
+    is_animation,
+    is_cut_jpeg,
+    visible_files,
+)
+from ...utils.paths import printable
 from .frames import Frame, Source, SourceKind
 
 _LONGEST_SIDE_PX = 32_766  # OpenCV's warp counts pixels in 16 bits
 _CAMERA_TRIES = 5  # some drivers drop single frames
+# Endings of videos, and of images that cannot be read. In a folder, such files are left out, but not silently.
+_OTHER_MEDIA = (
+    *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".flv", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
+    *(".3gp", ".ogv", ".gif", ".apng", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf", ".psd", ".jxl"),
+)
+_STREAM = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _WANT = "an image, a folder of images, a video, or the number of a camera"
 
 
@@ -42,21 +59,44 @@ def open_source(source: Any) -> Source:
         return ArrayImage(as_bgr(source))
     if isinstance(source, int):
         return Camera(source)
+    check_input(source)
     path = Path(source)
     if path.is_dir():
         return ImageFiles(list_images(path), str(path))
-    if not path.exists():
-        raise InputError(f"input does not exist: {path}", want=_WANT)
-    if not path.is_file() or path.stat().st_size == 0:
-        raise InputError(f"input is empty or not a file: {path}", want=_WANT)
-    with open(path, "rb") as file:
-        start = file.read(6)
-    # As bytes, because OpenCV crashes on a str whose name is not UTF-8.
-    if not start.startswith((b"GIF87a", b"GIF89a")) and cv2.haveImageReader(os.fsencode(path)):
+    if _is_image(path):
         return ImageFiles([path], str(path))
     from .video import Video  # imported late, because images do not need it
 
     return Video(path)
+
+
+def check_input(source: str | Path) -> None:
+    """Raise `InputError` unless the path exists and could be an image, a folder or a video. Nothing is decoded."""
+    if isinstance(source, str) and _STREAM.match(source):
+        raise InputError(
+            f"addresses and network streams are not read: {source}",
+            want=_WANT,
+            fix="download the file, or record the stream to one",
+        )
+    path = Path(source)
+    camera = re.fullmatch(r"/dev/video(\d+)", str(source))
+    if not path.exists():
+        fix = f"a camera is opened by its number: {camera[1]}" if camera else None
+        raise InputError(f"input does not exist: {path}", want=_WANT, fix=fix)
+    if not path.is_dir() and (not path.is_file() or path.stat().st_size == 0):
+        fix = f"a camera is opened by its number: {camera[1]}" if camera else None
+        raise InputError(f"input is empty or not a file: {path}", want=_WANT, fix=fix)
+
+
+def _is_image(path: Path) -> bool:
+    with open(path, "rb") as file:
+        start = file.read(4096)
+    if heif_format(start):
+        return True
+    if start.startswith((b"GIF", b"\x89PNG")) and is_animation(path.read_bytes()):
+        return False
+    # As bytes, because OpenCV crashes on a str whose name is not UTF-8.
+    return cv2.haveImageReader(os.fsencode(path))  # type: ignore[arg-type]  # missing in OpenCV's stubs
 
 
 def natural_key(path: Path) -> list[int | str]:
@@ -72,18 +112,27 @@ def natural_key(path: Path) -> list[int | str]:
 def list_images(folder: Path) -> list[Path]:
     """Return the image files directly in a folder, in natural order, without hidden ones.
 
+    Videos, and images of formats that cannot be read, are left out and named in a warning.
+
     Raises:
         InputError: There is none.
     """
     images = sorted(map(Path, find_images(folder, recursive=False)), key=natural_key)
+    files = visible_files(folder, recursive=False)
     if not images:
-        files = visible_files(folder, recursive=False)
         raise InputError(
             f"there are no images in {folder}",
             got=f"{len(files)} other files",
             want=" ".join(IMAGE_SUFFIXES),
             fix="give the path of the video, not of its folder" if files else None,
         )
+    others = [printable(Path(file).name) for file in files if file.lower().endswith(_OTHER_MEDIA)]
+    if others:
+        names = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+        message = (
+            f"{len(others)} files in {printable(folder)} are not images that can be read, and are left out: {names}"
+        )
+        print_log(message, "current", logging.WARNING)
     return images
 
 
@@ -108,7 +157,7 @@ def as_bgr(image: np.ndarray) -> np.ndarray:
 
 
 def read_upright(path: Path) -> tuple[np.ndarray, Image.Exif | None]:
-    """Decode an image at full size, turned upright by its EXIF orientation.
+    """Decode an image at full size, turned upright by its EXIF orientation, or as a HEIC or AVIF file says.
 
     Gray, palette, 16-bit, CMYK and transparent files are converted to 8-bit BGR. Transparency is dropped.
 
@@ -116,7 +165,8 @@ def read_upright(path: Path) -> tuple[np.ndarray, Image.Exif | None]:
         The image (H, W, 3) uint8 BGR, and its EXIF data or None.
 
     Raises:
-        ImageError: The file is missing, empty, cut short or not an image, or a side is too long for OpenCV.
+        ImageError: The file is missing, empty, cut short, not an image or several images, or a side is too long for
+            OpenCV.
     """
     try:
         data = path.read_bytes()
@@ -124,6 +174,19 @@ def read_upright(path: Path) -> tuple[np.ndarray, Image.Exif | None]:
         raise ImageError(f"image cannot be read: {path}", got=error.strerror) from error
     if is_cut_jpeg(data):
         raise ImageError(f"image is cut short: {path}", got=f"{len(data)} bytes without a JPEG end marker")
+    check_single_image(data, path)
+    image, exif = decode_heif(data, path) if heif_format(data) else _decode(data, path)
+    if max(image.shape) > _LONGEST_SIDE_PX:
+        raise ImageError(
+            f"image is too large: {path}",
+            got=f"{image.shape[1]} x {image.shape[0]} px",
+            want=f"at most {_LONGEST_SIDE_PX} px per side",
+        )
+    return image, _parse_exif(exif) if exif else None
+
+
+def _decode(data: bytes, path: Path) -> tuple[np.ndarray, bytes | None]:
+    """Return the image (H, W, 3) uint8 BGR, upright, and its EXIF block or None."""
     image = None
     if data:
         try:
@@ -132,14 +195,8 @@ def read_upright(path: Path) -> tuple[np.ndarray, Image.Exif | None]:
             image = None
     if image is None or image.size == 0:
         raise ImageError(f"not an image: {path}", got=f"{len(data)} bytes", fix="copy or download it again")
-    if max(image.shape) > _LONGEST_SIDE_PX:
-        raise ImageError(
-            f"image is too large: {path}",
-            got=f"{image.shape[1]} x {image.shape[0]} px",
-            want=f"at most {_LONGEST_SIDE_PX} px per side",
-        )
     exif = [np.asarray(block).tobytes() for kind, block in zip(kinds, blocks, strict=True) if kind == 0]
-    return image, _parse_exif(exif[0]) if exif else None
+    return image, exif[0] if exif else None
 
 
 def _parse_exif(block: bytes) -> Image.Exif | None:
