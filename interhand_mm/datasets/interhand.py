@@ -28,7 +28,7 @@ from .annotations.index import (
     validity_flags,
 )
 from .base import HandDataset
-from .crop_cache import CropCache, reach_of
+from .crop_cache import CropCache
 
 _PLACEHOLDER_MM = 1.0  # coordinate in the files for a joint without 3D; NaN joints get the same
 
@@ -101,9 +101,9 @@ class InterHandDataset(HandDataset):
             self._keep_detected(str(boxes))
         if self.rootnet is not None:
             self._rootnet_rows = self.rootnet.lookup(self._all_rows(self.index.ann_id))
-        self.crops = None
+        self.crops: CropCache | None = None
         if crop_cache is not None:
-            self.crops = CropCache(crop_cache, np.asarray(self._all_rows(self.index.ann_id)), reach_of(self))
+            self.crops = CropCache(crop_cache, self)
 
     @property
     def protocol(self) -> dict[str, str]:
@@ -118,6 +118,22 @@ class InterHandDataset(HandDataset):
     def hand_kinds(self) -> np.ndarray:
         """Hands of every sample, (N,) uint8: 1 right, 2 left, 3 both."""
         return np.asarray(self._all_rows(self.index.hand_type))
+
+    @property
+    def ann_ids(self) -> np.ndarray:
+        """Annotation id of every sample, (N,) int64."""
+        return np.asarray(self._all_rows(self.index.ann_id))
+
+    @property
+    def pixel_sources(self) -> dict[str, str]:
+        """What the pixels in a crop cache are made of: the annotations by their content, the images and the boxes."""
+        boxes = self.depth_source if self.rootnet is None else self.rootnet.folder.name
+        return {
+            "index": self.index.folder.name,
+            "split": self.split,
+            "images": str(self.image_root.resolve()),
+            "boxes": boxes if self.boxes is None else self.boxes.digest(),
+        }
 
     def _all_rows(self, column: np.ndarray) -> np.ndarray:
         return column if self._rows is None else column[self._rows]
@@ -234,8 +250,9 @@ class InterHandDataset(HandDataset):
         }
         if self.mask_root is not None:
             sample["mask_path"] = str((self.mask_root / self.split / name).with_suffix(".png"))
-        if self.crops is not None:
-            sample["img"], sample["read_to_stored"] = self.crops.read(sample["ann_id"])
+        cached = self.crops.read(sample["ann_id"]) if self.crops is not None else None
+        if cached is not None:
+            sample["img"], sample["read_to_stored"] = cached
         return sample
 
     def _camera_joints(self, row: int, camera: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from interhand_mm.datasets.transforms.background_pool import BackgroundPool
 from interhand_mm.datasets.transforms.geometry import crop_sample, draw_augment
 from interhand_mm.datasets.transforms.loading import LoadHandImage
 from interhand_mm.datasets.transforms.matte import connected_to, draw_hand, nonzero_pixels, uint8_percentiles
-from interhand_mm.errors import ConfigError, OutputError
+from interhand_mm.errors import ConfigError, ImageError, OutputError
 from interhand_mm.structures.joints import BONES
 from interhand_mm.utils.images import read_image
 from tests.fixtures.tiny import write_photographs, write_set
@@ -212,4 +213,63 @@ def test_wrong_caches_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), dict(free=1000)))
     with pytest.raises(OutputError, match="too little space"):
         write_crop_cache(dataset, folder)
-    assert json.loads((folder / "head.json").read_text())["version"] == 1
+
+
+def test_a_cache_is_refused_for_other_data(tmp_path):
+    first, second = (write_set(tmp_path / name, num=3) for name in "ab")  # the same ids and pixels
+    write_set(first, num=3, split="val")
+    folder = tmp_path / "crops"
+
+    def dataset(root=first, **kwargs):
+        return InterHandDataset(data_root=str(root), pipeline=pipeline(), **kwargs)
+
+    write_crop_cache(dataset(), folder)
+    dataset(crop_cache=str(folder))
+    for other, named in (
+        (dict(root=second), "another images"),
+        (dict(split="val"), "another index and split and images"),
+    ):
+        with pytest.raises(ConfigError, match=named) as caught:
+            dataset(crop_cache=str(folder), **other)
+        assert "another folder" in caught.value.fix
+    boxes = {"boxes": [{"annot_id": i, "bbox": [90, 90, 60, 60]} for i in (500, 501, 502)], "missed": []}
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    with pytest.raises(ConfigError, match="another boxes"):
+        dataset(crop_cache=str(folder), boxes=str(tmp_path / "boxes.json"))
+    # Annotations that changed in place.
+    for path in first.rglob("*train_data.json"):
+        path.write_text(path.read_text().replace('"hand_type_valid": 1', '"hand_type_valid": true'))
+    with pytest.raises(ConfigError, match="another index"):
+        dataset(crop_cache=str(folder))
+    head = json.loads((folder / "head.json").read_text())
+    (folder / "head.json").write_text(json.dumps({**head, "version": 1}))
+    with pytest.raises(ConfigError, match="another version"):
+        dataset(crop_cache=str(folder))
+
+
+def test_a_cache_leaves_out_what_cannot_be_read(tmp_path):
+    root = write_set(tmp_path / "tiny", num=4)
+    gone = InterHandDataset(data_root=str(root)).load_item(1)["img_path"]
+    cv2.imwrite(gone, np.zeros_like(cv2.imread(gone)))
+    with pytest.raises(ImageError, match="all black"):
+        write_crop_cache(InterHandDataset(data_root=str(root), pipeline=pipeline()), tmp_path / "crops")
+    plain = InterHandDataset(data_root=str(root), pipeline=pipeline(), strict="skip")
+    size = write_crop_cache(plain, tmp_path / "crops")
+    assert size == (tmp_path / "crops/pixels.bin").stat().st_size < cache_bytes(plain)
+    cached = InterHandDataset(
+        data_root=str(root), pipeline=pipeline(), strict="skip", crop_cache=str(tmp_path / "crops")
+    )
+    for i in range(4):
+        one, other = plain[i], cached[i]
+        assert one["skipped"] == other["skipped"]
+        assert bool(one["skipped"]) == (i == 1)
+        assert np.abs(one["img"].astype(int) - other["img"].astype(int)).max() <= 1
+
+
+def test_a_cache_is_mapped_by_new_processes(tmp_path):
+    root = write_set(tmp_path / "tiny", num=3)
+    write_crop_cache(InterHandDataset(data_root=str(root), pipeline=pipeline()), tmp_path / "crops")
+    cached = InterHandDataset(data_root=str(root), pipeline=pipeline(), crop_cache=str(tmp_path / "crops"))
+    copied = pickle.dumps(cached.crops)
+    assert len(copied) < 1000
+    np.testing.assert_array_equal(pickle.loads(copied).read(501)[0], cached.crops.read(501)[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,10 @@ class DetectedBoxes(NamedTuple):
     ann_id: np.ndarray
     bbox: np.ndarray
     missed: np.ndarray
+
+    def digest(self) -> str:
+        """Return a hash of the boxes."""
+        return blake2b(self.ann_id.tobytes() + self.bbox.tobytes(), digest_size=8).hexdigest()
 
     def lookup(self, ann_ids: np.ndarray, where: str) -> np.ndarray:
         """Return the row of each annotation.
