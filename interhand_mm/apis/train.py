@@ -16,6 +16,7 @@ from ..checkpoints.io import check_fits, check_start, read_checkpoint
 from ..checkpoints.pretrained import check_pretrained, drop_pretrained, fetch_pretrained
 from ..datasets.coco_check import check_coco
 from ..datasets.crop_cache import cache_bytes, write_crop_cache
+from ..datasets.plausibility import check_plausible
 from ..engine.runner import bare_model, build_runner
 from ..errors import CheckpointError, ConfigError
 from ..registry import DATASETS, MODELS
@@ -43,6 +44,7 @@ def train(
         The runner after training.
 
     Raises:
+        AnnotationError: The annotations of the training set cannot be true; see `check_plausible`.
         ConfigError: float16 is requested without a GPU, or `from_scratch` has no effect.
         CheckpointError: The checkpoint to start or resume from does not fit, or the weights that the config starts from
             cannot be downloaded.
@@ -62,6 +64,7 @@ def train(
     fetch_pretrained(cfg.model)
     runner = build_runner(cfg, launcher)
     check_pretrained(bare_model(runner.model))
+    check_plausible(runner.train_loop.dataloader.dataset)
     if start is not None:
         checkpoint = read_checkpoint(start)
         model = bare_model(runner.model)

@@ -10,7 +10,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from ..errors import AnnotationError
-from ..structures.boxes import square_bbox
+from ..structures.boxes import box_faults, square_bbox
 from ..structures.camera import camera_to_pixel
 from ..structures.joints import NUM_HAND_JOINTS, NUM_JOINTS, RIGHT_WRIST, pose_metainfo
 from .base import HandDataset
@@ -75,13 +75,12 @@ def find_faults(hands: SingleHands, pixels: np.ndarray | None = None) -> dict[in
     joints = hands.joints_cam
     lost = shown & ~np.isfinite(joints).all(-1)
     behind = shown & ~lost & (joints[..., 2] <= 0)
-    width, height = (hands.bbox[:, 2:] - hands.bbox[:, :2]).T
     checks = [
         (lost.any(1), "a valid joint has no coordinate"),
         (~np.isfinite(joints[:, RIGHT_WRIST]).all(-1), "the wrist has no coordinate"),
         (behind.any(1), "a valid joint lies behind the camera"),
         (~(hands.focal > 0).all(1) | ~np.isfinite(hands.principal_pt).all(1), "the camera has no focal length"),
-        (~((width > 0) & (height > 0) & np.isfinite(width + height)), "the box has no area"),
+        *((has, f"the box {fault}") for has, fault in box_faults(hands.bbox, hands.image_size)),
     ]
     if pixels is not None:
         with np.errstate(invalid="ignore"):

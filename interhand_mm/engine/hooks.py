@@ -10,9 +10,11 @@ from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from ..datasets.draws import NumberedDraws, leaf_datasets
+from ..errors import AnnotationError
 from ..registry import HOOKS
 
 _SHOWN = 5
+_FIRST_BATCHES = 50  # at the published batch size 800 samples, of which no data set lacks all joints
 
 
 @HOOKS.register_module()
@@ -59,11 +61,15 @@ def _call(dataset: Any, method: str, value: int) -> None:
 
 @HOOKS.register_module()
 class SkipReportHook(Hook):
-    """Count the samples that ``strict='skip'`` blanked and the unreadable photographs; log both after each epoch."""
+    """Count what adds nothing to training or to a test, and log it after each epoch.
+
+    That is: samples that ``strict='skip'`` blanked, unreadable photographs, and training batches of which no joint
+    enters the loss. Training stops if this is so for each of the first batches.
+    """
 
     def __init__(self) -> None:
         self._skipped: list[str] = []
-        self._counts = torch.zeros(2, dtype=torch.int64)  # samples, photographs
+        self._counts = torch.zeros(4, dtype=torch.int64)  # samples, photographs, batches without a joint, batches
 
     def _count(self, data_batch: Any) -> None:
         for sample in data_batch["data_samples"]:
@@ -76,19 +82,36 @@ class SkipReportHook(Hook):
     def _report(self, runner: Runner, what: str) -> None:
         counts = self._counts.clone()
         all_reduce(counts)
-        samples, photographs = counts.tolist()
+        samples, photographs, without_joint, batches = counts.tolist()
         if samples:
             runner.logger.warning(f"{what}: {samples} samples were left out, among them: " + "; ".join(self._skipped))
         if photographs:
             runner.logger.warning(f"{what}: {photographs} times an unreadable photograph was replaced by another")
+        if without_joint:
+            runner.logger.warning(f"{what}: no joint of {without_joint} of {batches} batches entered the loss")
         self._counts.zero_()
         self._skipped.clear()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Count the samples of a batch, and the batch itself.
+
+        Raises:
+            AnnotationError: No joint of the first batches entered the loss.
+        """
+        self._count(data_batch)
+        self._counts[2:] += torch.tensor([not _has_joint(data_batch["data_samples"]), 1])
+        if runner.iter + 1 == _FIRST_BATCHES == self._counts[2]:
+            raise AnnotationError(
+                f"no joint of the first {_FIRST_BATCHES} batches entered the loss, so nothing is learned",
+                want="joints that are valid and lie in their crop, within the depth range of the codec",
+                fix="look at the samples with tools/browse_dataset.py",
+            )
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Count the samples of a batch."""
         self._count(data_batch)
 
-    after_val_iter = after_test_iter = after_train_iter
+    after_test_iter = after_val_iter
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Log the counts and reset them."""
@@ -101,6 +124,17 @@ class SkipReportHook(Hook):
     def after_test_epoch(self, runner: Runner, metrics: Any = None) -> None:
         """Log the counts and reset them."""
         self._report(runner, "test")
+
+
+def _has_joint(data_samples: Any) -> bool:
+    """Return whether a joint of the samples has a weight in the loss; True where the samples have no such weights."""
+    weights = [
+        sample.gt_instance_labels[name]
+        for sample in data_samples
+        for name in ("bin_weights", "keypoint_weights")
+        if name in sample.get("gt_instance_labels", ())
+    ]
+    return not weights or any(bool(weight.any()) for weight in weights)
 
 
 @HOOKS.register_module()

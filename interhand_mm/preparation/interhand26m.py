@@ -26,6 +26,8 @@ from ..datasets.annotations.index import (
     find_annotations,
     open_index,
 )
+from ..datasets.interhand import InterHandDataset
+from ..datasets.plausibility import judge, measure
 from ..errors import AnnotationError, InputError
 from ..utils.images import BLACK_LEVEL, is_cut_jpeg
 
@@ -103,7 +105,9 @@ def check_interhand(
                     continue
                 images, captures, names = _check_images(folder, split, index, checked, pool, decode, progress)
                 blocked.update(names)
-                parts.append({**_annotation_part(index, split, subset, fps), "images": images, "captures": captures})
+                part = _annotation_part(index, split, subset, fps)
+                part |= _plausibility(InterHandDataset(str(folder), split, subset, strict="skip"))
+                parts.append({**part, "images": images, "captures": captures})
             splits[split] = parts
     if not any(splits.values()):
         find_annotations(folder, "train")  # raises with a list of the existing files
@@ -143,6 +147,17 @@ def _annotation_part(index: HandIndex, split: str, subset: str, fps: int) -> dic
             name: table[split, subset] for name, table in PUBLISHED_COUNTS.items() if (split, subset) in table
         }
     return part
+
+
+def _plausibility(dataset: InterHandDataset) -> dict[str, Any]:
+    """Return the numbers of `plausibility.measure`, and in words what is impossible or doubtful about them."""
+    numbers = measure(dataset)
+    impossible, doubtful = judge(numbers)
+    return {
+        "plausibility": numbers,
+        "impossible": [finding._asdict() for finding in impossible],
+        "doubtful": [finding._asdict() for finding in doubtful],
+    }
 
 
 def _check_images(
@@ -188,7 +203,7 @@ def _count_faults(report: dict[str, Any]) -> int:
         total += not parts
         for part in parts:
             total += "error" in part or "published" in part
-            total += sum(part.get("problems", {}).values())
+            total += sum(part.get("problems", {}).values()) + len(part.get("impossible", []))
             total += sum(part.get("images", {}).get(kind, 0) for kind in FAULTS)
     return total
 
@@ -226,6 +241,9 @@ def _part_lines(part: dict[str, Any]) -> Iterator[str]:
         yield f"{counts}: no published counts to compare with"
     if part["problems"]:
         yield "annotations: " + ", ".join(f"{count:,} {kind}" for kind, count in sorted(part["problems"].items()))
+    for kind in ("impossible", "doubtful"):
+        for finding in part[kind]:
+            yield f"{kind}: {finding['what']}. Check: {finding['fix']}"
     images = part["images"]
     found = [f"{images[kind]:,} {kind}" for kind in FAULTS if images[kind]]
     yield f"{images['frames']:,} frames: {', '.join(found) or 'no fault'}"

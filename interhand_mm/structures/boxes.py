@@ -8,6 +8,17 @@ import numpy as np
 BBOX_ENLARGE = 1.2
 
 
+def corners_of(boxes: np.ndarray) -> np.ndarray:
+    """Return (..., 4) boxes x, y, width, height as x1 y1 x2 y2.
+
+    Examples:
+        >>> corners_of(np.array([10.0, 20.0, 5.0, 6.0])).tolist()
+        [10.0, 20.0, 15.0, 26.0]
+    """
+    boxes = np.asarray(boxes, np.float64)
+    return np.concatenate([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], axis=-1)
+
+
 def scale_boxes(boxes: np.ndarray, factor: float) -> np.ndarray:
     """Scale (..., 4) boxes about their centers.
 
@@ -18,6 +29,37 @@ def scale_boxes(boxes: np.ndarray, factor: float) -> np.ndarray:
     boxes = np.asarray(boxes, np.float64)
     center, half = (boxes[..., :2] + boxes[..., 2:]) / 2, (boxes[..., 2:] - boxes[..., :2]) / 2 * factor
     return np.concatenate([center - half, center + half], axis=-1)
+
+
+def box_faults(boxes: np.ndarray, image_size: np.ndarray) -> list[tuple[np.ndarray, str]]:
+    """Find boxes that no crop can be cut by.
+
+    Args:
+        boxes: (N, 4) px, x1 y1 x2 y2.
+        image_size: (N, 2) px, width and height of their images.
+
+    Returns:
+        For each fault, the boxes that have it, (N,) bool, and its description.
+
+    Examples:
+        >>> boxes = np.array([[0, 0, 9, 9], [3, 3, 3, 9], [1, 1, 1.5, 1.5], [70, 0, 90, 9]])
+        >>> for has, fault in box_faults(boxes, np.full((4, 2), 64)):
+        ...     print(has.tolist(), fault)
+        [False, True, False, False] has no area
+        [False, False, True, False] is smaller than 1 px
+        [False, False, False, True] lies outside the image
+    """
+    boxes = np.asarray(boxes, np.float64)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    empty = ~(np.isfinite(boxes).all(axis=1) & (sides > 0).all(axis=1))
+    with np.errstate(invalid="ignore"):
+        outside = ((boxes[:, 2:] <= 0) | (boxes[:, :2] >= np.asarray(image_size))).any(axis=1)
+        tiny = sides.max(axis=1) < 1
+    return [
+        (empty, "has no area"),
+        (tiny & ~empty, "is smaller than 1 px"),
+        (outside & ~tiny & ~empty, "lies outside the image"),
+    ]
 
 
 def joints_bbox(points: np.ndarray, visible: np.ndarray | None = None) -> np.ndarray:

@@ -29,7 +29,7 @@ from ...utils.files import atomic_folder, remove_leftovers, write_json
 
 Columns = dict[str, np.ndarray]
 
-SCHEMA = 1  # increase it when the name, type or meaning of a column changes, so that older indexes are rebuilt
+SCHEMA = 2  # increase it when the name, type or meaning of a column changes, so that older indexes are rebuilt
 
 _LOG = logging.getLogger(__name__)
 _FOLDER = ".interhand_mm"

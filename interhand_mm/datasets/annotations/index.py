@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import AnnotationError
+from ...structures.boxes import box_faults, corners_of
 from ...structures.joints import JOINT_NAMES, NUM_JOINTS
 from .column_cache import DamagedIndex, load_columns, open_columns
 from .index_build import HAND_TYPES, ProblemKind, build_hand_columns, build_rootnet_columns, usable_joints
@@ -206,7 +207,9 @@ class HandIndex(_MappedColumns):
             return f"{sample}: the joint_3d file does not contain {self.missing_name[detail]}"
         if kind == ProblemKind.BAD_BBOX:
             x, y, width, height = self.bbox[row].tolist()
-            return f"{sample}: the box x {x:g}, y {y:g}, w {width:g}, h {height:g} has no area"
+            faults = box_faults(corners_of(self.bbox[row : row + 1]), self.image_size[row : row + 1])
+            fault = next(text for has, text in faults if has[0])
+            return f"{sample}: the box x {x:g}, y {y:g}, w {width:g}, h {height:g} {fault}"
         joint = JOINT_NAMES[detail]
         return f"{sample}: {joint} is marked valid, but has no 3D coordinate in {self._where(row)}"
 

@@ -14,6 +14,7 @@ from msgspec import Meta, Raw, Struct
 from tqdm import tqdm
 
 from ...errors import AnnotationError
+from ...structures.boxes import box_faults, corners_of
 from ...structures.joints import LEFT_WRIST, NUM_HAND_JOINTS, NUM_JOINTS, RIGHT_WRIST
 from ...utils.json_stream import FIX_FILE, read_records, record_name
 from .column_cache import Columns
@@ -270,9 +271,8 @@ def _find_problems(samples: Columns, bad_joints: np.ndarray) -> np.ndarray:
     for key, kind in (("camera", ProblemKind.CAMERA_MISSING), ("step", ProblemKind.FRAME_MISSING)):
         rows = np.flatnonzero(samples[key] < 0)
         found.append(_problem_rows(rows, kind, -1 - samples[key][rows]))
-    bbox = samples["bbox"]
-    good = np.isfinite(bbox).all(axis=1) & (bbox[:, 2] > 0) & (bbox[:, 3] > 0)
-    found.append(_problem_rows(np.flatnonzero(~good), ProblemKind.BAD_BBOX, -1))
+    faults = [has for has, _ in box_faults(corners_of(samples["bbox"]), samples["image_size"])]
+    found.append(_problem_rows(np.flatnonzero(np.any(faults, axis=0)), ProblemKind.BAD_BBOX, -1))
 
     # A missing time step (-1) selects the appended last entry, which has no bad joints.
     bad_here = np.append(bad_joints, np.uint64(0))[np.maximum(samples["step"], -1)]
