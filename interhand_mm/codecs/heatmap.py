@@ -95,7 +95,9 @@ def refine_gaussian(volume: Tensor, bins: Tensor) -> Tensor:
 def soft_argmax(logits: Tensor) -> Tensor:
     """Return the expected index (...) under the softmax of (..., N) logits, between 0 and N - 1."""
     probability = logits.float().softmax(dim=-1)
-    return probability @ torch.arange(logits.shape[-1], dtype=probability.dtype, device=logits.device)
+    grid = torch.arange(logits.shape[-1], dtype=probability.dtype, device=logits.device)
+    with torch.autocast(logits.device.type, enabled=False):  # it would compute the product in 16 bits
+        return probability @ grid
 
 
 def mirror_inputs(images: Tensor, stride: int) -> Tensor:

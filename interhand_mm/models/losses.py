@@ -17,9 +17,12 @@ from ..registry import MODELS
 class _GaussianMSE(torch.autograd.Function):
     """Mean squared error against separable Gaussians, with the gradient computed in the same pass.
 
-    A rank-1 update writes the difference into the memory of the gradient, where it is squared, summed and scaled. The
+    A rank-1 update writes the difference into the memory of the gradient, where it is squared and summed. The
     gradient is the only allocation of the size of the volume. Unlike p^2 - 2pt + t^2 this loses no digits when
     prediction and target are close.
+
+    The backward pass divides by the size of the volume, together with the factor of the loss scale. Without that factor
+    the quotient (2e-8 per unit of difference) would be 0 in float16.
     """
 
     @staticmethod
@@ -41,21 +44,25 @@ class _GaussianMSE(torch.autograd.Function):
                 value=-1,
                 out=gradient[part] if gradient is not None and in_place else None,
             )
+            if len(difference) > 1:  # also joints without weight; 0 times an infinite prediction would be NaN
+                difference.masked_fill_(weights[part].view(-1, 1, 1) == 0, 0)
             squares[part] = torch.linalg.vector_norm(difference, dim=(1, 2)).square()
             if gradient is not None:
-                difference.mul_(weights[part].view(-1, 1, 1) * (2 / volume.numel()))
+                difference.mul_(weights[part].view(-1, 1, 1))
                 if not in_place:
                     gradient[part] = difference
         if gradient is not None:
             ctx.save_for_backward(gradient.view_as(volume))
-        return ((squares.double() * weights.double()).sum() / volume.numel()).float()
+        exact = torch.float32 if flat.device.type == "mps" else torch.float64  # Apple GPUs have no float64
+        return ((squares.to(exact) * weights.to(exact)).sum() / volume.numel()).float()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, None, None, None]:
         (gradient,) = ctx.saved_tensors
         # In place is safe: autograd's version counter refuses a second backward pass through the same graph.
-        return gradient.mul_(grad_output.to(gradient.dtype)), None, None, None
+        factor = grad_output * (2 / gradient.numel())
+        return gradient.mul_(factor.to(gradient.dtype)), None, None, None
 
 
 def _parts(weights: Tensor) -> list[slice]:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from interhand_mm.codecs.heatmap import gaussian_volume
+from interhand_mm.models import losses
 from interhand_mm.models.losses import HandednessLoss, RootDepthLoss, gaussian_mse
 
 
@@ -89,6 +90,39 @@ def test_half_precision_prediction(dtype):
     expected = _dense(half.detach().double(), bins, weights, 2.5)
     assert value.item() == pytest.approx(expected.item(), rel=1e-4)
     assert half.grad.dtype == dtype
+
+
+@pytest.mark.parametrize("scale", [65536.0, 262144.0])
+def test_float16_gradient_under_a_loss_scale_equals_float32_at_full_size(scale):
+    """One volume of a training step: batch 16, 21 joints, 64^3. Two joints of each sample have weight."""
+    shape, used = (16, 21, 64, 64, 64), slice(3, 5)
+    generator = torch.Generator().manual_seed(0)
+    volume = torch.zeros(shape, dtype=torch.float16)
+    volume[:, used] = torch.randn((16, 2, 64, 64, 64), generator=generator).half()  # differences of about one unit
+    bins = torch.rand(16, 21, 3, generator=generator) * 64
+    weights = torch.zeros(16, 21)
+    weights[:, used] = 1
+    half = volume.requires_grad_()
+    (gaussian_mse(half, bins, weights, 2.5) / 2 * scale).backward()  # two hands share the loss
+    found = half.grad[:, used].double() / scale
+    size = (64, 64, 64)
+    wanted = (volume.detach()[:, used].double() - gaussian_volume(bins[:, used].double(), size, 2.5)) / volume.numel()
+    assert torch.isfinite(found).all()
+    assert ((found - wanted).norm() / wanted.norm()).item() < 1e-3
+    assert (found == 0).double().mean() < 1e-3
+
+
+def test_an_infinite_prediction_of_a_masked_joint_is_left_out_on_a_gpu_too(monkeypatch):
+    monkeypatch.setattr(losses, "_parts", lambda weights: [slice(0, len(weights))])  # as on a GPU
+    volume, bins, weights = _case()
+    weights[1, 2] = 0
+    volume[1, 2, 3, 4, 5] = torch.inf
+    tensor = volume.float().requires_grad_()
+    value = gaussian_mse(tensor, bins.float(), weights.float(), 2.5)
+    value.backward()
+    volume[1, 2] = 0
+    assert value.item() == pytest.approx(_dense(volume, bins, weights, 2.5).item(), rel=1e-5)
+    assert torch.isfinite(tensor.grad).all()
 
 
 def test_without_gradient():

@@ -46,8 +46,9 @@ def perceptual_loss(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Te
 
 def gram(feature: Tensor) -> Tensor:
     """Return the Gram matrices F F^T / (C H W), (B, C, C), of feature maps (B, C, H, W)."""
-    flat = feature.flatten(2)
-    return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
+    flat = feature.flatten(2).float()
+    with torch.autocast(feature.device.type, enabled=False):  # the sums exceed float16's range
+        return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
 
 
 def style_loss(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:

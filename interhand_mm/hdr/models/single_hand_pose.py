@@ -141,7 +141,7 @@ class SingleHandPose(BaseModel):
     def maps(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Predict heatmaps (B, 21, h, w), and bone vectors and positions (B, 21, 3, h, w), from RGB (B, 3, H, W)."""
         feature = append_coordinates(self.resnet(inputs))
-        heat = self.hmap_0(feature).sigmoid()
+        heat = self.hmap_0(feature).float().sigmoid()  # in 16 bits many cells near 1 would be equal
         feature = torch.cat([feature, heat], dim=1)
         bones = self.dmap_0(feature)
         positions = self.lmap_0(torch.cat([feature, bones], dim=1))

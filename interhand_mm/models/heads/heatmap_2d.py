@@ -31,7 +31,8 @@ def gaussian_dice(heatmaps: Tensor, points: Tensor, sigma: float) -> Tensor:
     heatmaps, points = heatmaps.float(), points.float()
     x = gaussian_axis(points[..., 0], heatmaps.shape[-1], sigma)
     y = gaussian_axis(points[..., 1], heatmaps.shape[-2], sigma)
-    overlap = ((heatmaps @ x.unsqueeze(-1)).squeeze(-1) * y).sum(-1)
+    with torch.autocast(heatmaps.device.type, enabled=False):  # it would compute the product in 16 bits
+        overlap = ((heatmaps @ x.unsqueeze(-1)).squeeze(-1) * y).sum(-1)
     squares = heatmaps.square().sum(dim=(-2, -1)) + x.square().sum(-1) * y.square().sum(-1)
     return 2 * overlap / squares.clamp_min(1e-6)
 

@@ -175,8 +175,9 @@ class Pointer(BaseModule):
 
     def forward(self, tokens: Tensor, feature: Tensor, width: int, height: int) -> tuple[Tensor, Tensor, Tensor]:
         """Map tokens (B, 42, C) and a map (B, C, h, w) to logits (B, 42, width), (B, 42, height) and (B, 42, h, w)."""
-        heat = self.query(tokens) @ self.key(feature).flatten(2) * feature.shape[1] ** -0.5
-        heat = heat.float().unflatten(-1, feature.shape[-2:])
+        queries, keys = self.query(tokens).float(), self.key(feature).flatten(2).float()
+        with torch.autocast(feature.device.type, enabled=False):  # positions are read from these sums
+            heat = (queries @ keys * feature.shape[1] ** -0.5).unflatten(-1, feature.shape[-2:])
         x, y = heat.logsumexp(dim=-2), heat.logsumexp(dim=-1)
         x = F.interpolate(x, size=width, mode="linear", align_corners=False) * self.scale[0]
         y = F.interpolate(y, size=height, mode="linear", align_corners=False) * self.scale[1]
