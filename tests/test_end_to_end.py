@@ -70,6 +70,14 @@ def test_resume_continues_to_the_same_weights(data, trained, tmp_path):
     assert same(weights(tmp_path / "epoch_2.pth"), weights(trained))
 
 
+def test_checkpoints_say_their_input_normalization(data, trained):
+    meta = read_checkpoint(trained)["meta"]
+    assert meta["normalization"] == {"mean": [0.0] * 3, "std": [255.0] * 3}
+    other = ["model.data_preprocessor.mean=[123.675,116.28,103.53]", "model.data_preprocessor.std=[58.4,57.12,57.375]"]
+    with pytest.raises(CheckpointError, match="another input normalization"):
+        run_test(config("internet", data, trained.parent, *other), str(trained))
+
+
 def test_workers_do_not_change_the_result(data, trained, tmp_path):
     train(config("internet", data, tmp_path, "train_dataloader.num_workers=2"))
     assert same(weights(tmp_path / "epoch_2.pth"), weights(trained))

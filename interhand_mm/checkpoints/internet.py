@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 
 from ..errors import CheckpointError
 from ..structures.joints import FROM_RHD, FROM_STB
-from .io import check_shapes
+from .io import check_shapes, same_normalization
+from .versions import input_normalization
 
 # Official prefix (after dropping DataParallel's "module.") -> ours. No transposes, no reordering.
 _OFFICIAL_TO_OURS = (
@@ -28,6 +31,7 @@ _BRANCHES = ("head.right_hand_head.", "head.left_hand_head.")
 _OURS_TO_OFFICIAL = tuple((ours, official) for official, ours in _OFFICIAL_TO_OURS)
 OFFICIAL_NORMALIZATION = {"mean": [0.0, 0.0, 0.0], "std": [255.0, 255.0, 255.0]}
 MMPOSE_NORMALIZATION = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
+_NORMALIZATIONS = {"official": OFFICIAL_NORMALIZATION, "mmpose": MMPOSE_NORMALIZATION}
 
 State = dict[str, torch.Tensor]
 
@@ -99,7 +103,12 @@ def to_official(checkpoint: dict[str, Any], family: str = "official") -> dict[st
     Args:
         checkpoint: Checkpoint of this project.
         family: Name in `ORDERS`: the data set whose official code will load it.
+
+    Raises:
+        CheckpointError: It is not a checkpoint of this project, or was trained with another input normalization than
+            that of the official code.
     """
+    _check_target(checkpoint, OFFICIAL_NORMALIZATION, "the official code")
     state = checkpoint.get("state_dict")
     if not isinstance(state, dict):
         raise CheckpointError(
@@ -114,7 +123,20 @@ def to_official(checkpoint: dict[str, Any], family: str = "official") -> dict[st
 
 
 def from_mmpose(checkpoint: dict[str, Any], wanted: State) -> dict[str, Any]:
-    """Convert an InterNet checkpoint of mmpose 0.x or 1.x to ours. Only the `keypoint_head` of 0.x has another name."""
+    """Convert an InterNet checkpoint of mmpose 0.x or 1.x to ours. Only the `keypoint_head` of 0.x has another name.
+
+    Raises:
+        CheckpointError: Its names and shapes are not InterNet's, or it is a checkpoint of this project that was trained
+            with another input normalization than mmpose's.
+    """
+    known = input_normalization(checkpoint)
+    if known is not None and not same_normalization(known, MMPOSE_NORMALIZATION):
+        raise CheckpointError(
+            "the checkpoint is a file of this project, trained with another input normalization than mmpose's",
+            got=known,
+            want=MMPOSE_NORMALIZATION,
+            fix="use it as it is",
+        )
     state = checkpoint.get("state_dict", checkpoint)
     renamed = {
         ("head." + name.removeprefix("keypoint_head.") if name.startswith("keypoint_head.") else name): tensor
@@ -126,8 +148,27 @@ def from_mmpose(checkpoint: dict[str, Any], wanted: State) -> dict[str, Any]:
 
 
 def to_mmpose(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """Convert our checkpoint to a plain one of mmpose, with the weights only."""
+    """Convert our checkpoint to a plain one of mmpose, with the weights only.
+
+    Raises:
+        CheckpointError: It was trained with another input normalization than that of mmpose's config.
+    """
+    _check_target(checkpoint, MMPOSE_NORMALIZATION, "mmpose's config")
     return {"state_dict": dict(checkpoint["state_dict"]), "meta": {}}
+
+
+def _check_target(checkpoint: dict[str, Any], wanted: dict[str, list[float]], whose: str) -> None:
+    """Refuse weights whose results would silently be wrong in the code that is to load them."""
+    known = input_normalization(checkpoint)
+    if known is None:
+        print_log("The checkpoint does not say its input normalization; it is not checked.", "current", logging.WARNING)
+    elif not same_normalization(known, wanted):
+        raise CheckpointError(
+            f"the weights were trained with another input normalization than that of {whose}",
+            got=known,
+            want=wanted,
+            fix=next((f"--to {name}" for name, own in _NORMALIZATIONS.items() if same_normalization(known, own)), None),
+        )
 
 
 def _checked(state: State, wanted: State) -> State:

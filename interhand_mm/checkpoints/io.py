@@ -165,20 +165,35 @@ def check_shapes(found: dict[str, torch.Size], wanted: dict[str, torch.Size], wh
         )
 
 
-def _check_normalization(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | Path) -> None:
-    trained = input_normalization(checkpoint)
+def model_normalization(model: torch.nn.Module) -> dict[str, list[float]] | None:
+    """Return the `mean` and `std` of a model's input. A model without a preprocessor has None.
+
+    A preprocessor that does not normalize has mean 0 and std 1.
+    """
     preprocessor = getattr(model, "data_preprocessor", None)
-    if not trained or not hasattr(preprocessor, "mean"):
+    if preprocessor is None:
+        return None
+    if not hasattr(preprocessor, "mean"):
+        return {"mean": [0.0] * 3, "std": [1.0] * 3}
+    return {key: [round(x, 4) for x in getattr(preprocessor, key).flatten().tolist()] for key in ("mean", "std")}
+
+
+def same_normalization(first: dict[str, list[float]], second: dict[str, list[float]]) -> bool:
+    """Return True where two input normalizations have the same `mean` and `std`."""
+    return all(np.allclose(first[key], second[key], atol=1e-3) for key in ("mean", "std"))
+
+
+def _check_normalization(checkpoint: dict[str, Any], model: torch.nn.Module, path: str | Path) -> None:
+    trained, own = input_normalization(checkpoint), model_normalization(model)
+    if not trained or own is None or same_normalization(trained, own):
         return
-    for key in ("mean", "std"):
-        own = getattr(preprocessor, key).flatten().tolist()
-        if not np.allclose(own, trained[key], atol=1e-3):
-            raise CheckpointError(
-                f"{path} was trained with another input normalization: the {key} differs",
-                got=own,
-                want=trained[key],
-                fix=f"--cfg-options model.data_preprocessor.{key}={trained[key]}".replace(" ", ""),
-            )
+    options = (f'"model.data_preprocessor.{key}={trained[key]}"'.replace(" ", "") for key in ("mean", "std"))
+    raise CheckpointError(
+        f"{path} was trained with another input normalization than the config's",
+        got=own,
+        want=trained,
+        fix=f"--cfg-options {' '.join(options)}",
+    )
 
 
 def sha256(path: str | Path) -> str:

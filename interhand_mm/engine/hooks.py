@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, get_world_size
-from mmengine.hooks import Hook
+from mmengine.dist import all_reduce, all_reduce_params, get_world_size
+from mmengine.hooks import CheckpointHook, Hook, SyncBuffersHook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
+from ..checkpoints.io import model_normalization
 from ..datasets.draws import NumberedDraws, leaf_datasets
 from ..errors import AnnotationError
 from ..registry import HOOKS
@@ -135,6 +137,41 @@ def _has_joint(data_samples: Any) -> bool:
         if name in sample.get("gt_instance_labels", ())
     ]
     return not weights or any(bool(weight.any()) for weight in weights)
+
+
+class SyncStatisticsHook(SyncBuffersHook):
+    """Average the statistics of batch norm over all processes before a validation and before a checkpoint is saved.
+
+    Each process has its own. Without this hook, the printed metrics mix the networks of all processes, and the
+    checkpoint contains that of the first. mmengine's hook leaves out the checkpoints that a loop saves by iteration.
+    `build_runner` adds it to every runner.
+    """
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Average them where a checkpoint is saved after this iteration."""
+        if not self.distributed:
+            return
+        hooks = [each for each in runner.hooks if isinstance(each, CheckpointHook) and not each.by_epoch]
+        if any(
+            self.every_n_train_iters(runner, each.interval, each.save_begin)
+            or (each.save_last and self.is_last_train_iter(runner))
+            for each in hooks
+        ):
+            all_reduce_params(runner.model.buffers(), op="mean")
+
+
+class NormalizationHook(Hook):
+    """Write the input normalization that the weights were trained with into each checkpoint; see `check_fits`.
+
+    `build_runner` adds it to every runner.
+    """
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Add `normalization` to the checkpoint's `meta`."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        normalization = model_normalization(model)
+        if normalization is not None:
+            checkpoint["meta"]["normalization"] = normalization
 
 
 @HOOKS.register_module()

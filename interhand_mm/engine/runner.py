@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from ..checkpoints.io import allow_safe_types
 from ..models.plugin import load_plugin
 from ..registry import MODELS
+from .hooks import NormalizationHook, SyncStatisticsHook
 
 
 def build_runner(cfg: Config, launcher: str = "none") -> Runner:
@@ -37,6 +38,8 @@ def build_runner(cfg: Config, launcher: str = "none") -> Runner:
         wrapper = cfg.get("model_wrapper_cfg") or dict(type="MMDistributedDataParallel")
         cfg.model_wrapper_cfg = dict(wrapper, broadcast_buffers=False, device_ids=None)
     runner = Runner.from_cfg(cfg)
+    for hook in (SyncStatisticsHook(), NormalizationHook()):
+        runner.register_hook(hook)
     load_plugin(bare_model(runner.model))
     return runner
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 from interhand_mm.apis.convert import convert
-from interhand_mm.checkpoints.internet import from_official, to_official
+from interhand_mm.checkpoints.internet import from_mmpose, from_official, to_mmpose, to_official
 from interhand_mm.checkpoints.io import check_fits, load_checked, read_checkpoint, write_checkpoint
 from interhand_mm.engine.runner import build_model
 from interhand_mm.errors import CheckpointError
@@ -134,6 +135,41 @@ def test_mmpose_round_trip(official, model, tmp_path, prefix):
     convert(str(read), str(back), None, "mmpose", CONFIG)
     returned = read_checkpoint(back)["state_dict"]
     assert all(torch.equal(returned[name], ours[name]) for name in ours)
+
+
+MMPOSE = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
+OFFICIAL = {"mean": [0.0] * 3, "std": [255.0] * 3}
+
+
+def test_no_conversion_hides_another_input_normalization(official, model):
+    ours = from_official({"network": official[1]}, model.state_dict())
+    other = {**ours, "meta": {"normalization": MMPOSE}}
+    with pytest.raises(CheckpointError, match="than that of mmpose's config") as to_other:
+        to_mmpose(ours)
+    with pytest.raises(CheckpointError, match="than that of the official code") as to_own:
+        to_official(other)
+    assert (to_other.value.fix, to_own.value.fix) == ("--to official", "--to mmpose")
+    with pytest.raises(CheckpointError, match="is a file of this project"):
+        from_mmpose(ours, model.state_dict())
+    assert to_official(ours)["network"].keys() == to_official({**ours, "meta": {}})["network"].keys()
+    assert from_mmpose(to_mmpose(other), model.state_dict())["meta"]["normalization"] == MMPOSE
+
+
+def test_one_fix_line_solves_another_normalization(official, model):
+    checkpoint = from_official({"network": official[1]}, model.state_dict())
+    checkpoint["meta"]["normalization"] = MMPOSE
+    with pytest.raises(CheckpointError) as caught:
+        check_fits(checkpoint, model, "a.pth")
+    option, *changes = shlex.split(caught.value.fix)
+    assert option == "--cfg-options"
+    check_fits(checkpoint, build_model(load_config(CONFIG, changes)), "a.pth")
+
+
+def test_a_model_without_normalization_is_checked_too(official, model):
+    checkpoint = from_official({"network": official[1]}, model.state_dict())
+    plain = build_model(load_config(CONFIG, ["model.data_preprocessor.mean=None", "model.data_preprocessor.std=None"]))
+    with pytest.raises(CheckpointError, match="another input normalization"):
+        check_fits(checkpoint, plain, "a.pth")
 
 
 def test_missing_batch_counters_are_tolerated(official, model):
