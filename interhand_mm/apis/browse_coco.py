@@ -42,11 +42,13 @@ def browse_coco(dataset: Mapping[str, Any], num: int, columns: int = 3) -> np.nd
     names = {category["id"]: category["name"] for category in content["categories"]}
     of_image: dict[int, list[dict[str, Any]]] = {}
     for annotation in content["annotations"]:
-        of_image.setdefault(annotation["image_id"], []).append(annotation)
+        if np.isfinite(annotation["bbox"]).all():
+            of_image.setdefault(annotation["image_id"], []).append(annotation)
     tiles = []
     for row in np.linspace(0, len(images), min(num, len(images)), endpoint=False).astype(int):
         record = images[row]
-        image = read_image(root / dataset["data_prefix"]["img"] / record["file_name"])
+        path = root / dataset["data_prefix"]["img"] / record["file_name"]
+        image = read_image(path, cv2.IMREAD_COLOR)  # upright, as mmdet reads it
         tiles.append(_tile(image, of_image.get(record["id"], []), names, Path(record["file_name"]).parent.name))
     return contact_sheet(tiles, columns, gap=6)
 
