@@ -6,10 +6,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
-from ..structures.results import Presence
+from ..structures.results import ABSENT, PRESENT, Presence
 
-# A hand is present from the first calibrated probability, and absent up to the second one.
-PRESENT, ABSENT = 0.7, 0.3
 _EPSILON = 1e-7
 
 

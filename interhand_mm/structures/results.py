@@ -9,6 +9,8 @@ import numpy as np
 
 from .joints import NUM_HAND_JOINTS
 
+# A hand is present from the first calibrated probability, and absent up to the second one.
+PRESENT, ABSENT = 0.7, 0.3
 # "no": absent. "unsure": the network cannot tell; such a hand is drawn, with a mark.
 Presence = Literal["no", "unsure", "yes"]
 # "user": given by the user. "exif": from the focal length in the image file. "assumed": from an assumed field of view.

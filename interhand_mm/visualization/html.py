@@ -21,7 +21,7 @@ import numpy as np
 
 from ..errors import OutputError
 from ..structures.joints import COLORS, FINGERS, JOINT_NAMES, NUM_JOINTS, WRISTS
-from ..structures.results import FrameResult, HandsResult
+from ..structures.results import ABSENT, FrameResult, HandsResult
 from ..utils.files import atomic_write
 from ..utils.paths import printable
 from .overlay import draw_frame
@@ -219,10 +219,12 @@ def reduce_frame(frame: FrameResult, max_side_px: int) -> FrameResult:
 
 
 def _hands_record(hands: HandsResult) -> dict[str, Any]:
+    prob = [float(p) for p in hands.hand_prob]
     return {
         "track": hands.track_id,
         "presence": list(hands.presence),
-        "prob": [float(p) for p in hands.hand_prob],
+        "prob": prob,
+        "dropped": [presence == "no" and p > ABSENT for presence, p in zip(hands.presence, prob, strict=True)],
         "score": float(hands.bbox_score),
         "detected": len(hands.detections) > 0,
         "root": _finite(float(hands.rel_root_depth_mm)),

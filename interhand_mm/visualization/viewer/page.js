@@ -157,7 +157,9 @@ function card(hand, i) {
   const list = element("dl");
   const row = (name, value, className) => list.append(element("dt", name), element("dd", value, className));
   SIDES.forEach((side, k) => {
-    const word = { yes: "present", unsure: "unsure, shown faint", no: "absent" }[hand.presence[k]];
+    // The detector found one hand, so the less probable one is not shown, however probable it is.
+    const no = hand.dropped[k] ? "not shown, because one hand was detected" : "absent";
+    const word = { yes: "present", unsure: "unsure, shown faint", no }[hand.presence[k]];
     row(side, `${word} · probability ${hand.prob[k].toFixed(2)}`, hand.presence[k]);
   });
   if (hand.root !== null) {
