@@ -13,6 +13,7 @@ import torch
 from numpy._core import multiarray  # numpy writes its own scalars and arrays under this private name
 
 from ..errors import CheckpointError
+from ..utils.early import check_checkpoint
 from ..utils.files import atomic_write
 from .versions import OLD_FAMILY, input_normalization, is_old
 
@@ -48,9 +49,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: The file is missing, cut short, not a checkpoint, or contains types outside `SAFE_TYPES`.
     """
+    check_checkpoint(path)
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"checkpoint does not exist: {path}")
     allow_safe_types()
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)

@@ -16,6 +16,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from ..errors import ConfigError
+from .early import check_config
 
 _CODEC_KEYS = ("encoder", "decoder")
 _DATA = ("train_", "val_", "test_")
@@ -83,9 +84,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), data: DataOptio
         ConfigError: The file is missing or not a config; an override names a key that does not exist (the message
             suggests the nearest one) or a key inside an encoder or decoder; a data option has no effect.
     """
+    check_config(path)
     path = Path(path)
-    if not path.is_file():
-        raise ConfigError(f"config does not exist: {path}", fix="ls configs/")
     try:
         cfg = Config.fromfile(str(path))
     except Exception as error:  # executing a config can raise anything; the message should name the file

@@ -16,6 +16,7 @@ from mmengine.config import Config
 from ...errors import CheckpointError, ConfigError, InterHandError
 from ...models.plugin import HandPlugin
 from ...structures.joints import JOINT_NAMES
+from ...utils.early import check_checkpoint
 from .interface import OUTPUTS
 
 KEY, FORMAT, VERSION = "interhand_mm", "interhand_mm.onnx", 1  # the metadata key in the file, and values in it
@@ -78,8 +79,7 @@ def read_exported(path: str | Path) -> Exported:
             has another version.
     """
     onnx = need("onnx", "reading an exported model")
-    if not Path(path).is_file():
-        raise CheckpointError(f"exported model does not exist: {path}", fix=EXPORT_FIX)
+    check_checkpoint(path, "exported model", EXPORT_FIX)
     try:
         model = onnx.load(str(path), load_external_data=False)
         shape = model.graph.input[0].type.tensor_type.shape.dim
@@ -161,7 +161,8 @@ class OnnxRuntimeNetwork(_Runtime):
             raise ConfigError(
                 "the backend onnxruntime computes in float32", got=amp, fix="--amp float32 or --backend openvino"
             )
-        provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}.get(device.split(":")[0])
+        kind, _, number = device.partition(":")
+        provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}.get(kind)
         if provider not in runtime.get_available_providers():
             raise ConfigError(
                 f"the backend onnxruntime cannot run on {device}",
@@ -171,7 +172,8 @@ class OnnxRuntimeNetwork(_Runtime):
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
-        self._session = runtime.InferenceSession(path, options, providers=[provider])
+        settings = {"device_id": number} if number else {}
+        self._session = runtime.InferenceSession(path, options, providers=[(provider, settings)])
 
     def _run(self, crops: np.ndarray) -> list[np.ndarray]:
         return self._session.run(list(OUTPUTS), {INPUT: crops})
@@ -192,6 +194,12 @@ class OpenVinoNetwork(_Runtime):
         if device == "cpu":
             settings["INFERENCE_NUM_THREADS"] = torch.get_num_threads()
         self._model = core.compile_model(core.read_model(path), device.upper(), settings)
+        computed = self._model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        if computed != _PRECISION[amp]:  # OpenVINO ignores a precision that the device does not have
+            name = {short: long or "float32" for long, short in _PRECISION.items()}.get(computed, computed)
+            raise ConfigError(
+                f"the backend openvino cannot compute in {amp} on {device}", got=name, fix=f"--amp {name}"
+            )
 
     def _run(self, crops: np.ndarray) -> list[np.ndarray]:
         found = self._model({INPUT: crops})

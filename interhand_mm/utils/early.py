@@ -1,0 +1,56 @@
+"""Checks of paths before anything slow starts. This module imports nothing heavy, so that tools can answer at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from ..errors import CheckpointError, ConfigError, OutputError
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+
+def is_address(path: str | Path) -> bool:
+    """Return True for a URL, such as that of a file on the web or of a network stream.
+
+    Example:
+        >>> is_address("rtsp://127.0.0.1/hands"), is_address("C:/hands.jpg")
+        (True, False)
+    """
+    return isinstance(path, str) and _ADDRESS.match(path) is not None
+
+
+def check_config(path: str | Path) -> None:
+    """Raise `ConfigError` unless a config exists."""
+    if not Path(path).is_file():
+        raise ConfigError(
+            f"config does not exist: {path}", fix="download it first" if is_address(path) else "ls configs/"
+        )
+
+
+def check_checkpoint(path: str | Path, name: str = "checkpoint", fix: str | None = None) -> None:
+    """Raise `CheckpointError` unless a file with weights exists.
+
+    Args:
+        path: The file.
+        name: What it is, for the message.
+        fix: How to get it.
+    """
+    if not Path(path).is_file():
+        raise CheckpointError(f"{name} does not exist: {path}", fix="download it first" if is_address(path) else fix)
+
+
+def check_writable(folder: str | Path, fix: str | None = None) -> None:
+    """Raise `OutputError` unless a folder can be written, or could be created. Nothing is created.
+
+    Args:
+        folder: The folder.
+        fix: Option that names another folder.
+    """
+    nearest = Path(folder).absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    problem = "Not a directory" if not nearest.is_dir() else "Permission denied"
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write into {folder}", got=f"{problem}: {nearest}", fix=fix)
