@@ -167,6 +167,7 @@ class InterHandInferencer:
                 "less than half of the bbox lies in the image",
                 got=f"{bbox.tolist()} in {width} x {height} px",
                 want="x1 y1 x2 y2 (two corners, not a corner, width and height)",
+                fix="--bbox-xywh takes a corner, width and height",
             )
         return Region(_mirror_boxes(bbox, width) if self.options.mirror else bbox, _NO_BOXES, 1.0, None)
 
@@ -182,7 +183,7 @@ class InterHandInferencer:
             keypoints = np.where(shown[:, None], relative_to_wrists(pose.keypoints), np.nan)
             rel_root = pose.rel_root_depth_mm if shown.all() else float("nan")
             if clip is not None:
-                keypoints, rel_root = clip.follow(region, pose, keypoints, rel_root, frame.time_s)
+                keypoints, rel_root = clip.follow(region, keypoints, rel_root, frame.time_s)
             bbox, detections = pose.bbox, region.detections
             if self.options.mirror:
                 keypoints[:, 0] = size[0] - 1 - keypoints[:, 0]
@@ -209,6 +210,9 @@ class InterHandInferencer:
         self, keypoints: np.ndarray, shown: np.ndarray, rel_root_depth_mm: float, intrinsics: Intrinsics
     ) -> np.ndarray:
         focal, principal_pt, depth_mm = intrinsics.focal, intrinsics.principal_pt, self.camera.depth_mm
+        shown = shown & np.isfinite(keypoints).all(axis=-1)
+        if not shown.any():
+            return np.full_like(keypoints, np.nan)
         if depth_mm is None:
             depths = wrist_depths_from_size(keypoints, shown, rel_root_depth_mm, focal, principal_pt, ADULT_PALM_MM)
         else:
@@ -225,9 +229,14 @@ class _Clip:
         self.detect_every, self._turn = detect_every, 0
 
     def detector_is_due(self) -> bool:
-        """Return True for the first frame and every n-th after it. Call once per chunk (one frame if n > 1)."""
-        due = self._turn % self.detect_every == 0
+        """Return True n frames after the last run of the detector, or sooner if the tracker asks for it.
+
+        Call once per chunk (one frame if n > 1).
+        """
         self._turn += 1
+        due = self._turn >= self.detect_every or self.tracker.needs_detection
+        if due:
+            self._turn = 0
         return due
 
     def step(self, found: list[Region] | None, time_s: float) -> list[Region]:
@@ -238,13 +247,13 @@ class _Clip:
         return [replace(each, box=self.smoother.box(each.track_id or 0, each.box, time_s)) for each in regions]
 
     def follow(
-        self, region: Region, pose: Pose, keypoints: np.ndarray, rel_root_depth_mm: float, time_s: float | None
+        self, region: Region, keypoints: np.ndarray, rel_root_depth_mm: float, time_s: float | None
     ) -> tuple[np.ndarray, float]:
         """Move the track to this frame's keypoints. Return keypoints and root depth, smoothed if smoothing is on."""
-        self.tracker.follow(region, keypoints[~np.isnan(keypoints[:, 0]), :2])
+        self.tracker.follow(region, keypoints[:, :2])
         if self.smoother is None or region.track_id is None:
             return keypoints, rel_root_depth_mm
-        side = float(pose.bbox[2] - pose.bbox[0])
+        side = float((region.box[2:] - region.box[:2]).max())
         return self.smoother(region.track_id, keypoints, rel_root_depth_mm, side, time_s or 0.0)
 
     def forget_ended_tracks(self) -> None:

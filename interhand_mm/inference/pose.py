@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from ..structures.boxes import square_bbox
 from ..structures.warp import Warp
@@ -61,7 +63,7 @@ class PoseModel:
 
     def __init__(self, config: str | Path | Config, checkpoint: str | Path, options: InferenceOptions) -> None:
         cfg = config if isinstance(config, Config) else load_config(config)
-        self.batch_size = options.batch_size
+        self.batch_size, self._warned = options.batch_size, False
         self.network = open_network(cfg, checkpoint, options.device, options.amp, options.backend)
 
     def predict(
@@ -85,6 +87,15 @@ class PoseModel:
                 poses += self._forward(crops)
         return poses
 
+    def _check_numbers(self, points: np.ndarray) -> None:
+        """Turn joints that are not numbers into NaN as a whole, and warn of the first ones. They occur in float16."""
+        broken = ~np.isfinite(points).all(axis=-1)
+        points[broken] = np.nan
+        if broken.any() and not self._warned:
+            self._warned = True
+            message = "the pose network returned joints that are not numbers; they are left out\n  fix:  --amp float32"
+            print_log(message, "current", logging.WARNING)
+
     def _forward(self, crops: list[Crop]) -> list[Pose]:
         found = self.network(np.stack([crop.image for crop in crops]))
         restored = found.get("replaced", np.zeros((len(crops), 2)))
@@ -92,13 +103,14 @@ class PoseModel:
         for i, crop in enumerate(crops):
             points = found["keypoints"][i].astype(np.float64)
             points[:, :2] = crop.warp.to_full(points[:, :2])
+            self._check_numbers(points)
             poses.append(
                 Pose(
                     crop.bbox.astype(np.float64),
                     points,
                     np.clip(found["keypoint_scores"][i].astype(np.float64), 0, 1),
                     float(found["rel_root_depth"][i]),
-                    at_temperature(found["hand_prob"][i], self.network.temperature),
+                    np.nan_to_num(at_temperature(found["hand_prob"][i], self.network.temperature)),
                     (bool(restored[i, 0]), bool(restored[i, 1])),
                 )
             )

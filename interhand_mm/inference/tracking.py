@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..structures.boxes import box_iou, joints_bbox
+from ..structures.joints import HANDS
+from .grouping import interaction_bbox
 
-# Number of frames for which a track continues without being seen, about a third of a second.
+# Number of frames for which a track, or one hand of a pair, continues without being seen; about a third of a second.
 COAST_FRAMES = 10
+# Number of runs of the detector in a row that may miss a track which the pose network sees.
+_MAX_MISSES = 3
 _LEAST_IOU = 0.3
 # If an unseen track overlaps a seen one by more than this share, it is the same hands in a new grouping.
 _SAME_SHARE = 0.5
@@ -42,7 +46,13 @@ class HandTracker:
 
     The frames in which the detector runs decide which tracks exist. In the other frames, the crop of a track follows
     the keypoints of the previous frame (`follow`). A track that neither the detector nor the pose network sees moves
-    with its Kalman filter for `COAST_FRAMES` frames and then ends.
+    with its Kalman filter for `COAST_FRAMES` frames and then ends. A track that only the pose network sees is followed
+    until the detector has missed it `_MAX_MISSES` times in a row. A hand of a pair that is not shown keeps its part of
+    the crop for `COAST_FRAMES` frames.
+
+    Attributes:
+        needs_detection: Whether the detector should run in the next frame, whatever its turn is: there are no tracks,
+            one has ended, or the detector has just missed one.
     """
 
     def __init__(self) -> None:
@@ -54,7 +64,10 @@ class HandTracker:
         # Kalman filter has turned inside out, so the distance is set afterwards.
         self._tracker.distance_function = VectorizedDistance(_distance)
         self._followed: dict[int, Region] = {}
-        self._seen: set[int | None] = set()
+        self._misses: dict[int, int] = {}  # runs of the detector in a row that did not find a track
+        self._hands: dict[int, dict[int, tuple[np.ndarray, int]]] = {}  # last box of each hand of a track, and when
+        self._frame = 0
+        self.needs_detection = True
 
     @property
     def alive(self) -> set[int]:
@@ -71,14 +84,20 @@ class HandTracker:
             The regions to crop in this frame, each with the id of its track.
         """
         seen = list(self._followed.values()) if found is None else list(found)
-        self._followed = {}
+        self._followed, before, self._frame = {}, self.alive, self._frame + 1
         updated = self._tracker.update([_as_detection(region) for region in seen] or None)
         # `update` returns a new track only from its second update on; this includes it from the first one.
         tracks = {track.id: track for track in [*updated, *self._tracker.tracked_objects]}.values()
         fresh = {id(region) for region in seen}
         matched = [replace(_last(track), track_id=track.id) for track in tracks if id(_last(track)) in fresh]
         coasting = [_coasted(track) for track in tracks if id(_last(track)) not in fresh]
-        self._seen = {region.track_id for region in matched}
+        alive = self.alive
+        if found is not None:
+            hit = {region.track_id for region in matched}
+            self._misses = {each: 0 if each in hit else self._misses.get(each, 0) + 1 for each in alive}
+        self._hands = {each: boxes for each, boxes in self._hands.items() if each in alive}
+        missed = any(0 < self._misses.get(each, 0) < _MAX_MISSES for each in alive)
+        self.needs_detection = not alive or bool(before - alive) or missed
         coasting = [region for region in coasting if has_size(region.box)]
         return matched + [region for region in coasting if not _inside_any(region.box, matched)]
 
@@ -86,15 +105,21 @@ class HandTracker:
         """Record where the hands of a region are in this frame, for the next frame in which the detector does not run.
 
         Args:
-            region: A region from `step`. Regions of unseen tracks are ignored; otherwise the track of a hand that has
-                left the image might never end.
-            points: (K, 2) px, the keypoints of the hands that are shown.
+            region: A region from `step`. Tracks that the detector misses again and again are ignored; otherwise the
+                track of a hand that has left the image might never end.
+            points: (42, 2) px, keypoints; NaN for hands that are not shown.
         """
-        if region.track_id is not None and region.track_id in self._seen:
-            box = joints_bbox(points)
-            if not has_size(box):
-                return
-            self._followed[region.track_id] = replace(region, box=box, detections=np.zeros((0, 4)))
+        track_id = region.track_id
+        if track_id is None or self._misses.get(track_id, 0) >= _MAX_MISSES:
+            return
+        boxes = {side: joints_bbox(points[hand]) for side, hand in enumerate(HANDS)}
+        boxes = {side: box for side, box in boxes.items() if has_size(box)}
+        if not boxes:
+            return
+        known = {} if region.num_hands == 1 else self._hands.setdefault(track_id, {})
+        known.update({side: (box, self._frame) for side, box in boxes.items()})
+        recent = [box for box, frame in known.values() if self._frame - frame < COAST_FRAMES]
+        self._followed[track_id] = replace(region, box=interaction_bbox(np.array(recent)), detections=np.zeros((0, 4)))
 
 
 def has_size(box: np.ndarray) -> bool:

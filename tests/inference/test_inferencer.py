@@ -201,7 +201,16 @@ def test_mirror_gives_the_same_hands_in_the_mirrored_image(tiny_pose, bbox):
 
 @pytest.mark.parametrize(
     "bbox",
-    [[100, 40, 80, 60], [0, 0, 0, 10], [1, 2, 3], [float("nan"), 0, 1, 1], [270, 100, 400, 200], [-50, 0, 20, 20]],
+    [
+        [100, 40, 80, 60],
+        [0, 0, 0, 10],
+        [0.1, 0.1, 0.9, 0.9],
+        [10, 10, 17, 90],
+        [1, 2, 3],
+        [float("nan"), 0, 1, 1],
+        [270, 100, 400, 200],
+        [-50, 0, 20, 20],
+    ],
 )
 def test_boxes_by_hand_are_checked(tiny_pose, bbox):
     with pytest.raises(InputError, match="bbox"):
@@ -219,7 +228,7 @@ def test_arguments_are_checked(tiny_pose):
         with pytest.raises(ConfigError):
             inferencer(tiny_pose, **wrong)
     with pytest.raises(ConfigError, match="detector and a bbox"):
-        inferencer(tiny_pose, detector=FakeDetector(), bbox=[0, 0, 5, 5])
+        inferencer(tiny_pose, detector=FakeDetector(), bbox=[0, 0, 50, 50])
     with pytest.raises(InputError):
         inferencer(tiny_pose).infer("/no/such/file")  # at once, not with the first frame
 
@@ -286,6 +295,124 @@ def test_a_missed_detection_does_not_end_a_track_and_a_lost_hand_does(tiny_pose)
     assert ids[-1] == [3, 4]
 
 
+class PairNetwork(FakeNetwork):
+    """Sees the right hand in what is 80 bright and the left one in what is 120; each side has frames where it is blind.
+
+    Args:
+        blind: {side: numbers of the frames in which that hand is taken for absent}.
+    """
+
+    def __init__(self, blind=None):
+        super().__init__()
+        self.blind, self.frame = blind or {}, -1
+
+    def predict(self, crop):
+        self.frame += 1
+        points, prob = np.zeros((42, 2)), np.full(2, 0.01)
+        for side, level in enumerate((80, 120)):
+            y, x = np.nonzero(np.abs(crop[0].astype(int) - level) < 15)
+            if len(x) < 20:
+                continue
+            low, high = np.array([x.min(), y.min()]), np.array([x.max(), y.max()])
+            points[21 * side : 21 * side + 21] = low + self.shape[:21] * (high - low)
+            prob[side] = 0.1 if self.frame in self.blind.get(side, ()) else 0.95
+        return {
+            "keypoints": np.column_stack([points, np.zeros(42)]),
+            "keypoint_scores": np.full(42, 0.8),
+            "rel_root_depth": np.float64(30),
+            "hand_prob": prob,
+        }
+
+
+def test_a_hand_that_is_no_for_a_frame_stays_in_the_crop(tiny_pose):
+    """The left hand is missing in frame 3 alone; the detector does not run before frame 15."""
+    made = inferencer(tiny_pose, detector=FakeDetector(), detect_every=15)
+    made.pose.network = PairNetwork({1: {3}})
+    results = list(made.infer(Clip([scene((60, 40, 140, 150), (150, 50, 230, 160))] * 14)))
+    assert made.detector.calls == [1]
+    presence = [result.hands[0].presence for result in results]
+    assert presence == [("yes", "no" if i == 3 else "yes") for i in range(14)]
+    assert {hands.track_id for result in results for hands in result.hands} == {1}
+
+
+def test_a_hand_that_the_detector_misses_once_is_followed(tiny_pose):
+    """The detector misses the second hand in frame 30, its second turn, and is asked again at once."""
+
+    class Missing(FakeDetector):
+        def __call__(self, images):
+            (found,) = super().__call__(images)
+            return [found if len(self.calls) != 2 else Detections(found.boxes[:1], found.scores[:1], found.sides[:1])]
+
+    made = inferencer(tiny_pose, RIGHT, detector=Missing(), detect_every=30)
+    results = list(made.infer(Clip(walk(60, step=1))))
+    assert [sorted(hands.track_id for hands in result.hands) for result in results] == [[1, 2]] * 60
+    assert len(made.detector.calls) == 3
+
+
+def test_a_hand_that_enters_an_empty_video_or_replaces_another_is_found_at_once(tiny_pose):
+    empty, here = scene(size=(480, 240)), scene((20, 30, 80, 90), size=(480, 240))
+    there = scene((300, 130, 360, 190), size=(480, 240))
+    made = inferencer(tiny_pose, RIGHT, detector=FakeDetector(), detect_every=100)
+    results = list(made.infer(Clip([empty] * 2 + [here] * 10 + [there] * 20)))
+    shown = [len(result.hands) for result in results]
+    assert shown[:12] == [0] * 2 + [1] * 10
+    # The first hand's track ends after a third of a second, and only then the detector is asked.
+    assert shown[12:] == [0] * shown[12:].count(0) + [1] * shown[12:].count(1)
+    assert 8 <= shown[12:].count(0) <= 14
+    assert len(made.detector.calls) == 4
+
+
+def test_a_track_that_the_detector_never_finds_again_ends(tiny_pose):
+    """The pose network sees hands where there are none, so the detector has the last word."""
+    made = inferencer(tiny_pose, RIGHT, detector=FakeDetector(blind=range(1, 99)), detect_every=5)
+    results = list(made.infer(Clip([scene((20, 30, 80, 90))] * 40)))
+    assert len(results[8].hands) == 1
+    assert results[30].hands == ()
+
+
+def test_joints_that_are_not_numbers_do_not_end_a_video(tmp_path, tiny_pose, monkeypatch):
+    """float16 overflows to infinity, which turns into NaN."""
+    logged = []
+    monkeypatch.setattr("interhand_mm.inference.pose.print_log", lambda message, *_: logged.append(message))
+
+    class Overflowing(PairNetwork):
+        def predict(self, crop):
+            found = super().predict(crop)
+            if 2 <= self.frame < 5:
+                found["keypoints"][:] = (np.nan, np.inf, np.nan)[self.frame - 2]
+                found["hand_prob"][0] = (np.nan, 0.9, 0.9)[self.frame - 2]
+            if self.frame == 6:
+                found["keypoints"][:21] = np.inf
+            return found
+
+    for every in (1, 4):
+        made = inferencer(tiny_pose, detector=FakeDetector(), detect_every=every, smooth=True, batch_size=1)
+        made.pose.network = Overflowing()
+        results = list(made.infer(Clip([scene((60, 40, 140, 150), (150, 50, 230, 160))] * 10)))
+        assert len(results) == 10
+        for i in (2, 3, 4):
+            assert np.isnan(results[i].hands[0].keypoints).all()
+            assert np.isnan(results[i].hands[0].keypoints_mm).all()
+            assert np.isfinite(results[i].hands[0].hand_prob).all()
+        assert np.isfinite(results[6].hands[0].keypoints_mm).all(axis=-1).tolist() == [False] * 21 + [True] * 21
+        assert np.isfinite(results[9].hands[0].keypoints_mm).all()
+    assert len(logged) == 2  # once per network
+
+
+def test_a_hand_that_comes_nearer_is_smoothed_as_much(tiny_pose):
+    far, near = TrackSmoother(30.0), TrackSmoother(30.0)
+    walk_px = np.random.default_rng(0).normal(0, 20, (20, 42, 3)).cumsum(axis=0)
+    for i, points in enumerate(walk_px):
+        # One track began three times as far away; from then on both see the same.
+        from_far, _ = far(1, points, 5.0, 100.0 if i == 0 else 300.0, i / 30)
+        from_near, _ = near(1, points, 5.0, 300.0, i / 30)
+    assert from_far == pytest.approx(from_near)
+    for i, side in enumerate((100, 300, 300, 300)):
+        shifted = np.array([10.0, 10, 10 + side, 10 + side]) + 9 * i
+        far_box, near_box = far.box(7, shifted, i / 30), near.box(8, shifted, i / 30)
+    assert far_box == pytest.approx(near_box)
+
+
 def test_a_pair_is_not_the_single_hand_it_was(tiny_pose):
     apart = [scene((20, 60, 80, 130), (300, 60, 360, 130), size=(480, 240))] * 3
     joined = [scene((150, 60, 210, 130), (215, 60, 275, 130), size=(480, 240))] * 3
@@ -309,7 +436,7 @@ def test_boxes_without_size_are_left_out(tiny_pose, capfd):
     assert coasted
     assert all((box[2:] > box[:2]).any() for box in coasted)
     tracker.step([Region(box, box[None], 0.9, 1)])
-    tracker.follow(tracker.step([Region(box, box[None], 0.9, 1)])[0], np.full((21, 2), 50.0))
+    tracker.follow(tracker.step([Region(box, box[None], 0.9, 1)])[0], np.full((42, 2), 50.0))
     assert all((region.box[2:] > region.box[:2]).any() for region in tracker.step(None))
     assert "bounding boxes" not in "".join(capfd.readouterr())
 
