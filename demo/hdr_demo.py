@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import add_hdr_options, run
+from interhand_mm.cli.arguments import add_bbox_options, add_hdr_options, check_inference_arguments, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -17,9 +17,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("pose_checkpoint", help="checkpoint of the pose network")
     add_hdr_options(parser)
     parser.add_argument("--input", required=True, help="image, or folder of images")
-    parser.add_argument(
-        "--bbox", nargs=4, type=float, metavar=("X1", "Y1", "X2", "Y2"), help="box around both hands [the whole image]"
-    )
+    add_bbox_options(parser, "box around both hands [the whole image]")
     parser.add_argument("--out-dir", required=True, metavar="DIR", help="folder for <name>.jpg")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ... [cpu]")
     parser.add_argument("--tile", type=int, default=256, metavar="PX", help="side of a stage, px [256]")
@@ -28,6 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    check_inference_arguments(args)
     from interhand_mm.cli.demo import pose_config  # imported late, so that --help is fast
     from interhand_mm.hdr.stages import show_stages
     from interhand_mm.inference.inferencer import InterHandInferencer

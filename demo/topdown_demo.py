@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import add_inference_options, run
+from interhand_mm.cli.arguments import add_bbox_options, add_inference_options, check_inference_arguments, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -18,9 +18,7 @@ def parse_args() -> argparse.Namespace:
     add_inference_options(parser)
     parser.add_argument("--input", required=True, help="image, folder of images, video, GIF, or number of a camera")
     parser.add_argument("--out-dir", required=True, metavar="DIR", help="folder for the .jpg or .mp4, .json and .html")
-    parser.add_argument(
-        "--bbox", nargs=4, type=float, metavar=("X1", "Y1", "X2", "Y2"), help="box around the hands, px; no detector"
-    )
+    add_bbox_options(parser, "box around the hands, in place of the detector")
     parser.add_argument("--mirror", action="store_true", help="the input is mirrored, as selfie cameras record it")
     parser.add_argument("--gif", action="store_true", help="write videos as GIF instead of MP4")
     parser.add_argument("--no-html", action="store_true", help="write no 3D page")
@@ -30,6 +28,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    check_inference_arguments(args)
     from interhand_mm.cli.demo import build_inferencer  # imported late, so that --help is fast
     from interhand_mm.inference.run import run_demo
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import add_inference_options, run
+from interhand_mm.cli.arguments import add_inference_options, check_inference_arguments, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,13 +24,15 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.cli.demo import build_inferencer  # imported late, so that --help is fast
-    from interhand_mm.inference.io.sources import Camera
-    from interhand_mm.inference.run import run_demo
+    check_inference_arguments(args)
+    from interhand_mm.inference.io.sources import Camera  # imported late, so that --help is fast
 
     # The camera mirrors the frames for the viewer, and the inferencer unmirrors them for the networks.
-    inferencer = build_inferencer(args)
-    print(run_demo(inferencer, Camera(args.camera, args.mirror), args.out_dir, show=not args.no_window))
+    camera = Camera(args.camera, args.mirror)
+    from interhand_mm.cli.demo import build_inferencer
+    from interhand_mm.inference.run import run_demo
+
+    print(run_demo(build_inferencer(args), camera, args.out_dir, show=not args.no_window))
 
 
 if __name__ == "__main__":

@@ -46,6 +46,40 @@ def test_wrong_arguments_import_nothing_heavy(script):
     assert run(script, "--no-such-option") == ["exit 2", "heavy []"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"--input": "no.jpg"}, "input does not exist: no.jpg"),
+        ({"--input": "rtsp://host/hands"}, "network streams are not read: rtsp://host/hands"),
+        ({"pose_config": "no.py"}, "config does not exist: no.py"),
+        ({"pose_checkpoint": "https://host/a.pth"}, "checkpoint does not exist: https://host/a.pth"),
+        ({"--out-dir": "README.md/out"}, "cannot write into README.md/out"),
+        ({"--hdr": "configs/hdr/small.py no.pth"}, "checkpoint does not exist: no.pth"),
+        ({"det_config": "configs/internet.py"}, "the detector needs a config and a checkpoint"),
+        ({"--depth-mm": "-5"}, "depth_mm must be one or two positive numbers"),
+    ],
+)
+def test_a_demo_answers_a_mistake_before_it_loads_anything(tmp_path, changes, message):
+    given = {
+        "det_config": "none",
+        "det_checkpoint": "none",
+        "pose_config": "configs/internet.py",
+        "pose_checkpoint": "README.md",
+        "--input": "README.md",
+        "--out-dir": str(tmp_path / "out"),
+        **changes,
+    }
+    options = [word for name, value in given.items() if name.startswith("-") for word in (name, *value.split())]
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN.format(heavy=HEAVY), "demo/topdown_demo.py",
+         *(value for name, value in given.items() if not name.startswith("-")), *options],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["exit 2", "heavy []"]
+    assert message in done.stderr.splitlines()[0]
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_package_has_a_typed_front_door():
     code = (
         "import sys, interhand_mm; heavy = 'torch' in sys.modules; names = dir(interhand_mm);"

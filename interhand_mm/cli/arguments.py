@@ -6,15 +6,17 @@ This module imports nothing heavy, so that `--help` and wrong arguments answer a
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, InterHandError
 from ..inference.options import BACKENDS, CameraOptions, InferenceOptions
+from ..utils.early import check_checkpoint, check_config, check_writable
 from ..utils.memory import keep_freed_memory
 from ..utils.precision import AMP_CHOICES, pick_amp
 
@@ -106,6 +108,78 @@ def add_hdr_options(parser: argparse.ArgumentParser, required: bool = False) -> 
     )
 
 
+def add_bbox_options(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add `--bbox` and `--bbox-xywh`, which both end up as the corners `args.bbox`.
+
+    Args:
+        parser: Parser to add to.
+        text: Meaning of the box.
+    """
+    box = parser.add_mutually_exclusive_group()
+    corners, size = ("X1", "Y1", "X2", "Y2"), ("X", "Y", "W", "H")
+    box.add_argument("--bbox", nargs=4, type=float, metavar=corners, help=f"{text}: two corners, px")
+    box.add_argument(
+        "--bbox-xywh",
+        nargs=4,
+        type=float,
+        metavar=size,
+        action=_Corners,
+        dest="bbox",
+        help="the same: a corner and a size",
+    )
+
+
+class _Corners(argparse.Action):
+    """Stores a corner, width and height as two corners."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        x, y, width, height = values
+        setattr(namespace, self.dest, [x, y, x + width, y + height])
+
+
+def check_inference_arguments(args: argparse.Namespace) -> None:
+    """Check options and paths before torch is loaded, so that a mistake is answered at once.
+
+    Args:
+        args: Arguments of a demo; those that a demo does not have are not checked.
+
+    Raises:
+        ConfigError, CheckpointError, InputError, OutputError: An option has no effect or a wrong value, a file is
+            missing, or the output folder cannot be written.
+    """
+    bbox, backend = getattr(args, "bbox", None), getattr(args, "backend", "torch")
+    detector = [name for name in (getattr(args, "det_config", "none"), getattr(args, "det_checkpoint", "none"))]
+    _check_detector([name for name in detector if name.lower() != "none"], bbox is not None)
+    InferenceOptions(bbox=bbox)
+    if hasattr(args, "depth_mm"):
+        camera_options(args)
+    source = getattr(args, "input", None)
+    if source is not None and not source.isdigit():
+        from ..inference.io.sources import check_input  # imported late, because --help needs no image library
+
+        check_input(source)
+    hdr = args.hdr or []
+    for config in (*detector[:1], args.pose_config, *hdr[:1]):
+        if config.lower() != "none":
+            check_config(config)
+    for checkpoint in (*detector[1:], *hdr[1:]):
+        if checkpoint.lower() != "none":
+            check_checkpoint(checkpoint)
+    check_checkpoint(args.pose_checkpoint, "checkpoint" if backend == "torch" else "exported model")
+    if getattr(args, "out_dir", None) is not None:
+        check_writable(args.out_dir, "--out-dir DIR")
+
+
+def _check_detector(given: list[str], has_bbox: bool) -> None:
+    """Raise `ConfigError` if the detector that the command line names would not be used."""
+    if has_bbox and given:
+        raise ConfigError("--bbox replaces the detector", got=" ".join(given), fix="write none none in its place")
+    if len(given) == 1:
+        raise ConfigError("the detector needs a config and a checkpoint", got=given[0], fix="give both, or none none")
+
+
 def inference_options(args: argparse.Namespace) -> InferenceOptions:
     """Return the options that `add_inference_options` and the demos' own arguments describe."""
     # A plugin feeds one network's output to the next, where rounding would add up.
@@ -186,6 +260,9 @@ def run(main: Callable[[], None]) -> None:
 
     before = signal.signal(signal.SIGTERM, terminate)
     keep_freed_memory()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show does not end a run
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
         _leave_process_group()

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from mmengine.config import Config
 
-from ..errors import ConfigError
 from ..inference.inferencer import InterHandInferencer
 from ..utils.config import load_config
 from ..utils.precision import pick_amp
@@ -17,7 +16,6 @@ from .arguments import camera_options, inference_options
 def build_inferencer(args: argparse.Namespace) -> InterHandInferencer:
     """Build the inferencer from the arguments of `add_inference_options`."""
     options, camera = inference_options(args), camera_options(args)
-    _check_detector(args, options.bbox is not None)
     detector = None
     if args.det_config.lower() != "none":
         from ..inference.detector import HandDetector  # imported late, because it loads mmdet
@@ -26,15 +24,6 @@ def build_inferencer(args: argparse.Namespace) -> InterHandInferencer:
         of_detector = replace(options, amp=pick_amp(args.amp, args.device))
         detector = HandDetector(load_config(args.det_config), args.det_checkpoint, of_detector)
     return InterHandInferencer(pose_config(args), args.pose_checkpoint, detector, options, camera)
-
-
-def _check_detector(args: argparse.Namespace, has_bbox: bool) -> None:
-    """Raise `ConfigError` if the detector that the command line names would not be used."""
-    given = [name for name in (args.det_config, args.det_checkpoint) if name.lower() != "none"]
-    if has_bbox and given:
-        raise ConfigError("--bbox replaces the detector", got=" ".join(given), fix="write none none in its place")
-    if len(given) == 1:
-        raise ConfigError("the detector needs a config and a checkpoint", got=given[0], fix="give both, or none none")
 
 
 def pose_config(args: argparse.Namespace) -> Config:

@@ -12,6 +12,8 @@ from ..errors import ConfigError, InputError
 Amp = Literal["bfloat16", "float16"]
 Backend = Literal["torch", "onnxruntime", "openvino"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
+MIN_BOX_PX = 8
+_BOX_FIX = "--bbox-xywh takes a corner, width and height"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class InferenceOptions:
         smooth: Filter the keypoints of videos over time (One-Euro filter).
         mirror: The input is mirrored, as selfie cameras record it. The networks see it unmirrored, so the right hand
             is the person's right hand; results are in the coordinates of the mirrored input.
-        bbox: Box around the hands, (x1, y1, x2, y2) in px of the image. It replaces the detector in every frame.
+        bbox: Box around the hands, two corners (x1, y1, x2, y2) in px of the image, at least `MIN_BOX_PX` per side. It
+            replaces the detector in every frame.
 
     Raises:
         ConfigError: A number or a name is out of range.
@@ -150,7 +153,10 @@ def _point(value: Any) -> tuple[float, ...]:
 
 def _box(value: Any) -> tuple[float, ...]:
     numbers = _numbers(value)
+    want = "x1 y1 x2 y2 with x1 < x2 and y1 < y2 (two corners, not a corner, width and height)"
     if numbers is None or len(numbers) != 4 or numbers[2] <= numbers[0] or numbers[3] <= numbers[1]:
-        want = "x1 y1 x2 y2 with x1 < x2 and y1 < y2 (two corners, not a corner, width and height)"
-        raise InputError("bbox is not a box", got=value, want=want)
+        raise InputError("bbox is not a box", got=value, want=want, fix=_BOX_FIX)
+    if min(numbers[2] - numbers[0], numbers[3] - numbers[1]) < MIN_BOX_PX:
+        want = f"at least {MIN_BOX_PX} px per side; pixels of the image, not fractions of it"
+        raise InputError("bbox is too small for a hand", got=value, want=want)
     return numbers

@@ -16,7 +16,6 @@ import pytest
 from PIL import Image
 
 from interhand_mm.cli import arguments as cli
-from interhand_mm.cli.demo import build_inferencer
 from interhand_mm.errors import ConfigError, InputError, OutputError
 from interhand_mm.inference import run as demo
 from interhand_mm.inference.inferencer import InterHandInferencer
@@ -378,7 +377,17 @@ def test_a_detector_that_would_not_be_used_is_refused(detector, bbox, message):
     parser.add_argument("--mirror", action="store_true")
     args = parser.parse_args([*detector, "pose.py", "pose.pth", *(["--bbox", *map(str, bbox)] if bbox else [])])
     with pytest.raises(ConfigError, match=message):
-        build_inferencer(args)
+        cli.check_inference_arguments(args)
+
+
+def test_a_box_may_be_given_as_corner_and_size():
+    parser = argparse.ArgumentParser()
+    cli.add_bbox_options(parser, "box")
+    assert parser.parse_args(["--bbox-xywh", "69", "137", "165", "153"]).bbox == [69, 137, 234, 290]
+    assert parser.parse_args(["--bbox", "69", "137", "165", "153"]).bbox == [69, 137, 165, 153]
+    assert parser.parse_args([]).bbox is None
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--bbox-xywh", "69", "137", "165", "153", "--bbox", "69", "137", "165", "153"])
 
 
 def test_a_detectors_config_in_the_pose_networks_place_is_refused(tmp_path, tiny_pose):

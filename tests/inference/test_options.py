@@ -43,12 +43,12 @@ def test_every_argument_reaches_its_field():
             "--score-thr",
             "0.5",
         ),
-        *("--detect-every", "4", "--smooth", "--mirror", "--bbox", "1", "2", "3", "4"),
+        *("--detect-every", "4", "--smooth", "--mirror", "--bbox", "1", "2", "30", "40"),
         *("--focal", "500", "510", "--principal-pt", "10", "20", "--depth-mm", "700"),
     )
     assert options == InferenceOptions(
         device="cuda:1", amp="bfloat16", batch_size=3, backend="openvino", score_thr=0.5, detect_every=4,
-        smooth=True, mirror=True, bbox=(1, 2, 3, 4),
+        smooth=True, mirror=True, bbox=(1, 2, 30, 40),
     )  # fmt: skip
     assert camera == CameraOptions(focal=(500, 510), principal_pt=(10, 20), depth_mm=700)
     assert parse("--fov", "70")[1] == CameraOptions(fov_deg=70)
@@ -84,8 +84,8 @@ def test_a_wrong_box_is_an_input_error(bbox):
 
 
 def test_options_are_frozen_and_hashable():
-    options = InferenceOptions(bbox=[1, 2, 3, 4])
+    options = InferenceOptions(bbox=[1, 2, 30, 40])
     with pytest.raises(FrozenInstanceError):
         options.device = "cuda"
-    assert hash(options) == hash(InferenceOptions(bbox=(1.0, 2.0, 3.0, 4.0)))
+    assert hash(options) == hash(InferenceOptions(bbox=(1.0, 2.0, 30.0, 40.0)))
     assert CameraOptions(depth_mm=[700]) == CameraOptions(depth_mm=700.0)

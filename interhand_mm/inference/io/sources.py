@@ -16,10 +16,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from mmengine.logging import print_log
 from PIL import Image
 
 from ...errors import ImageError, InputError
+from ...utils.early import is_address
 from ...utils.heif import decode_heif, heif_format
 from ...utils.images import (
     IMAGE_SUFFIXES,
@@ -39,7 +39,6 @@ _OTHER_MEDIA = (
     *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".flv", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
     *(".3gp", ".ogv", ".gif", ".apng", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf", ".psd", ".jxl"),
 )
-_STREAM = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _WANT = "an image, a folder of images, a video, or the number of a camera"
 
 
@@ -72,7 +71,7 @@ def open_source(source: Any) -> Source:
 
 def check_input(source: str | Path) -> None:
     """Raise `InputError` unless the path exists and could be an image, a folder or a video. Nothing is decoded."""
-    if isinstance(source, str) and _STREAM.match(source):
+    if is_address(source):
         raise InputError(
             f"addresses and network streams are not read: {source}",
             want=_WANT,
@@ -128,6 +127,8 @@ def list_images(folder: Path) -> list[Path]:
         )
     others = [printable(Path(file).name) for file in files if file.lower().endswith(_OTHER_MEDIA)]
     if others:
+        from mmengine.logging import print_log  # imported late, because it loads torch
+
         names = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
         message = (
             f"{len(others)} files in {printable(folder)} are not images that can be read, and are left out: {names}"
