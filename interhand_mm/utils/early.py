@@ -34,7 +34,7 @@ def check_checkpoint(path: str | Path, name: str = "checkpoint", fix: str | None
 
     Args:
         path: The file.
-        name: What it is, for the message.
+        name: Name of the file for the message, such as "exported model".
         fix: How to get it.
     """
     if not Path(path).is_file():

@@ -328,11 +328,11 @@ def test_a_hand_that_is_no_for_a_frame_stays_in_the_crop(tiny_pose):
     """The left hand is missing in frame 3 alone; the detector does not run before frame 15."""
     made = inferencer(tiny_pose, detector=FakeDetector(), detect_every=15)
     made.pose.network = PairNetwork({1: {3}})
-    # So far apart that a crop around the right hand alone contains nothing of the left one.
     results = list(made.infer(Clip([scene((60, 60, 140, 110), (162, 60, 242, 110))] * 14)))
     assert made.detector.calls == [1]
     presence = [result.hands[0].presence for result in results]
     assert presence == [("yes", "no" if i == 3 else "yes") for i in range(14)]
+    assert all(result.hands[0].bbox[2] > 242 for result in results)  # the whole left hand, in frame 4 too
     assert {hands.track_id for result in results for hands in result.hands} == {1}
 
 
