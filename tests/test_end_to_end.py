@@ -19,6 +19,7 @@ from interhand_mm.apis.train import train
 from interhand_mm.checkpoints.io import read_checkpoint
 from interhand_mm.errors import AnnotationError, BackgroundError, CheckpointError
 from interhand_mm.evaluation.predictions_file import load_predictions, save_predictions
+from interhand_mm.evaluation.report import metrics_table
 from interhand_mm.registry import DATASETS
 from interhand_mm.utils.config import DataOptions, load_config
 from tests.conftest import ROOT
@@ -118,12 +119,28 @@ def test_metrics_file_and_saved_predictions_agree(data, trained, tmp_path):
     with np.load(dump, allow_pickle=False) as file:
         assert {name: file[name].shape for name in file.files} == {
             "img_path": (6,), "ann_id": (6,), "keypoints": (6, 42, 3), "keypoint_scores": (6, 42), "bins": (6, 42, 3),
-            "rel_root_depth": (6,), "hand_prob": (6, 2), "bbox": (6, 4),
+            "rel_root_depth": (6,), "hand_prob": (6, 2), "bbox": (6, 4), "skipped": (6,),
         }  # fmt: skip
         assert file["ann_id"].tolist() == [500, 502, 503, 505, 501, 504]  # dataset order
     again = evaluate_predictions(config("internet", data, tmp_path), str(dump))
     for name, value in report["metrics"].items():
         assert again["metrics"][name] == pytest.approx(value, rel=1e-6), name
+
+
+def test_samples_that_were_left_out_stay_out(data, trained, tmp_path):
+    root = tmp_path / "partial"
+    shutil.copytree(data[0], root)
+    for path in sorted((root / "images").rglob("*.jpg"))[:2]:
+        path.unlink()
+    cfg = config("internet", (root, data[1]), tmp_path, "test_dataloader.dataset.strict=skip")
+    report = run_test(cfg, trained, dump=str(tmp_path / "preds.npz"))
+    assert (report["counts"]["samples"], report["counts"]["skipped"]) == (6, 2)
+    assert "2 of 6 samples could not be used" in metrics_table(report)
+    arrays = load_predictions(tmp_path / "preds.npz")
+    assert arrays["skipped"].sum() == 2
+    again = evaluate_predictions(config("internet", (root, data[1]), tmp_path), str(tmp_path / "preds.npz"))
+    assert again["metrics"] == pytest.approx(report["metrics"], rel=1e-5)
+    assert again["counts"] == report["counts"]
 
 
 def test_a_calibrated_checkpoint_differs_in_its_temperature_alone(data, trained, tmp_path):

@@ -11,6 +11,7 @@ from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
 from ..checkpoints.io import read_checkpoint, write_checkpoint
+from ..datasets.base import invalidate
 from ..errors import EvaluationError
 from ..evaluation.predictions_file import load_predictions
 from ..evaluation.report import MetricsReport, metrics_report
@@ -108,6 +109,8 @@ def _sample(dataset: Any, arrays: dict[str, np.ndarray], i: int) -> dict[str, An
             got=f"annotation {arrays['ann_id'][i]}",
             want=f"annotation {truth['ann_id']}",
         )
+    if arrays["skipped"][i]:
+        truth = invalidate(truth, "skipped when the predictions were made")
     predicted = {name: arrays[name][i : i + 1] for name in ("keypoints", "rel_root_depth", "hand_prob")}
     sample = {name: truth[name] for name in with_roles("metainfo") if name in truth}
     instances = {name: truth[name] for name in with_roles("truth", "metric")}

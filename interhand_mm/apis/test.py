@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mmengine.runner.loops import TestLoop
 
 from ..checkpoints.io import check_fits, read_checkpoint, sha256
+from ..datasets.mixed import number_samples
 from ..engine.runner import bare_model, build_runner
 from ..errors import ConfigError
 from ..evaluation.report import MetricsBlock, MetricsReport, metrics_report, metrics_table
@@ -94,6 +95,8 @@ class VariantTestLoop(TestLoop):
             name: TestLoop(runner, loader, [*copy.deepcopy(list(evaluator)), *_dumper(dump, name)])
             for name, loader in loaders.items()
         }
+        for one in self.passes.values():
+            number_samples(one.dataloader.dataset)
         original = self.passes[ORIGINAL]
         super().__init__(runner, original.dataloader, original.evaluator)
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
 
-from ..errors import ConfigError, ImageError
+from ..errors import AnnotationError, ConfigError, ImageError
 from ..registry import TRANSFORMS
 from ..structures.joints import pose_metainfo
 from ..structures.sample import DEFAULTS, check_sample, checks_enabled
@@ -109,7 +109,28 @@ class HandDataset(BaseDataset):
     def _blank(sample: dict[str, Any], error: ImageError) -> dict[str, Any]:
         width, height = sample["image_size"]
         sample["img"] = np.zeros((height, width, 3), np.uint8)
-        sample["skipped"] = str(error)
-        for key in ("keypoints_visible", "hand_type_valid", "rel_root_valid"):
-            sample[key] = np.zeros_like(sample[key])
-        return sample
+        return invalidate(sample, str(error))
+
+
+def invalidate(sample: dict[str, Any], reason: str) -> dict[str, Any]:
+    """Set all validity of a sample to 0, so that it counts in no loss and no metric; `skipped` gives the reason."""
+    sample["skipped"] = reason
+    for key in ("keypoints_visible", "hand_type_valid", "rel_root_valid"):
+        sample[key] = np.zeros_like(sample[key])
+    return sample
+
+
+def require_samples(left: int, of: int, where: str, by: str) -> None:
+    """Raise an error if a filter leaves no sample.
+
+    Args:
+        left: Number of samples that are left.
+        of: Number of samples before the filter.
+        where: Name of the data set, for the message.
+        by: Name of the filter, with its value.
+
+    Raises:
+        AnnotationError: No sample is left.
+    """
+    if not left:
+        raise AnnotationError(f"no samples of {where} are left", got=f"0 of {of} by {by}", want="at least one")

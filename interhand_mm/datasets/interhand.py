@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from .annotations.index import (
     usable_joints,
     validity_flags,
 )
-from .base import HandDataset
+from .base import HandDataset, require_samples
 from .crop_cache import CropCache
 
 _PLACEHOLDER_MM = 1.0  # coordinate in the files for a joint without 3D; NaN joints get the same
@@ -88,19 +89,22 @@ class InterHandDataset(HandDataset):
             path = Path(rootnet_file) if rootnet_file else find_rootnet(self.root, split, annot_subset, fps)
             self.rootnet = open_rootnet(path, cache_dir)
         # None stands for all rows of the index, so that no array is needed unless some rows are left out.
-        self._rows: np.ndarray | None = self._listed_rows(ann_ids_file) if ann_ids_file else None
+        self._rows: np.ndarray | None = None
+        if ann_ids_file:
+            self._keep(self._listed_rows(ann_ids_file), f"ann_ids_file={ann_ids_file}")
         if hand_types is not None:
             self._keep_hand_types(hand_types)
         if blocklist is not None:
             self._leave_out_blocked(blocklist)
         self._bad_joints: dict[int, int] = {}
+        self._box_rows = np.empty(0, np.int64)  # row in `boxes` of every sample
         self._apply_strictness()
         self.coverage: dict[str, int] = {}
         self.boxes = read_boxes(boxes) if boxes else None
         if self.boxes is not None:
             self._keep_detected(str(boxes))
         if self.rootnet is not None:
-            self._rootnet_rows = self.rootnet.lookup(self._all_rows(self.index.ann_id))
+            self._keep_with_rootnet()
         self.crops: CropCache | None = None
         if crop_cache is not None:
             self.crops = CropCache(crop_cache, self)
@@ -138,9 +142,30 @@ class InterHandDataset(HandDataset):
     def _all_rows(self, column: np.ndarray) -> np.ndarray:
         return column if self._rows is None else column[self._rows]
 
+    def _keep(self, rows: np.ndarray, by: str) -> None:
+        """Keep these rows of the index; `by` names the filter that chose them."""
+        before, self._rows = len(self), rows
+        require_samples(len(rows), before, f"split '{self.split}' under {self.root}", by)
+
+    def _warn(self, text: str) -> None:
+        print_log(f"split '{self.split}' under {self.root}: {text}", "current", logging.WARNING)
+
+    def _keep_with_rootnet(self) -> None:
+        """Find RootNet's result for every sample; with ``strict='skip'`` leave out the samples without one."""
+        assert self.rootnet is not None
+        found = self.rootnet.has(self.ann_ids)
+        if self.strict == "skip" and not found.all():
+            self._warn(f"{int((~found).sum())} of {len(found)} samples left out, because RootNet's file lacks them")
+            if self.boxes is not None:
+                self._box_rows = self._box_rows[found]
+            self._keep(self._all_rows(np.arange(len(self.index)))[found], f"RootNet's file {self.rootnet.folder.name}")
+        self._rootnet_rows = self.rootnet.lookup(self.ann_ids)
+
     def _listed_rows(self, ann_ids_file: str) -> np.ndarray:
         try:
-            wanted = np.loadtxt(ann_ids_file, dtype=np.int64, ndmin=1)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # an empty file is an error below
+                wanted = np.loadtxt(ann_ids_file, dtype=np.int64, ndmin=1, encoding="utf-8-sig")
         except (OSError, ValueError) as error:
             raise AnnotationError(
                 f"list of ids cannot be read: {ann_ids_file}", got=error, want="one annotation id per line"
@@ -161,18 +186,14 @@ class InterHandDataset(HandDataset):
                 "hand_types of InterHandDataset are unknown", got=names, want=f"some of {', '.join(HAND_TYPES)}"
             )
         kept = np.isin(self._all_rows(self.index.hand_type), [HAND_TYPES[name] for name in names])
-        self._rows = self._all_rows(np.arange(len(self.index)))[kept]
+        self._keep(self._all_rows(np.arange(len(self.index)))[kept], f"hand_types={list(names)}")
 
     def _leave_out_blocked(self, path: str) -> None:
         blocked = read_blocklist(path, self.split)
         rows = self._all_rows(np.arange(len(self.index)))
         kept = np.array([self.index.file_name(row) not in blocked for row in rows.tolist()], bool)
-        self._rows = rows[kept]
-        print_log(
-            f"split '{self.split}' under {self.root}: {int((~kept).sum())} of {len(rows)} samples left out by {path}",
-            "current",
-            logging.WARNING,
-        )
+        self._keep(rows[kept], f"blocklist={path}")
+        self._warn(f"{int((~kept).sum())} of {len(rows)} samples left out by {path}")
 
     def _apply_strictness(self) -> None:
         """Raise if the index found faulty annotations, or leave them out and log their number."""
@@ -194,13 +215,8 @@ class InterHandDataset(HandDataset):
         unusable = np.unique(problems["row"][~joint])
         if len(unusable):
             rows = np.arange(len(self.index)) if self._rows is None else self._rows
-            self._rows = rows[~np.isin(rows, unusable)]
-        print_log(
-            f"split '{self.split}' under {self.root}: {len(unusable)} samples left out, "
-            f"{int(joint.sum())} joints set invalid; the first: {first}",
-            "current",
-            logging.WARNING,
-        )
+            self._keep(rows[~np.isin(rows, unusable)], f"strict='skip', because their annotations are faulty: {first}")
+        self._warn(f"{len(unusable)} samples left out, {int(joint.sum())} joints set invalid; the first: {first}")
 
     def _keep_detected(self, where: str) -> None:
         """Keep the annotations with a detected box, and count the others."""

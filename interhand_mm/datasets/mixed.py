@@ -30,8 +30,7 @@ class MixedHandDataset(ConcatDataset):
     def __init__(self, datasets: Sequence[Any]) -> None:
         built = [DATASETS.build(part) if isinstance(part, dict) else part for part in datasets]
         super().__init__(built, ignore_keys="dataset_name")
-        for dataset, first in zip(self.datasets, [0, *self.cumulative_sizes], strict=False):
-            dataset.first_idx = first
+        number_samples(self)
 
     @property
     def protocol(self) -> dict[str, str]:
@@ -41,6 +40,20 @@ class MixedHandDataset(ConcatDataset):
         if all(part == first for part in parts.values()):
             return first
         return {key: ", ".join(f"{name} {part[key]}" for name, part in parts.items()) for key in first}
+
+
+def number_samples(dataset: Any, first: int = 0) -> None:
+    """Let `sample_idx` count through all data sets of a concatenation, and of concatenations inside it.
+
+    Args:
+        dataset: A data set, or a `ConcatDataset`.
+        first: Number of its first sample.
+    """
+    if not isinstance(dataset, ConcatDataset):
+        dataset.first_idx = first
+        return
+    for part, start in zip(dataset.datasets, [0, *dataset.cumulative_sizes], strict=False):
+        number_samples(part, first + start)
 
 
 @DATA_SAMPLERS.register_module()

@@ -13,7 +13,7 @@ from ..errors import AnnotationError
 from ..structures.boxes import box_faults, square_bbox
 from ..structures.camera import camera_to_pixel
 from ..structures.joints import NUM_HAND_JOINTS, NUM_JOINTS, RIGHT_WRIST, pose_metainfo
-from .base import HandDataset
+from .base import HandDataset, require_samples
 
 RIGHT, LEFT = 0, 1
 # If the annotated pixels and the projected joints are further apart, one of the two belongs to another image.
@@ -148,6 +148,7 @@ class SingleHandDataset(HandDataset):
                     fix="fix the file, or set strict='skip' to leave those samples out (they are counted)",
                 )
             print_log(f"{source}: {len(faults)} faulty samples left out; {example}", "current", logging.WARNING)
+            require_samples(len(rows), len(hands.ann_id), str(source), f"strict='skip'; {example}")
         self.hands, self.image_root = hands.take(rows), image_root
         right = int((self.hands.side == RIGHT).sum())
         known = "" if published is None else f" ({published} published)"
@@ -226,6 +227,12 @@ class SingleHandDataset(HandDataset):
         from .annotations.index import open_rootnet
 
         self.rootnet = open_rootnet(path, cache_dir)
+        found = self.rootnet.has(self.hands.ann_id)
+        if self.strict == "skip" and not found.all():
+            missing = f"{int((~found).sum())} of {len(found)} samples left out, because {path} lacks them"
+            require_samples(int(found.sum()), len(found), str(self.image_root), f"RootNet's file {path}")
+            print_log(missing, "current", logging.WARNING)
+            self.hands = self.hands.take(found)
         self._rootnet_rows = self.rootnet.lookup(self.hands.ann_id)
 
 

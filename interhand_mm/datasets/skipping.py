@@ -36,10 +36,12 @@ class SkipLimit:
         if folder := missing_folder(img_path):
             self._absent[folder] += 1
         if self.skipped > FIRST_SAMPLES * LARGEST_SHARE:
+            example = f"for example: {reason.splitlines()[0]}"
+            for folder, _ in self._absent.most_common(1):
+                example = f"the folder {folder} does not exist"
             raise ImageError(
                 f"too many samples cannot be used: {self.skipped} of the first {self.seen}",
-                got="; ".join([f"the folder {self._absent.most_common(1)[0][0]} does not exist"] * bool(self._absent))
-                or f"for example: {reason.splitlines()[0]}",
+                got=example,
                 want=f"at most {LARGEST_SHARE:.0%} of the first {FIRST_SAMPLES:,}, with strict='skip'",
                 fix="unpack the images; to use a part of the data set, list it with ann_ids_file or a blocklist",
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 
 from ..checkpoints.io import model_normalization
 from ..datasets.draws import NumberedDraws, leaf_datasets
+from ..datasets.skipping import SkipLimit
 from ..errors import AnnotationError
 from ..registry import HOOKS
 
@@ -66,20 +68,27 @@ class SkipReportHook(Hook):
     """Count what adds nothing to training or to a test, and log it after each epoch.
 
     That is: samples that ``strict='skip'`` blanked, unreadable photographs, and training batches of which no joint
-    enters the loss. Training stops if this is so for each of the first batches.
+    enters the loss. Training stops if this is so for each of the first batches. The first sample that is left out is
+    logged at once, and a run stops if too many cannot be used; see `SkipLimit`.
     """
 
     def __init__(self) -> None:
         self._skipped: list[str] = []
         self._counts = torch.zeros(4, dtype=torch.int64)  # samples, photographs, batches without a joint, batches
+        self._limits: defaultdict[str, SkipLimit] = defaultdict(SkipLimit)
 
-    def _count(self, data_batch: Any) -> None:
+    def _count(self, runner: Runner, data_batch: Any, phase: str) -> None:
+        limit = self._limits[phase]
         for sample in data_batch["data_samples"]:
-            if sample.get("skipped"):
+            reason = sample.get("skipped") or ""
+            if reason:
+                if not limit.skipped:
+                    runner.logger.warning(f"{phase}: a sample is left out: {reason.splitlines()[0]}")
                 self._counts[0] += 1
                 if len(self._skipped) < _SHOWN:
-                    self._skipped.append(sample.skipped.splitlines()[0])
+                    self._skipped.append(reason.splitlines()[0])
             self._counts[1] += sample.get("background_retries", 0)
+            limit.count(reason, sample.get("img_path") or "")
 
     def _report(self, runner: Runner, what: str) -> None:
         counts = self._counts.clone()
@@ -99,8 +108,9 @@ class SkipReportHook(Hook):
 
         Raises:
             AnnotationError: No joint of the first batches entered the loss.
+            ImageError: Too many of the first samples cannot be used.
         """
-        self._count(data_batch)
+        self._count(runner, data_batch, "training")
         self._counts[2:] += torch.tensor([not _has_joint(data_batch["data_samples"]), 1])
         if runner.iter + 1 == _FIRST_BATCHES == self._counts[2]:
             raise AnnotationError(
@@ -111,9 +121,11 @@ class SkipReportHook(Hook):
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Count the samples of a batch."""
-        self._count(data_batch)
+        self._count(runner, data_batch, "validation")
 
-    after_test_iter = after_val_iter
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Count the samples of a batch."""
+        self._count(runner, data_batch, "test")
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Log the counts and reset them."""
@@ -126,6 +138,7 @@ class SkipReportHook(Hook):
     def after_test_epoch(self, runner: Runner, metrics: Any = None) -> None:
         """Log the counts and reset them."""
         self._report(runner, "test")
+        self._limits.pop("test", None)  # the next pass is over another variant of the test set
 
 
 def _has_joint(data_samples: Any) -> bool:

@@ -21,11 +21,16 @@ PREDICTION_ARRAYS: dict[str, tuple[tuple[int, ...], type | None]] = {
     "rel_root_depth": ((), np.float32),  # mm, z(left wrist) - z(right wrist)
     "hand_prob": ((2,), np.float32),  # right, left
     "bbox": ((4,), np.float32),  # px, x1 y1 x2 y2: the square that was cropped
+    "skipped": ((), np.bool_),  # True where strict='skip' left the sample out: the row is of a black image
 }
 
 
 def save_predictions(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write preds.npz atomically; `arrays` holds every name of `PREDICTION_ARRAYS` with a leading N."""
+    """Write preds.npz atomically; `arrays` holds every name of `PREDICTION_ARRAYS` with a leading N.
+
+    Without `skipped`, no sample was left out.
+    """
+    arrays = {"skipped": np.zeros(len(arrays["ann_id"])), **arrays}
     typed = {
         name: arrays[name] if dtype is None else arrays[name].astype(dtype)
         for name, (_, dtype) in PREDICTION_ARRAYS.items()
@@ -48,6 +53,7 @@ def load_predictions(path: str | Path) -> dict[str, np.ndarray]:
             f"predictions cannot be read: {path}", got=error, want="a file written by tools/test.py --dump"
         ) from error
     length = len(arrays.get("ann_id", ()))
+    arrays.setdefault("skipped", np.zeros(length, bool))  # older files do not have it
     for name, (shape, _) in PREDICTION_ARRAYS.items():
         if name not in arrays or arrays[name].shape != (length, *shape):
             found = arrays[name].shape if name in arrays else "missing"

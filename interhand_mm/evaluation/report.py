@@ -24,7 +24,8 @@ class MetricsBlock(TypedDict, total=False):
             IoU are fractions. "MPJPE/...", "MPJPE_micro/..." and "MPJPE_no_wrist/..." are the three protocols, each for
             "all", "single" and "interacting" samples.
         per_joint: Name of each joint -> its mean error in mm.
-        counts: Number of items behind the means: "joints" (by group), "wrist_pairs", "hand_types", "boxes", ...
+        counts: Number of items behind the means: "joints" (by group), "wrist_pairs", "hand_types", "boxes", ...;
+            "samples" of the test set, and how many of them were "skipped" because their images cannot be used.
         sets: Name of each data set -> its own block, if the test set mixes several.
     """
 
@@ -101,6 +102,9 @@ def metrics_table(report: MetricsReport, width: int = 110) -> str:
     if boxes := report["counts"].get("boxes"):
         title += f"\nover the {boxes['found']} of {boxes['annotations']} annotations whose hands were found "
         title += f"(recall {report['metrics']['BoxRecall']:.4f}); {boxes['missed']} missed are not in the errors"
+    for block in (report, *report.get("sets", {}).values()):
+        if skipped := block["counts"].get("skipped"):
+            title += f"\n{skipped} of {block['counts']['samples']} samples could not be used and are in no number below"
     text = io.StringIO()
     console = Console(file=text, width=width)
     sets: dict[str, MetricsBlock] = {"original": report, **report["variants"]}

@@ -134,6 +134,35 @@ def test_rootnet_of_another_version(tiny):
         InterHandDataset(data_root=str(tiny), depth_source="rootnet")
 
 
+def test_samples_without_a_rootnet_result_may_be_left_out(tiny, caplog):
+    _rootnet(tiny, [500, 501, 503, 505])
+    with pytest.raises(AnnotationError, match="do not cover") as error:
+        InterHandDataset(data_root=str(tiny), depth_source="rootnet")
+    assert "strict='skip'" in error.value.fix
+    dataset = InterHandDataset(data_root=str(tiny), depth_source="rootnet", strict="skip")
+    assert sorted(dataset.get_data_info(i)["ann_id"] for i in range(len(dataset))) == [500, 501, 503, 505]
+    _rootnet(tiny, [1, 2])
+    with pytest.raises(AnnotationError, match="no samples of split 'train'") as error:
+        InterHandDataset(data_root=str(tiny), depth_source="rootnet", strict="skip")
+    assert error.value.got.startswith("0 of 6 by RootNet's file")
+
+
+def test_a_filter_that_leaves_nothing_is_named(tiny, tmp_path):
+    def refused(**options):
+        with pytest.raises(AnnotationError, match="no samples of split 'train'") as error:
+            InterHandDataset(data_root=str(tiny), **options)
+        return error.value.got
+
+    names = [InterHandDataset(data_root=str(tiny)).index.file_name(i) for i in range(6)]
+    (tmp_path / "none.txt").write_text("")
+    (tmp_path / "right.txt").write_text("500\n503\n")
+    (tmp_path / "blocked.txt").write_text("".join(f"train/{name}\n" for name in names))
+    assert refused(ann_ids_file=str(tmp_path / "none.txt")) == f"0 of 6 by ann_ids_file={tmp_path / 'none.txt'}"
+    options = dict(ann_ids_file=str(tmp_path / "right.txt"), hand_types=["interacting"])
+    assert refused(**options) == "0 of 2 by hand_types=['interacting']"
+    assert refused(blocklist=str(tmp_path / "blocked.txt")) == f"0 of 6 by blocklist={tmp_path / 'blocked.txt'}"
+
+
 def test_rootnet_without_any_result(tiny):
     _rootnet(tiny, [])
     with pytest.raises(AnnotationError, match="contains no RootNet results"):

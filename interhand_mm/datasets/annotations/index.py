@@ -233,6 +233,10 @@ class RootNetIndex(_MappedColumns):
     abs_depth: np.ndarray
     root_valid: np.ndarray
 
+    def has(self, ann_ids: np.ndarray) -> np.ndarray:
+        """Return whether there is a result for each annotation, (N,) bool."""
+        return np.isin(ann_ids, self.ann_id)
+
     def lookup(self, ann_ids: np.ndarray) -> np.ndarray:
         """Return the row of each annotation.
 
@@ -253,6 +257,7 @@ class RootNetIndex(_MappedColumns):
                 f"RootNet's results ({self.folder.name}) do not cover all annotations",
                 got=f"{len(missing)} of {len(ann_ids)} ids not found, first {missing[:5].tolist()}",
                 want="a result for every annotation of the split",
-                fix="use the RootNet file of the same release, split and frame rate (..._30fps.json belongs to 30 fps)",
+                fix="use the RootNet file of the same release, split and frame rate (..._30fps.json is of 30 fps), "
+                "or set strict='skip' to leave such samples out",
             )
         return rows

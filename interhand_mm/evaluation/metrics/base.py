@@ -52,7 +52,10 @@ class RunningMetric(BaseMetric):
         self.dataset = dataset
         self._sums: np.ndarray | None = None
         self._seen = 0
-        self.details: dict[str, Any] = {}  # per-joint means and counts of the last evaluation
+        self._own = np.zeros(2, np.int64)  # samples of this metric's data set, and how many of them were left out
+        self.details: dict[
+            str, Any
+        ] = {}  # per-joint means and counts of the last evaluation; "skipped" is among "samples"
 
     def stack(self, data_samples: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         """Return the arrays of a batch for `batch_sums`; override it to evaluate other fields."""
@@ -72,6 +75,7 @@ class RunningMetric(BaseMetric):
         own = [s for s in data_samples if self.dataset in (None, s.get("dataset_name"))]
         if not own:
             return
+        self._own += (len(own), sum(bool(s.get("skipped")) for s in own))
         sums = np.asarray(self.batch_sums(self.stack(own)), np.float64)
         self._sums = sums if self._sums is None else self._sums + sums
 
@@ -85,14 +89,15 @@ class RunningMetric(BaseMetric):
             EvaluationError: If samples were left out or counted twice, for example by a sampler that pads.
         """
         sums = self._sums if self._sums is not None else np.zeros(0)
-        seen, length = torch.tensor([self._seen]), torch.tensor([len(sums)])
+        seen, length = torch.tensor([self._seen, *self._own.tolist()]), torch.tensor([len(sums)])
         if get_world_size() > 1:
             all_reduce(length, "max")  # a process without samples needs the length from the others
             total = torch.from_numpy(np.pad(sums, (0, int(length) - len(sums))))
             all_reduce(total, "sum")
             all_reduce(seen, "sum")
             sums = total.numpy()
-        self._sums, self._seen, seen_total = None, 0, int(seen)
+        self._sums, self._seen, self._own = None, 0, np.zeros(2, np.int64)
+        seen_total, samples, skipped = seen.tolist()
         if seen_total != size:
             raise EvaluationError(
                 f"{type(self).__name__} has not seen every sample exactly once",
@@ -106,6 +111,8 @@ class RunningMetric(BaseMetric):
                 fix="use the dataset_name of the data set's METAINFO, or leave `dataset` out",
             )
         numbers, self.details = self.finish(sums)
+        counts = {**self.details.get("counts", {}), "samples": samples, "skipped": skipped}
+        self.details = {**self.details, "counts": counts}
         return {f"{self.prefix}/{name}" if self.prefix else name: value for name, value in numbers.items()}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
