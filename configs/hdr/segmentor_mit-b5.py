@@ -1,7 +1,7 @@
-# The Segmentor as published: MiT-B5, SegFormer head with four branches, AdamW 2.88e-3 with 48 images per GPU,
-# 500 000 iterations.
-# The masks of InterHand2.6M crops that the paper used are not available. This config reads those of AIH, and mirrors
-# half of the samples.
+# The Segmentor's published network, augmentation and schedule: MiT-B5, SegFormer head with four branches, AdamW 2.88e-3
+# with 48 images per GPU, 500 000 iterations; resized by 0.5 to 2.0, cropped to 256 px, mirrored, colors distorted.
+# The published training data (masks of InterHand2.6M crops) and the ImageNet weights of MiT-B5 are not available here:
+# this config reads AIH, and starts from random weights unless init_cfg names a file.
 _base_ = ["../_base_/runtime.py", "../_base_/aih.py"]
 data_root = "data"
 max_iters = 500_000
@@ -21,8 +21,10 @@ model = dict(
     flip_test=False,
 )
 augmented = [
+    dict(type="ResizeAndCropHands", size=(256, 256), ratio=(0.5, 2.0), max_share=0.75),
     dict(type="MirrorHands", prob=0.5),
-    dict(type="JointColorJitter", gain=0.2, shift=20.0, contrast=0.2),
+    dict(type="PhotometricDistortion", brightness=32, contrast=(0.5, 1.5), saturation=(0.5, 1.5), hue=18),
+    dict(type="PadHands", size=(256, 256)),
     dict(type="PackAmodalInputs"),
 ]
 aih = dict(type="AIHDataset", data_root=data_root, split="train", annot_subset="all", strict="error")

@@ -33,7 +33,10 @@ from ..utils.config import plugin_config
 from ..utils.files import atomic_path
 from ..utils.provenance import provenance
 
-OPSET = 18  # the first version that torch's exporter writes without conversion; older runtimes read it too
+OPSET = 18  # the first version that torch's exporter writes without conversion
+# Format of the file: that of ONNX 1.13, which introduced opset 18. torch writes a newer one by default, which
+# ONNX Runtime before 1.18 refuses.
+IR_VERSION = 8
 BINS_TOLERANCE = 1e-3
 _PROB_TOLERANCE = 1e-4
 # Two voxels tie if their heights differ by less than this fraction of the volume's range: rounding decides then.
@@ -103,7 +106,9 @@ def trace(network: CropNetwork, batch_size: int | None) -> Any:
         verbose=False,
     )
     assert program is not None
-    return program.model_proto
+    graph = program.model_proto
+    graph.ir_version = IR_VERSION
+    return graph
 
 
 def describe(cfg: Config, checkpoint: str | Path, temperature: float) -> dict[str, Any]:

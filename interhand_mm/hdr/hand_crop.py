@@ -88,16 +88,18 @@ def warp_images(images: Tensor, affines: np.ndarray, size_px: int, padding: str 
     import torch
 
     height, width = images.shape[-2:]
-    # Computed in float64 with numpy, because autocast would round positions in a matrix product to 8 bits.
+    # The affines from the crops to grid_sample's coordinates, -1 to 1. Only they are computed on the CPU.
     back = np.broadcast_to(invert_affine(np.asarray(affines, np.float64)), (len(images), 2, 3))
-    steps = np.arange(size_px, dtype=np.float64)
-    x = back[:, 0, 0, None, None] * steps + back[:, 0, 1, None, None] * steps[:, None] + back[:, 0, 2, None, None]
-    y = back[:, 1, 0, None, None] * steps + back[:, 1, 1, None, None] * steps[:, None] + back[:, 1, 2, None, None]
-    grid = np.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], axis=-1)
+    back = back * (2 / np.maximum([[width - 1], [height - 1]], 1))
+    back[..., 2] -= 1
+    columns, rows, offsets = torch.from_numpy(back).float().to(images.device)[:, None, None].unbind(-1)
+    steps = torch.arange(size_px, device=images.device, dtype=torch.float32)
+    # Not a matrix product, in which autocast would round positions to 8 bits.
+    grid = columns * steps[:, None] + rows * steps[:, None, None] + offsets
     with torch.autocast(images.device.type, enabled=False):
         return torch.nn.functional.grid_sample(
             images.float(),
-            torch.from_numpy(grid).to(images.device, torch.float32),
+            grid,
             mode="bilinear",
             padding_mode=padding,
             align_corners=True,

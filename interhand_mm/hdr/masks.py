@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 MASK_NAMES = ("right_amodal", "right_visible", "left_amodal", "left_visible")
+IGNORED = 255  # value of a mask's pixel that adds nothing to a loss, for example outside the image
 SWAP_SIDES = (2, 3, 0, 1)  # MASK_NAMES of the mirrored image
 # Bits of a mask file, in the order of MASK_NAMES: of the hand alone, and of the limb, that is the hand with its arm.
 MASK_BITS = {

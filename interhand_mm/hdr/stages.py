@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -90,26 +91,28 @@ def show_stages(inferencer: InterHandInferencer, source: str, out_dir: str | Pat
         )
     stems = output_stems(out_dir, opened)
     written = []
-    for frame in inferencer.infer(opened):
-        stem = stems[frame.source]
-        written.append(stem.with_name(f"{stem.name}.jpg"))
-        write_image(written[-1], _frame_strip(inferencer, frame, tile_px))
+    calls: deque[tuple[Tensor, RestoredHands]] = deque()  # one per image, in their order
+    hook = inferencer.plugin.register_forward_hook(lambda _, args, found: calls.append((args[0], found)))
+    try:
+        for frame in inferencer.infer(opened):
+            stem = stems[frame.source]
+            written.append(stem.with_name(f"{stem.name}.jpg"))
+            write_image(written[-1], _frame_strip(inferencer, frame, *calls.popleft(), tile_px))
+    finally:
+        hook.remove()
     if opened.skipped:
         raise InputError(f"{opened.skipped} of {opened.length} images could not be read", got=opened.problem)
     return written
 
 
-def _frame_strip(inferencer: InterHandInferencer, frame: FrameResult, tile_px: int) -> np.ndarray:
-    """Draw the stages of a frame. The plugin runs once more, on the crop of which the frame's hands were predicted."""
-    plugin, network = inferencer.plugin, inferencer.pose.network
-    assert isinstance(plugin, HDRPlugin)
+def _frame_strip(
+    inferencer: InterHandInferencer, frame: FrameResult, images: Tensor, found: RestoredHands, tile_px: int
+) -> np.ndarray:
+    """Draw the stages of a frame, from the `images` that the plugin received and what it `found` there."""
     hands = frame.hands[0] if frame.hands else None
     height, width = frame.image.shape[:2]
     whole = np.array(inferencer.options.bbox or (0.0, 0.0, width, height))
-    crop = cut(frame.image, whole if hands is None else hands.bbox, WHOLE, network.input_size)
-    images = torch.from_numpy(crop.image.astype(np.float32))[None]
-    images = images.to(next(plugin.parameters()).device)
-    found = plugin(images)
+    crop = cut(frame.image, whole if hands is None else hands.bbox, WHOLE, inferencer.pose.network.input_size)
     points, keypoints_mm = np.full((NUM_JOINTS, 2), np.nan), np.full((NUM_JOINTS, 3), np.nan)
     if hands is not None:
         points, keypoints_mm = crop.warp.to_crop(hands.keypoints[:, :2]), hands.keypoints_mm

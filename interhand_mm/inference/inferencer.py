@@ -201,7 +201,7 @@ class InterHandInferencer:
                     keypoints_mm=self._lift(keypoints, shown, rel_root, intrinsics),
                     depth_source="hand_size" if self.camera.depth_mm is None else "given",
                     track_id=region.track_id,
-                    restored=pose.restored,
+                    restored=(pose.restored[0] and presence[0] != "no", pose.restored[1] and presence[1] != "no"),
                 )
             )
         return FrameResult(frame.source, frame.index, frame.time_s, frame.image, intrinsics, tuple(hands))

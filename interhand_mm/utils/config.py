@@ -91,6 +91,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), data: DataOptio
     except Exception as error:  # executing a config can raise anything; the message should name the file
         raise ConfigError(f"config cannot be read: {path}", got=f"{type(error).__name__}: {error}") from error
     _drop_helpers(cfg)
+    _find_parts(cfg, path)
     for override in overrides:
         _apply_override(cfg, override)
     _apply_data_options(cfg, data or DataOptions())
@@ -230,6 +231,22 @@ def plugin_config(cfg: Config) -> ConfigDict | None:
     """Return the config of the model's plugin, or None."""
     found: ConfigDict | None = (cfg.get("model") or {}).get(PLUGIN_KEY)
     return found
+
+
+def _find_parts(cfg: Config, path: Path) -> None:
+    """Let the plugin's parts name files of the project that the config file belongs to, from any working directory.
+
+    The first folder above the config file that has the file counts. Checkpoints are outputs, so one in the working
+    directory comes first.
+    """
+    for part in (plugin_config(cfg) or {}).values():
+        for key in ("config", "checkpoint") if isinstance(part, dict) else ():
+            name = part.get(key)
+            if not name or (key == "checkpoint" and Path(name).is_file()):
+                continue
+            found = next((folder / name for folder in path.resolve().parents if (folder / name).is_file()), None)
+            if found is not None and found != Path(name).resolve():
+                part[key] = str(found)
 
 
 def share_crop(cfg: Config) -> None:

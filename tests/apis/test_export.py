@@ -154,6 +154,13 @@ def test_the_file_describes_itself(exported):
     assert [path.name for path in path.parent.iterdir() if path.suffix != ".onnx"] == []  # nothing left lying about
 
 
+@pytest.mark.parametrize("kind", ["marginal", "volume"])
+def test_older_runtimes_can_read_the_file(exported, kind):
+    model = onnx.load(str(exported[kind][2]))
+    assert (model.ir_version, [(each.domain, each.version) for each in model.opset_import]) == (8, [("", 18)])
+    onnx.checker.check_model(model, full_check=True)
+
+
 def test_a_model_that_differs_is_not_written(tmp_path, monkeypatch, tiny_pose):
     describe = export.trace
 

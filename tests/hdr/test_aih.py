@@ -20,7 +20,14 @@ from interhand_mm.errors import AnnotationError, ConfigError, DataContractError,
 from interhand_mm.hdr.data import AIHDataset
 from interhand_mm.hdr.data.aih_recipes import read_recipes
 from interhand_mm.hdr.data.prepare_aih import prepare_aih
-from interhand_mm.hdr.data.transforms.aih import JointColorJitter, MirrorHands, PackAmodalInputs
+from interhand_mm.hdr.data.transforms.aih import (
+    JointColorJitter,
+    MirrorHands,
+    PackAmodalInputs,
+    PadHands,
+    PhotometricDistortion,
+    ResizeAndCropHands,
+)
 from interhand_mm.hdr.data.transforms.interaction import SynthesizeInteraction, move_affine, recipe_move
 from interhand_mm.hdr.masks import edit_masks, of_target
 from interhand_mm.utils.safe_pickle import UnsafeFileError
@@ -285,6 +292,67 @@ def test_mirroring_makes_left_targets_right(tmp_path):
     assert (back["target"], back["mirrored"]) == (1, False)
     np.testing.assert_array_equal(back["masks"], plain["masks"])
     np.testing.assert_array_equal(back["clean"], plain["clean"])
+
+
+def _square_sample(seed: int, side: int = 256) -> dict:
+    """A sample whose image has the column in blue and the row in green, and a hand in its left half."""
+    image = np.zeros((side, side, 3), np.uint8)
+    image[..., 0], image[..., 1] = np.arange(side), np.arange(side)[:, None]
+    masks = np.zeros((4, side, side), np.uint8)
+    masks[:, :, : side // 2] = 1
+    clean = np.stack([image, image])
+    rng = np.random.default_rng(seed)
+    return dict(img=image, masks=masks, clean=clean, clean_valid=np.ones(2, np.float32), rng=rng)
+
+
+def test_random_crops_of_the_segmentor_are_the_published_ones():
+    sizes = []
+    for seed in range(60):
+        sample = ResizeAndCropHands().transform(_square_sample(seed))
+        height, width = sample["img"].shape[:2]
+        assert height == width <= 256
+        sizes.append(height)
+        inner = sample["img"][2:-2, 2:-2, 0].astype(int)
+        hand = sample["masks"][0, 2:-2, 2:-2]
+        assert hand[inner < 126].all()  # the masks moved with the image
+        assert not hand[inner > 130].any()
+        assert 0.25 < sample["masks"].mean() < 0.75
+        np.testing.assert_array_equal(sample["img"], sample["clean"][0])
+    assert min(sizes) < 160
+    assert np.mean(np.array(sizes) == 256) > 0.5  # factors above 1 are cut to 256 px
+
+    small = ResizeAndCropHands(ratio=(0.5, 0.5)).transform(_square_sample(0))
+    padded = PadHands().transform(small)
+    assert padded["img"].shape == (256, 256, 3)
+    assert (padded["masks"][:, 128:] == 255).all()
+    assert (padded["masks"][:, :128, 128:] == 255).all()
+    assert set(np.unique(padded["masks"][:, :128, :128])) == {0, 1}
+    assert padded["img"][200, 200].tolist() == [104, 116, 124]
+
+
+def test_every_distortion_happens_in_half_of_the_samples():
+    class Fixed:
+        def __init__(self, used, drawn):
+            self.used, self.drawn = used, drawn
+
+        def random(self, _):
+            return np.where(self.used, 0.0, 0.9)
+
+        def uniform(self, low, high):
+            return np.array(self.drawn)
+
+    def change(used, drawn, color):
+        sample = _square_sample(0, 4)
+        sample["img"][:] = color
+        sample["rng"] = Fixed(used, drawn)
+        return PhotometricDistortion().transform(sample)["img"][0, 0].tolist()
+
+    drawn = [32.0, 0.5, 0.5, 18.0]
+    assert change([0, 0, 0, 0], drawn, (10, 100, 240)) == [10, 100, 240]
+    assert change([1, 0, 0, 0], drawn, (10, 100, 240)) == [42, 132, 255]
+    assert change([0, 1, 0, 0], drawn, (10, 100, 240)) == [5, 50, 120]
+    assert change([0, 0, 1, 0], drawn, (0, 0, 200)) == [100, 100, 200]  # saturation 255 -> 128
+    assert change([0, 0, 0, 1], [0, 1, 1, 30.0], (0, 0, 200)) == [0, 200, 200]  # red, 60 degrees on: yellow
 
 
 def test_colors_change_alike(tmp_path):

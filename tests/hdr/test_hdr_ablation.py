@@ -125,7 +125,11 @@ def test_the_demos(made, tmp_path):
     cfg = with_plugin(made["folder"] / "plain.py", *made["parts"])
     cfg.model.hdr.update(min_area=0.0, min_confidence=0.0, min_visible=0.0)
     inferencer = InterHandInferencer(cfg, made["folder"] / "base.pth", options=InferenceOptions(batch_size=1))
+    calls = []
+    handle = inferencer.plugin.register_forward_hook(lambda *_: calls.append(1))
     written = show_stages(inferencer, str(image), tmp_path / "stages", tile_px=96)
+    handle.remove()
+    assert len(calls) == 1
     assert [path.name for path in written] == [f"{image.stem}.jpg"]
     assert cv2.imread(str(written[0])).shape == (96, 9 * 96, 3)
     black = np.zeros((64, 80, 3), np.uint8)

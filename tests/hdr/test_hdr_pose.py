@@ -51,6 +51,22 @@ def test_parity_with_the_published_network():
     assert cells[0, :5].tolist() == [[1, 1], [54, 1], [62, 37], [1, 1], [53, 1]]
 
 
+def test_points_are_unbiased_and_finer_than_a_cell():
+    """Targets are truncated to cells of 4 px, so a peak is the middle of its cell; a blend of two lies between them."""
+    net = SingleHandPose(width=4)
+    points = torch.rand(200, 21, 2, generator=torch.Generator().manual_seed(0)) * 160 + 48
+    own, nothing = points[:, net._to_published], torch.zeros(200, 21, 3, 64, 64)
+    heat, _ = gaussian_maps(own / 4, 64, 2.5)
+    found, _, _ = net._decode((heat, nothing, nothing), 256)
+    error = found - points
+    assert error.mean(dim=(0, 1)).abs().max() < 0.1
+    assert error.abs().max() <= 2.0 + 1e-4
+
+    right, _ = gaussian_maps(own / 4 + torch.tensor([1.0, 0.0]), 64, 2.5)
+    blended, _, _ = net._decode((0.75 * heat + 0.25 * right, nothing, nothing), 256)
+    assert (blended - found - torch.tensor([1.0, 0.0])).abs().max() < 0.1  # a quarter of a cell is one pixel
+
+
 def test_decode_takes_the_first_highest_cell_as_row_and_column():
     heat = torch.zeros(1, 2, 4, 6)
     heat[0, 0, 3, 2] = heat[0, 0, 3, 5] = 0.5
@@ -143,7 +159,7 @@ def test_perfect_maps_have_no_loss_and_decode_to_the_truth():
     assert set(losses) == {"loss_heatmap", "loss_bone", "loss_position"}
     assert max(losses.values()) < 1e-6
     sample = model(inputs, mode="predict")[1].pred_instances
-    torch.testing.assert_close(sample.keypoints_crop[0].float(), cells[1] * 4)
+    torch.testing.assert_close(sample.keypoints_crop[0].float(), (cells[1] + 0.5) * 4)
     wrist, middle = batch["keypoints_cam"][1, 20], batch["keypoints_cam"][1, 11]  # this project's order
     expected = (batch["keypoints_cam"][1] - wrist) / (middle - wrist).norm()
     torch.testing.assert_close(sample.keypoints_norm[0], expected)

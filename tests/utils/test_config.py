@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from interhand_mm.errors import ConfigError
+from interhand_mm.models.plugin import with_plugin
 from interhand_mm.utils.config import DataOptions, declared_options, load_config, walk_dicts
 from tests.conftest import ROOT
 
@@ -160,6 +163,20 @@ def test_missing_and_broken_files(tmp_path):
     broken.write_text("model = dict(")
     with pytest.raises(ConfigError, match=r"broken\.py"):
         load_config(broken)
+
+
+def test_parts_of_a_plugin_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = ROOT / "configs/hdr/small.py"
+    assert load_config(path).model.hdr.segmentor.config == str(ROOT / "configs/hdr/small_segmentor.py")
+    checkpoint = load_config(path).model.hdr.pose.checkpoint
+    own = tmp_path / "work_dirs/small_pose/pose.pth"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert load_config(path).model.hdr.pose.checkpoint == "work_dirs/small_pose/pose.pth"
+    assert checkpoint.endswith("work_dirs/small_pose/pose.pth")
+    slot = with_plugin(ROOT / "configs/quickstart/marginal.py", path).model.hdr
+    assert all(Path(slot[part].config).is_file() for part in ("segmentor", "inpaintor", "pose"))
 
 
 def test_inheritance_is_shallow():

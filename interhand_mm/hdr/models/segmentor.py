@@ -16,9 +16,8 @@ from ...errors import ConfigError
 from ...models.preprocessing import normalize
 from ...registry import MODELS
 from ..hand_crop import scale_affine, warp_images
-from ..masks import MASK_NAMES, mirror_masks
+from ..masks import IGNORED, MASK_NAMES, mirror_masks
 
-IGNORED = 255  # label of pixels that add nothing to the loss
 _PUBLISHED_BRANCH = (3, 4, 1, 2)  # the published parameter names count the left hand's branches first
 _MIT_SIZES = {  # embed_dims, blocks per stage (SegFormer, table 6)
     "b0": (32, (2, 2, 2, 2)),

@@ -14,6 +14,7 @@ from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...codecs.heatmap import refine_gaussian
 from ...registry import MODELS
 from ...structures.joints import FROM_OPENPOSE, NUM_HAND_JOINTS, RIGHT_WRIST, TO_OPENPOSE
 from .pose_targets import bone_vectors, decode, gaussian_maps, masked_norm, normalized_joints
@@ -181,9 +182,18 @@ class SingleHandPose(BaseModel):
         return samples
 
     def _decode(self, outputs: tuple[Tensor, Tensor, Tensor], input_size: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return points (B, 21, 2) in px of the crop, positions (B, 21, 3) in bone units, and heatmap peaks (B, 21)."""
-        cells, _, positions, scores = (part[:, self._to_ours] for part in decode(*outputs))
-        return cells.flip(-1) * (input_size / outputs[0].shape[-1]), positions, scores
+        """Return points (B, 21, 2) in px of the crop, positions (B, 21, 3) in bone units, and heatmap peaks (B, 21).
+
+        The targets are truncated to cells, so a peak stands for the middle of its cell. Between cells, the peak of the
+        heatmap is that of a Gaussian.
+        """
+        heat = outputs[0]
+        cells, _, positions, scores = decode(*outputs)
+        peaks = torch.cat([cells.flip(-1), torch.zeros_like(cells[..., :1])], dim=-1)  # x, y and a depth of one cell
+        peaks = refine_gaussian(heat.unsqueeze(-3), peaks.float())[..., :2]
+        points = (peaks + 0.5) * (input_size / heat.shape[-1])
+        points, positions, scores = (part[:, self._to_ours] for part in (points, positions, scores))
+        return points, positions, scores
 
     def single_hand(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Predict like `InterHandEstimator.single_hand`. The depth d is the z of the position, times `bone_mm`."""

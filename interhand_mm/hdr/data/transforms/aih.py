@@ -18,8 +18,10 @@ from ....structures.sample import with_roles
 from ....structures.warp import Warp
 from ....utils.images import BLACK_LEVEL, CHECK_DOWNLOAD, read_image
 from ...hand_crop import hand_bbox
-from ...masks import MASK_NAMES, SWAP_SIDES, mirror_masks, stack_visible, unpack_masks, warp_mask
+from ...masks import IGNORED, MASK_NAMES, SWAP_SIDES, mirror_masks, stack_visible, unpack_masks, warp_mask
 from ..amodal_sample import AMODAL_FIELDS
+
+_CROP_TRIES = 10
 
 _METAINFO, _DATA = (with_roles(role, fields=AMODAL_FIELDS) for role in ("metainfo", "data"))
 
@@ -252,6 +254,112 @@ class JointColorJitter(BaseTransform):
             [cv2.LUT(c, table) if known else c for c, known in zip(clean, results["clean_valid"], strict=True)]
         )
         return results
+
+
+@TRANSFORMS.register_module()
+class ResizeAndCropHands(BaseTransform):
+    """Resize a sample by a random factor, and cut out a random part of at most `size` (docs/spec/hdr.md, section 2).
+
+    A part of which one class, hand or background, covers too much is drawn again, up to ten times. The classes are
+    counted over all four masks. `PadHands` fills up samples that are smaller than `size`.
+
+    Args:
+        size: (width, height) px.
+        ratio: Range of the factor. 1 scales the longer side of the image to that of `size`.
+        max_share: Largest share of one class.
+    """
+
+    def __init__(
+        self, size: tuple[int, int] = (256, 256), ratio: tuple[float, float] = (0.5, 2.0), max_share: float = 0.75
+    ) -> None:
+        self.size, self.ratio, self.max_share = (size[0], size[1]), (ratio[0], ratio[1]), max_share
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `img`, `masks` and `clean`. Every sample draws the same number of values."""
+        factor, draws = results["rng"].uniform(*self.ratio), results["rng"].random((_CROP_TRIES, 2))
+        height, width = results["img"].shape[:2]
+        factor *= max(self.size) / max(height, width)
+        scaled = (max(1, round(width * factor)), max(1, round(height * factor)))
+        masks = np.stack([cv2.resize(mask, scaled, interpolation=cv2.INTER_NEAREST) for mask in results["masks"]])
+        room = np.maximum(np.subtract(scaled, self.size), 0)
+        for draw in draws:
+            x, y = (draw * (room + 1)).astype(int)
+            part = (slice(y, y + self.size[1]), slice(x, x + self.size[0]))
+            share = masks[:, *part].mean()
+            if max(share, 1 - share) < self.max_share:
+                break
+        results.update(
+            img=np.ascontiguousarray(cv2.resize(results["img"], scaled)[part]),
+            masks=np.ascontiguousarray(masks[:, *part]),
+            clean=np.stack([cv2.resize(image, scaled)[part] for image in results["clean"]]),
+        )
+        return results
+
+
+@TRANSFORMS.register_module()
+class PadHands(BaseTransform):
+    """Fill up a sample on the right and below. The masks are 255 there, which losses ignore.
+
+    Args:
+        size: (width, height) px.
+        color: BGR of the new pixels. Default: ImageNet's mean, which is 0 after the normalization.
+    """
+
+    def __init__(self, size: tuple[int, int] = (256, 256), color: tuple[int, int, int] = (104, 116, 124)) -> None:
+        self.size, self.color = (size[0], size[1]), np.array(color, np.uint8)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `img`, `masks` and `clean`."""
+        height, width = results["img"].shape[:2]
+        image = np.broadcast_to(self.color, (self.size[1], self.size[0], 3)).copy()
+        clean = np.zeros((2, *image.shape), np.uint8)
+        masks = np.full((len(MASK_NAMES), *image.shape[:2]), IGNORED, np.uint8)
+        image[:height, :width], masks[:, :height, :width] = results["img"], results["masks"]
+        clean[:, :height, :width] = results["clean"]
+        results.update(img=image, masks=masks, clean=clean)
+        return results
+
+
+@TRANSFORMS.register_module()
+class PhotometricDistortion(BaseTransform):
+    """Change brightness, contrast, saturation and hue, each with probability 1/2 (docs/spec/hdr.md, section 2).
+
+    Args:
+        brightness: Largest value that is added or subtracted, of 255.
+        contrast: Range of the factor on all values.
+        saturation: Range of the factor on the saturation.
+        hue: Largest shift of the hue, in steps of 2 degrees.
+    """
+
+    def __init__(
+        self,
+        brightness: float = 32.0,
+        contrast: tuple[float, float] = (0.5, 1.5),
+        saturation: tuple[float, float] = (0.5, 1.5),
+        hue: float = 18.0,
+    ) -> None:
+        self.low = np.array([-brightness, contrast[0], saturation[0], -hue])
+        self.high = np.array([brightness, contrast[1], saturation[1], hue])
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `img`, and the clean images that exist in the same way."""
+        used, drawn = results["rng"].random(4) < 0.5, results["rng"].uniform(self.low, self.high)
+        change = np.where(used, drawn, [0.0, 1.0, 1.0, 0.0])
+        results["img"] = _distorted(results["img"], *change)
+        pairs = zip(results["clean"], results["clean_valid"], strict=True)
+        results["clean"] = np.stack([_distorted(image, *change) if known else image for image, known in pairs])
+        return results
+
+
+def _distorted(image: np.ndarray, brightness: float, contrast: float, saturation: float, hue: float) -> np.ndarray:
+    levels = np.clip(np.clip(np.arange(256) + brightness, 0, 255) * contrast, 0, 255)
+    image = cv2.LUT(image, levels.round().astype(np.uint8))
+    if saturation == 1 and hue == 0:
+        return image
+    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV).astype(np.float64)
+    hsv[..., 0] = (hsv[..., 0] + round(hue)) % 180
+    hsv[..., 1] = np.clip(hsv[..., 1] * saturation, 0, 255)
+    return cv2.cvtColor(hsv.round().astype(np.uint8), cv2.COLOR_HSV2BGR)
 
 
 @TRANSFORMS.register_module()
