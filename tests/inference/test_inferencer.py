@@ -145,6 +145,15 @@ def test_one_box_shows_one_hand(tiny_pose, hand_prob, presence):
     assert np.isnan(hands.rel_root_depth_mm)
 
 
+def test_a_hand_that_is_not_shown_was_not_restored(tiny_pose):
+    made = inferencer(tiny_pose, RIGHT, detector=FakeDetector())
+    plain = made.pose.network.predict
+    made.pose.network.predict = lambda crop: {**plain(crop), "replaced": np.ones(2)}
+    (result,) = made.infer(scene((60, 40, 140, 150)))
+    assert result.hands[0].presence == ("yes", "no")
+    assert result.hands[0].restored == (True, False)
+
+
 def test_decisions():
     assert decide_presence(np.array([0.9, 0.8]), 1) == ("yes", "yes")  # sure of both, whatever the detector saw
     assert decide_presence(np.array([0.9, 0.6]), 1) == ("yes", "no")
