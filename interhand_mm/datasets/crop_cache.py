@@ -19,7 +19,7 @@ from mmengine.logging import print_log
 from ..errors import ConfigError, ImageError, OutputError
 from ..utils.files import atomic_write, write_json
 from .skipping import SkipLimit
-from .transforms.geometry import HandCropAugment
+from .transforms.geometry import EmptyCrop, HandCropAugment
 from .transforms.loading import LoadHandImage
 
 FORMAT, VERSION = "interhand_mm.crop_cache", 2  # increase it when the choice of the pixels changes
@@ -30,6 +30,8 @@ _SPARE_BYTES = 1 << 28  # space that is left free on the disk
 def reach_of(dataset: Any) -> float:
     """Return how far from the center of its box a training crop can reach, as a fraction of the box's side."""
     for step in dataset.pipeline.transforms:
+        if isinstance(step, EmptyCrop) and step.prob:
+            raise ConfigError("EmptyCrop needs whole images, which a crop cache does not hold", fix="EmptyCrop.prob=0")
         if isinstance(step, HandCropAugment):
             ranges = step.ranges
             turned = np.sqrt(2.0) if ranges["rotation_prob"] and ranges["rotation_deg"] else 1.0

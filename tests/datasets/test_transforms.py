@@ -7,11 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interhand_mm.datasets import InterHandDataset
-from interhand_mm.datasets.transforms import ChannelJitter, HandCropAugment, RandomBackgroundReplace
+from interhand_mm.datasets.crop_cache import reach_of
+from interhand_mm.datasets.transforms import ChannelJitter, EmptyCrop, HandCropAugment, RandomBackgroundReplace
 from interhand_mm.datasets.transforms.background import blend, crop_joints, warp_photo
 from interhand_mm.datasets.transforms.background_pool import BackgroundPool
 from interhand_mm.datasets.transforms.geometry import Augment, crop_sample, draw_augment, flip_sample
@@ -467,3 +469,52 @@ def test_running_workers_see_a_new_epoch(root):
 def test_crop_size_comes_from_the_codec(root):
     steps = [dict(type="LoadHandImage"), HandCropAugment(CODEC | dict(input_size=(128, 128)))]
     assert InterHandDataset(data_root=str(root), pipeline=steps)[0]["img"].shape == (128, 128, 3)
+
+
+# --- crops without hands ---
+
+
+@pytest.mark.parametrize("idx", range(6))
+def test_an_empty_crop_shows_no_hand_whatever_the_augmentation(root, idx):
+    steps = [dict(type="LoadHandImage"), dict(type="EmptyCrop", prob=1.0)]
+    steps += [dict(type="HandCropAugment", encoder=CODEC, **OFFICIAL), dict(type="EncodeHand", encoder=CODEC)]
+    dataset = InterHandDataset(data_root=str(root), pipeline=steps)
+    moved = 0
+    for epoch in range(20):
+        dataset.set_epoch(epoch)
+        sample = dataset[idx]
+        check_sample(sample, "targets", "EmptyCrop")
+        if sample["hand_type"].any():
+            continue  # no place beside the hands in this image
+        moved += 1
+        assert sample["img"].max() < 30, "the fixture is black beside the hands"
+        assert not sample["keypoints_visible"].any()
+        assert not sample["bin_weights"].any()
+        assert sample["root_weight"] == 0
+        assert sample["hand_type_valid"] == 1
+    assert moved >= 10
+
+
+def test_empty_crops_train_and_are_counted_as_correct_only_without_hands(root, tmp_path):
+    from interhand_mm.evaluation.functional.pose_3d import handedness_correct
+    from interhand_mm.models.losses import HandednessLoss
+
+    photos = write_photographs(tmp_path / "photos")
+    steps = [dict(type="LoadHandImage"), dict(type="EmptyCrop", prob=1.0), dict(type="HandCrop", encoder=CODEC)]
+    steps += [dict(type="RandomBackgroundReplace", backgrounds=str(photos), prob=1.0)]
+    dataset = InterHandDataset(data_root=str(root), pipeline=steps)
+    sample = next(s for s in (dataset[i] for i in range(6)) if not s["hand_type"].any())
+    assert sample["background_alpha"].max() == 255, "a photograph may stand behind nothing"
+    loss = HandednessLoss()(torch.tensor([[-4.0, -4.0]]), torch.from_numpy(sample["hand_type"]), torch.ones(1))
+    assert loss == pytest.approx(np.log1p(np.exp(-4)), rel=1e-5)
+    probabilities = np.array([[0.1, 0.2], [0.1, 0.8]])
+    assert handedness_correct(probabilities, np.repeat(sample["hand_type"], 2, axis=0)).tolist() == [True, False]
+
+
+def test_empty_crops_only_where_all_hands_are_annotated_and_not_with_a_crop_cache(root):
+    sample = InterHandDataset(data_root=str(root)).get_data_info(0)
+    sample["hand_type_valid"] = np.float32(0)
+    assert EmptyCrop(prob=1.0).transform(sample)["hand_type"].any()
+    steps = [dict(type="LoadHandImage"), dict(type="EmptyCrop"), dict(type="HandCrop", encoder=CODEC)]
+    with pytest.raises(ConfigError, match="EmptyCrop needs whole images"):
+        reach_of(InterHandDataset(data_root=str(root), pipeline=steps))

@@ -2,13 +2,14 @@
 
 from .background import GreenScreen, RandomBackgroundReplace
 from .formatting import PackHand2DInputs, PackHandInputs
-from .geometry import HandCrop, HandCropAugment
+from .geometry import EmptyCrop, HandCrop, HandCropAugment
 from .loading import LoadHandImage
 from .photometric import ChannelJitter
 from .targets import EncodeHand
 
 __all__ = [
     "ChannelJitter",
+    "EmptyCrop",
     "EncodeHand",
     "GreenScreen",
     "HandCrop",

@@ -8,10 +8,15 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from ...codecs import build_codec
+from ...errors import ConfigError
 from ...registry import TRANSFORMS
 from ...structures.joints import FLIP_INDICES
 from ...structures.sample import check_sample, checks_enabled, present_hand_slice
 from ...structures.warp import Warp
+
+# For `EmptyCrop`: flesh around the joints and the smallest box, by the side of the box of the hands; how far an
+# augmented crop reaches from the center of its box, by its side (shift 0.15, scale 1.25, any rotation); tries.
+_FLESH, _EMPTY_SIDE, _EMPTY_REACH, _EMPTY_TRIES = 0.08, 0.15, (0.15 + 0.5 * 1.25) * 2**0.5, 20
 
 
 class Augment(NamedTuple):
@@ -171,3 +176,54 @@ class HandCrop(HandCropAugment):
         still = dict(shift=0.0, scale=0.0, rotation_deg=0.0, rotation_prob=0.0, flip_prob=0.0)
         super().__init__(encoder, **still, flip_left_to_right=flip_left_to_right)
         self.size = (self.size[0] * crop_scale, self.size[1] * crop_scale)
+
+
+@TRANSFORMS.register_module()
+class EmptyCrop(BaseTransform):
+    """Move the box of some samples beside the hands, so that a network also learns what shows no hand.
+
+    It stands before the crop. The sample becomes one without hands: `hand_type` is (0, 0), and no joint and no depth
+    counts. The new box keeps so much distance that no hand enters it by the official augmentation. A sample whose image
+    has no such place stays as it is, and so does one whose hands are not all annotated (`hand_type_valid`). Forearms
+    may remain visible. Do not use it with data sets that show hands which they do not annotate, such as RHD's second
+    hand, nor with networks for one hand.
+
+    Args:
+        prob: Fraction of the samples.
+    """
+
+    def __init__(self, prob: float = 0.08) -> None:
+        if not 0 <= prob <= 1:
+            raise ConfigError("EmptyCrop: prob is out of range", got=prob, want="between 0 and 1")
+        self.prob = prob
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `bbox` and the fields about hands, or nothing."""
+        rng = results["rng"]
+        if rng.random() >= self.prob or results["skipped"] or not results["hand_type_valid"]:
+            return results
+        box = self._free_box(results, rng)
+        if box is None:
+            return results
+        results["bbox"] = box
+        for key in ("keypoints_visible", "keypoints_annotated", "hand_type", "rel_root_valid"):
+            if key in results:
+                results[key] = np.zeros_like(results[key])
+        return results
+
+    @staticmethod
+    def _free_box(results: dict[str, Any], rng: np.random.Generator) -> np.ndarray | None:
+        """Return a square (4,) px that no hand enters, or None."""
+        annotated = results.get("keypoints_annotated", results["keypoints_visible"])[0] > 0
+        if not annotated.any() or not results["keypoints_visible"].any():
+            return None
+        points = results["keypoints"][0, annotated, :2]
+        x1, y1, x2, y2 = results["bbox"]
+        side = float(max(x2 - x1, y2 - y1))
+        low, high = points.min(axis=0) - _FLESH * side, points.max(axis=0) + _FLESH * side
+        for center in rng.random((_EMPTY_TRIES, 2)) * np.array(results["image_size"]):
+            away = float(np.linalg.norm(np.maximum(np.maximum(low - center, center - high), 0)))
+            half = min(side * rng.uniform(0.3, 1.0), away / _EMPTY_REACH) / 2
+            if half >= _EMPTY_SIDE / 2 * side:
+                return np.array([*(center - half), *(center + half)], results["bbox"].dtype)
+        return None
