@@ -26,6 +26,7 @@ MODELS = _child("model", mmengine.MODELS, "models", plugins="models")
 DATASETS = _child("dataset", mmengine.DATASETS, "datasets", plugins="data")
 TRANSFORMS = _child("transform", mmengine.TRANSFORMS, "datasets.transforms", plugins="data.transforms")
 DATA_SAMPLERS = _child("data sampler", mmengine.DATA_SAMPLERS, "datasets")
+FUNCTIONS = _child("function", mmengine.FUNCTIONS, "datasets")
 METRICS = _child("metric", mmengine.METRICS, "evaluation.metrics", plugins="evaluation")
 HOOKS = _child("hook", mmengine.HOOKS, "engine")
 VISUALIZERS = _child("visualizer", mmengine.VISUALIZERS, "visualization.visualizer")
@@ -38,7 +39,6 @@ _EMPTY = [
     _child(parent.name, parent)
     for parent in (
         mmengine.EVALUATOR,
-        mmengine.FUNCTIONS,
         mmengine.LOG_PROCESSORS,
         mmengine.LOOPS,
         mmengine.MODEL_WRAPPERS,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -51,7 +52,7 @@ def check_imports() -> list[tuple[bool, str, str]]:
 
 
 def check_hardware() -> list[tuple[bool, str, str]]:
-    """Report the GPU, and the bfloat16 instructions that make CPU inference twice as fast."""
+    """Report the GPU, the shared memory, and the bfloat16 instructions that make CPU inference twice as fast."""
     import os
 
     import torch
@@ -62,6 +63,11 @@ def check_hardware() -> list[tuple[bool, str, str]]:
     else:
         build = "CPU build of torch" if torch.version.cuda is None else "no GPU or driver found"
         rows.append((True, f"no CUDA ({build}); everything runs on the CPU", ""))
+    shared = Path("/dev/shm")  # where the workers of a data loader put their batches
+    if shared.is_dir():
+        free = shutil.disk_usage(shared).free / 1e6
+        hint = "" if free > 500 else "docker run --shm-size=8g, or few workers and small batches"
+        rows.append((True, f"{free:.0f} MB of shared memory in {shared}", hint))
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     found = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {flag}" in flags]
     bf16 = (

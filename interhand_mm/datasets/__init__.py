@@ -1,6 +1,7 @@
 """Registered data sets."""
 
 from .freihand import FreiHANDDataset
+from .handover import collate_in_one_block
 from .interhand import InterHandDataset
 from .mixed import MixedHandDataset, SetSampler
 from .rhd import RHDDataset
@@ -13,4 +14,5 @@ __all__ = [
     "RHDDataset",
     "STBDataset",
     "SetSampler",
+    "collate_in_one_block",
 ]

@@ -13,6 +13,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 
 from ..checkpoints.io import model_normalization
 from ..datasets.draws import NumberedDraws, leaf_datasets
+from ..datasets.handover import check_shared_memory
 from ..datasets.skipping import SkipLimit
 from ..errors import AnnotationError
 from ..registry import HOOKS
@@ -32,8 +33,9 @@ class SampleSeedHook(Hook):
     priority = "VERY_HIGH"
 
     def before_train(self, runner: Runner) -> None:
-        """Set the seed of the training set, and let its sampler yield draws."""
+        """Check that batches fit into shared memory, set the seed, and let the sampler yield draws."""
         loader = runner.train_dataloader
+        check_shared_memory(loader)
         _call(loader.dataset, "set_seed", runner.seed)
         sampler = getattr(loader.batch_sampler, "sampler", None)
         if sampler is not None and not isinstance(sampler, NumberedDraws):

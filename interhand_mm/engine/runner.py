@@ -17,6 +17,8 @@ from ..models.plugin import load_plugin
 from ..registry import MODELS
 from .hooks import NormalizationHook, SyncStatisticsHook
 
+_WORKER_TIMEOUT_S = 600  # time for a batch; the default of torch waits without end
+
 
 def build_runner(cfg: Config, launcher: str = "none") -> Runner:
     """Build mmengine's runner with safe checkpoint loading, and with gloo instead of nccl if there is no GPU.
@@ -28,6 +30,7 @@ def build_runner(cfg: Config, launcher: str = "none") -> Runner:
     cfg.launcher = launcher
     allow_safe_types()
     ignore_strides_of_one()
+    _set_handover(cfg)
     if launcher != "none" and not torch.cuda.is_available():
         # mmengine's launcher requires a GPU for every process, unless a process group exists already.
         if launcher == "slurm":
@@ -42,6 +45,15 @@ def build_runner(cfg: Config, launcher: str = "none") -> Runner:
         runner.register_hook(hook)
     load_plugin(bare_model(runner.model))
     return runner
+
+
+def _set_handover(cfg: Config) -> None:
+    """Let workers hand over a batch in one block of memory, and make a worker that hands over nothing an error."""
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        loader = cfg.get(name)
+        if isinstance(loader, dict) and loader.get("num_workers"):
+            loader.setdefault("collate_fn", dict(type="interhand_mm.collate_in_one_block"))
+            loader.setdefault("timeout", _WORKER_TIMEOUT_S)
 
 
 def ignore_strides_of_one() -> None:

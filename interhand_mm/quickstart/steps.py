@@ -13,7 +13,7 @@ from .settings import STEPS, Log, Settings
 from .testing import evaluate_models
 from .training import train_models
 
-FUNCTIONS: dict[str, Callable[[Settings, Log], None]] = {
+STEP_FUNCTIONS: dict[str, Callable[[Settings, Log], None]] = {
     "data": make_data,
     "train": train_models,
     "test": evaluate_models,
@@ -34,4 +34,4 @@ def run_steps(settings: Settings, step: str, log: Log) -> None:
         log: Receives one line of progress at a time.
     """
     for name in STEPS if step == "all" else (step,):
-        FUNCTIONS[name](settings, log)
+        STEP_FUNCTIONS[name](settings, log)

@@ -18,7 +18,7 @@ from interhand_mm.quickstart.figures import ranked, read_scalars, sample_errors
 from interhand_mm.quickstart.processes import QuickstartError, run_all, share_cores
 from interhand_mm.quickstart.result_tables import cell, read_metrics
 from interhand_mm.quickstart.settings import EXTRA_STEPS, MODEL_LABELS, PRETRAIN, STEPS, Settings
-from interhand_mm.quickstart.steps import FUNCTIONS, run_steps
+from interhand_mm.quickstart.steps import STEP_FUNCTIONS, run_steps
 from interhand_mm.quickstart.testing import config, mean_answer
 from interhand_mm.quickstart.training import newest
 from interhand_mm.registry import DATASETS
@@ -242,4 +242,4 @@ def test_cores_are_divided_among_processes(monkeypatch):
 
 
 def test_every_step_of_the_command_line_has_a_function():
-    assert tuple(FUNCTIONS) == (*STEPS, *EXTRA_STEPS)
+    assert tuple(STEP_FUNCTIONS) == (*STEPS, *EXTRA_STEPS)
