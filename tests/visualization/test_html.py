@@ -58,6 +58,14 @@ def test_a_frame_keeps_its_numbers(tmp_path):
     assert (names[6], names[41]) == ("right index 2", "left wrist")
 
 
+def test_the_page_tells_a_hand_that_was_not_shown_from_an_absent_one(tmp_path):
+    """The detector found one hand, so the less probable one is "no" although its probability is high."""
+    with HtmlViewer(tmp_path / "a.html", "a") as viewer:
+        viewer.add(make_frame(make_hands(presence=("no", "unsure"), hand_prob=(0.63, 0.64))))
+        viewer.add(make_frame(make_hands(presence=("no", "yes"), hand_prob=(0.05, 0.95))))
+    assert [frame["hands"][0]["dropped"] for frame in frames_of(tmp_path / "a.html")] == [[True, False], [False, False]]
+
+
 def test_the_cube_holds_every_frame(tmp_path):
     clip(path := tmp_path / "c.html", 30).close()
     common = common_of(path)
