@@ -8,13 +8,13 @@ import numpy as np
 
 from ..structures.camera import camera_to_pixel, world_to_camera
 from ..structures.joints import WRISTS
-from .hand import collision, poses
+from .hand import contact, poses
 from .hand.mesh import HandMesh
-from .hand.skeleton import UPPER_ARM_BONE, HandPose, bone_transforms, clamp_pose, posed_joints
+from .hand.skeleton import UPPER_ARM_BONE, HandPose, bone_transforms, clamp_pose
 from .hand.surface import ARM_END_MM
 from .render.cameras import VirtualCamera
 from .seeds import SEQUENCE, stream
-from .time_step import Placements, Step, make_step
+from .time_step import Placements, Step, make_step, search_skin
 
 MAX_DRAFTS = 14
 MAX_OVERLAP_MM, MAX_SELF_OVERLAP_MM = 4.0, 4.0
@@ -57,9 +57,7 @@ def draw_turn(rotation: str, progress: float, rng: np.random.Generator) -> np.nd
 def _open_until_free(pose: HandPose, mesh: HandMesh) -> HandPose:
     """Open a hand step by step until its own fingers overlap by at most `MAX_SELF_OVERLAP_MM`."""
     for _ in range(6):
-        joints = posed_joints(mesh.rig, bone_transforms(mesh.rig, pose))
-        capsules = collision.hand_capsules(joints, mesh.rig.elbow, mesh.radii_mm)
-        if collision.self_overlap(capsules) <= MAX_SELF_OVERLAP_MM:
+        if contact.self_overlap(search_skin(mesh, bone_transforms(mesh.rig, pose))) <= MAX_SELF_OVERLAP_MM:
             break
         flexion = pose.flexion * 0.93
         flexion[0] -= 0.06
@@ -154,7 +152,8 @@ def rejection_score(step: Step, cameras: list[VirtualCamera]) -> float:
             cam = world_to_camera(end[None], camera.rotation, camera.position)
             uv = camera_to_pixel(cam, camera.focal, camera.principal_pt)
             score += 1.2 * float(
-                cam[0, 2] > 50 and np.all(np.abs(uv[0] - np.array(camera.size) / 2) < np.array(camera.size) / 2 + 70)
+                cam[0, 2] > 50
+                and np.all(np.abs(uv[0] - np.array(camera.size) / 2) < np.array(camera.size) / 2 + 70 * camera.scale)
             )
     return score
 
@@ -220,7 +219,7 @@ def between(a: Draft, b: Draft, t: float) -> Draft:
     """
     t = t * t * (3 - 2 * t)
     placed = (_between_hands(a.placed[0], b.placed[0], t), _between_hands(a.placed[1], b.placed[1], t))
-    # "keep" instead of "approach": when another pair of capsules becomes the nearest one, "approach" would jump.
+    # "keep" instead of "approach": when another pair of vertices becomes the nearest one, "approach" would jump.
     return Draft(a.kind, placed, "keep", (1 - t) * a.offset + t * b.offset, _slerp(a.turn, b.turn, t))
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..structures.joints import NUM_HAND_JOINTS, NUM_JOINTS, SIDES
-from .hand import collision, poses, skin
+from .hand import contact, poses, skin
 from .hand.anatomy import sample_hand_size
 from .hand.mesh import HandMesh, build_hand
 from .hand.skeleton import FOREARM_BONE, HandPose, Rig, bone_transforms, joint_index, posed_joints
-from .render import appearance
+from .render import appearance, renderer
 from .render.cameras import VirtualCamera, camera_ring
 
-ALLOWED_OVERLAP_MM = 2.5  # soft tissue gives way where hands press on each other
+ALLOWED_OVERLAP_MM = 1.2  # soft tissue gives way where hands press on each other
 MAX_ELBOW_DEG = 40.0  # with a larger bend the upper arm returns into the frame, and its cut end is visible
 PLACEHOLDER_MM = 1.0  # InterHand2.6M writes (1, 1, 1) for a joint that is not annotated
 INDEX_TIP = joint_index(1, 4)
@@ -58,7 +58,7 @@ class Step:
         joints: (42, 3) mm, world frame.
         present: (2,) bool, whether the right and the left hand are present.
         moves: (18, 3, 4) rest-to-world transform of each bone, for each limb; None for an absent hand.
-        overlap_mm: Remaining overlap of the two hands.
+        overlap_mm: How deep the skin of one limb lies in the other, 0 if it does not.
     """
 
     kind: str
@@ -142,40 +142,54 @@ def _bend_elbow(pose: HandPose, moves: np.ndarray, affine: np.ndarray, rig: Rig,
     return replace(pose, elbow=np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
 
 
-def _limb(mesh: HandMesh, placement: poses.Placement, left: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return world joints (21, 3), bones (18, 4, 4) in the hand frame and world collision capsules (21, 7)."""
+def _limb(mesh: HandMesh, placement: poses.Placement, left: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return world joints (21, 3) and bones (18, 4, 4) in the hand frame."""
     moves = bone_transforms(mesh.rig, placement.pose)
-    affine = _affine(placement, left)
-    joints = _apply(affine, posed_joints(mesh.rig, moves))
-    elbow = _apply(affine @ moves[FOREARM_BONE], mesh.rig.elbow)
-    return joints, moves, collision.hand_capsules(joints, elbow, mesh.radii_mm)
+    return _apply(_affine(placement, left), posed_joints(mesh.rig, moves)), moves
 
 
-def place_hands(meshes: tuple[HandMesh, HandMesh], placed: Placements, how: str) -> tuple[Placements, float]:
-    """Move the left hand until the hands touch or no longer overlap.
+def search_skin(mesh: HandMesh, moves: np.ndarray) -> contact.Skin:
+    """Return the vertices `mesh.contact`, moved by bones (18, 3 or 4, 4)."""
+    k, moves = mesh.contact, np.ascontiguousarray(moves[:, :3])
+    points, normals = renderer.skin(mesh.vertices[k], mesh.normals[k], mesh.bones[k], mesh.weights[k], moves)
+    return contact.sort_skin(points, normals, mesh.bones[k, 0])
+
+
+def place_hands(meshes: tuple[HandMesh, HandMesh], placed: Placements, how: str) -> Placements:
+    """Move the left hand until the hands touch or overlap by at most `ALLOWED_OVERLAP_MM`.
 
     Args:
         meshes: Right and left mesh.
         placed: Right and left placement; None for an absent hand.
         how: "approach", "keep" or "tips", see `poses.interacting_placements`.
-
-    Returns:
-        The placements and the remaining overlap in mm.
     """
     right, left = placed
     if right is None or left is None:
-        return placed, 0.0
-    (joints, _, first), (other, _, second) = _limb(meshes[0], right, False), _limb(meshes[1], left, True)
-    shift = joints[INDEX_TIP] - other[INDEX_TIP] if how == "tips" else np.zeros(3)
-
-    def moved() -> np.ndarray:
-        return second + np.concatenate([shift, shift, [0.0]])
-
-    shift = shift + collision.separate(first, moved(), ALLOWED_OVERLAP_MM)[0]
+        return placed
+    (joints, moves), (other, other_moves) = _limb(meshes[0], right, False), _limb(meshes[1], left, True)
+    first = search_skin(meshes[0], _affine(right, False) @ moves)
+    second = search_skin(meshes[1], _affine(left, True) @ other_moves)
+    start = joints[INDEX_TIP] - other[INDEX_TIP] if how == "tips" else np.zeros(3)
+    shift = contact.separate(first, second, start, ALLOWED_OVERLAP_MM)
     if how == "approach":
-        shift = shift + collision.approach(first, moved())
-    deepest = max(float(collision.overlap(first, moved())[0]), 0.0)
-    return (right, replace(left, wrist=left.wrist + shift)), deepest
+        shift = contact.approach(first, second, shift)
+    return right, replace(left, wrist=left.wrist + shift)
+
+
+def skin_overlap(meshes: tuple[HandMesh, HandMesh], moves: tuple[np.ndarray | None, np.ndarray | None]) -> float:
+    """Return how deep in mm the skin of one limb lies in the other, from all vertices; 0 if it does not.
+
+    Args:
+        meshes: Right and left mesh.
+        moves: (18, 3, 4) rest-to-world transform of each bone, for each limb; None for an absent hand.
+    """
+    if moves[0] is None or moves[1] is None:
+        return 0.0
+    skins = []
+    for mesh, move in zip(meshes, moves, strict=True):
+        points, normals = renderer.skin(mesh.vertices, mesh.normals, mesh.bones, mesh.weights, move)
+        skins.append(contact.sort_skin(points, normals, mesh.bones[:, 0]))
+    return max(float(contact.overlap(skins[0], skins[1], np.zeros(3))[0]), 0.0)
 
 
 def make_step(
@@ -191,7 +205,7 @@ def make_step(
         turn: (3, 3) rotation of both hands together.
         offset: (3,) mm, where the middle of the hands is placed.
     """
-    placed, deepest = place_hands(meshes, placed, how)
+    placed = place_hands(meshes, placed, how)
     limbs = [None if p is None else (p, *_limb(meshes[i], p, i == 1)) for i, p in enumerate(placed)]
     seen = np.concatenate([limb[1] for limb in limbs if limb is not None])
     middle = 0.5 * (seen.min(axis=0) + seen.max(axis=0))
@@ -202,7 +216,7 @@ def make_step(
     for i, limb in enumerate(limbs):
         if limb is None:
             continue
-        placement, own_joints, own_moves, _ = limb
+        placement, own_joints, own_moves = limb
         side = 1 if i else -1
         shoulder = middle + appearance.SHOULDER_MM * (side, 1, 1) + (0, 0, 120)
         affine = _affine(placement, i == 1)
@@ -211,4 +225,4 @@ def make_step(
         joints[i * NUM_HAND_JOINTS : (i + 1) * NUM_HAND_JOINTS] = _apply(world, own_joints)
         moves[i] = np.ascontiguousarray(bones[:, :3])
     present = np.array([p is not None for p in placed])
-    return Step(kind, joints, present, (moves[0], moves[1]), deepest)
+    return Step(kind, joints, present, (moves[0], moves[1]), skin_overlap(meshes, (moves[0], moves[1])))

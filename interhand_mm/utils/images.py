@@ -221,6 +221,25 @@ def read_mask(path: str | Path) -> np.ndarray:
     return np.asarray(stored > (127 if Path(path).suffix.lower() in (".jpg", ".jpeg") else 0))
 
 
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an image: area averages along a side that shrinks, bicubic interpolation along one that grows.
+
+    OpenCV's INTER_AREA repeats pixels where it enlarges, and the other methods skip pixels where they shrink.
+
+    Args:
+        image: (H, W, 3) or (H, W) uint8.
+        size: (width, height) px.
+
+    >>> resize_image(np.array([[0, 100]], np.uint8), (1, 1)).tolist()
+    [[50]]
+    """
+    height, width = image.shape[:2]
+    smaller = (min(width, size[0]), min(height, size[1]))
+    if smaller != (width, height):
+        image = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+    return image if smaller == size else cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+
+
 def write_image(path: str | Path, image: np.ndarray) -> None:
     """Write an image atomically, in the format that the suffix of the path names.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from interhand_mm.errors import BackgroundError, ConfigError
 from interhand_mm.structures.camera import camera_to_pixel, world_to_camera
@@ -13,11 +14,12 @@ from interhand_mm.structures.joints import NUM_HAND_JOINTS
 from interhand_mm.synthesis import generate, sampling, time_step, view
 from interhand_mm.synthesis.chunks import parse_shard
 from interhand_mm.synthesis.generate import subject_of
-from interhand_mm.synthesis.hand import collision, poses, skeleton
+from interhand_mm.synthesis.hand import contact, poses, skeleton
 from interhand_mm.synthesis.hand.anatomy import sample_hand_size
 from interhand_mm.synthesis.hand.mesh import build_hand
 from interhand_mm.synthesis.plan import SynthesisOptions, plan
-from interhand_mm.synthesis.render import appearance
+from interhand_mm.synthesis.render import appearance, renderer
+from interhand_mm.synthesis.render.cameras import camera_ring
 from interhand_mm.synthesis.render.shading import sample_lights
 from tests.fixtures.bones import bone_lengths
 from tests.fixtures.masks import read_masks
@@ -225,13 +227,96 @@ def test_the_mesh_is_closed_and_weighted() -> None:
     assert np.sum(a * np.cross(b, c)) > 0, "faces look outward"
 
 
-def test_hands_are_pushed_apart(subject: time_step.Subject) -> None:
+def posed_limbs(subject: time_step.Subject, step: time_step.Step) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the world vertices and normals of both limbs."""
+    return [
+        renderer.skin(m.vertices, m.normals, m.bones, m.weights, moves)
+        for m, moves in zip(subject.meshes, step.moves, strict=True)
+        if moves is not None
+    ]
+
+
+def depth_by_rays(points: np.ndarray, faces: np.ndarray, other: np.ndarray) -> float:
+    """Return how deep the points lie in a mesh: rays cross its faces twice as often outward where they start inside.
+
+    The depth is the distance to the nearest corner or center of a face. No normals are used.
+    """
+    triangles = other[faces].astype(float)
+    near = np.all((points > other.min(axis=0)) & (points < other.max(axis=0)), axis=1)
+    deepest, tree = 0.0, cKDTree(np.concatenate([other, triangles.mean(axis=1)]))
+    for point in points[near].astype(float):
+        a, b, c = (triangles[:, k, :2] - point[:2] - 1e-4 for k in range(3))
+        wa, wb, wc = (p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0] for p, q in ((b, c), (c, a), (a, b)))
+        hit = ((wa > 0) & (wb > 0) & (wc > 0)) | ((wa < 0) & (wb < 0) & (wc < 0))
+        weights = np.stack([wa, wb, wc], axis=1)[hit]
+        z = (weights * triangles[hit][..., 2]).sum(axis=1) / weights.sum(axis=1)
+        turns = np.sign(weights.sum(axis=1))[z > point[2]].sum()
+        if turns != 0:  # hand and arm are two closed meshes, so the number of turns is 0 outside and 1 or 2 inside
+            deepest = max(deepest, tree.query(point)[0])
+    return deepest
+
+
+@pytest.mark.parametrize("kind", ["touching", "interlocked", "crossing", "fist_in_palm"])
+def test_the_overlap_is_that_of_the_rendered_skin(subject: time_step.Subject, kind: str) -> None:
+    draft = sampling.draw_draft(subject.meshes, np.random.default_rng(8), "frontal", 0, 1, kind)
+    step = sampling.build(subject.meshes, draft)
+    for shift in (0.0, 6.0):
+        moves = (step.moves[0], step.moves[1] - np.array([shift, 0, 0])[:, None] * np.eye(4)[3])
+        (right, _), (left, _) = posed_limbs(subject, replace(step, moves=moves))
+        faces = subject.meshes[0].faces
+        true = max(depth_by_rays(right, faces, left), depth_by_rays(left, faces, right))
+        assert time_step.skin_overlap(subject.meshes, moves) == pytest.approx(true, abs=1.0)
+        if not shift:
+            assert step.overlap_mm == time_step.skin_overlap(subject.meshes, moves)
+            assert true < 3.0
+
+
+def test_hands_are_pushed_apart_and_still_touch(subject: time_step.Subject) -> None:
     same = poses.single_placement(np.random.default_rng(3))
-    placed, left = time_step.place_hands(subject.meshes, (same, poses.mirrored(same)), "keep")
-    assert left <= time_step.ALLOWED_OVERLAP_MM + 1e-6
-    assert np.linalg.norm(placed[1].wrist) > 5
-    rows = np.array([[0, 0, 0, 100, 0, 0, 10.0], [0, 15.0, 0, 100, 15, 0, 10]])
-    assert collision.overlap(rows[:1], rows[1:])[0] == pytest.approx(5)
+    placed = (same, poses.mirrored(same))
+    step = time_step.make_step(subject.meshes, "crossing", placed, "keep", np.eye(3), np.zeros(3))
+    assert step.overlap_mm <= 2.0
+    (right, _), (left, _) = posed_limbs(subject, step)
+    assert cKDTree(right).query(left)[0].min() < 5.0
+    apart = (same, replace(placed[1], wrist=np.array([150.0, 0, 0])))
+    step = time_step.make_step(subject.meshes, "touching", apart, "approach", np.eye(3), np.zeros(3))
+    (right, _), (left, _) = posed_limbs(subject, step)
+    assert step.overlap_mm <= 2.0
+    assert cKDTree(right).query(left)[0].min() < 3.0
+
+
+def balls(distance: float) -> list[contact.Skin]:
+    """Return two balls of radius 20 mm whose centers are `distance` mm apart."""
+    i = np.arange(2000) + 0.5
+    z, turn = 1 - i / 1000, np.pi * (1 + np.sqrt(5)) * i
+    normals = np.stack([np.sqrt(1 - z * z) * np.cos(turn), np.sqrt(1 - z * z) * np.sin(turn), z], axis=1)
+    return [contact.sort_skin(20 * normals + (x, 0, 0), normals, np.ones(2000, int)) for x in (0.0, distance)]
+
+
+def test_overlap_of_two_balls() -> None:
+    first, second = balls(35.0)
+    deepest, direction, push = contact.overlap(first, second, np.zeros(3))
+    assert deepest == pytest.approx(5.0, abs=0.3)
+    np.testing.assert_allclose(direction, [1, 0, 0], atol=0.1)
+    assert push[0] > 1.0
+    assert contact.overlap(first, second, np.array([9.0, 0, 0]))[0] == pytest.approx(-4.0, abs=0.5)
+    assert contact.overlap(first, second, np.array([90.0, 0, 0]))[0] < -100, "out of reach"
+    shift = contact.separate(first, second, np.zeros(3), 1.0)
+    assert 3.0 < np.linalg.norm(shift) < 6.0
+    back = contact.approach(first, second, np.array([90.0, 0, 0]))
+    assert np.linalg.norm(back + np.array([35.0, 0, 0])) == pytest.approx(40.0, abs=1.0)
+
+
+def test_a_finger_in_its_own_palm_is_found(subject: time_step.Subject) -> None:
+    mesh = subject.meshes[0]
+    curled = skeleton.HandPose(np.array([[0, 0, 0], *[[1.57, 1.83, 1.3]] * 4]), np.zeros(5))
+    flat = skeleton.HandPose(np.zeros((5, 3)), np.array([0, 0.2, 0.03, -0.15, -0.3]))
+    deep, free = (
+        contact.self_overlap(time_step.search_skin(mesh, skeleton.bone_transforms(mesh.rig, pose)))
+        for pose in (curled, flat)
+    )
+    assert deep > 5.0
+    assert free < 1.0
 
 
 def test_sequences_move_smoothly(subject: time_step.Subject) -> None:
@@ -299,3 +384,17 @@ def test_every_image_is_in_one_chunk() -> None:
     for split in ("train", "val", "test"):
         steps = [i for c in plan(options) if c.split == split for i in range(c.first, c.last)]
         assert steps == list(range(-(-options.count(split) // 3)))
+
+
+def test_lengths_in_pixels_scale_with_the_image() -> None:
+    full, half = (camera_ring(np.random.default_rng(3), 12, 2, (size,)) for size in ("512x336", "256x168"))
+    for a, b in zip(full, half, strict=True):
+        np.testing.assert_allclose(a.focal, 2 * b.focal)
+        np.testing.assert_allclose(a.principal_pt, 2 * b.principal_pt)
+    glare = []
+    for camera in (full[5], half[5]):
+        image = np.zeros((camera.size[1], camera.size[0], 3), np.float32)
+        appearance.draw_lamps(image, camera, 0.3)
+        glare.append((image > 0.02).mean())
+    assert glare[0] > 0
+    assert glare[1] == pytest.approx(glare[0], rel=0.25)

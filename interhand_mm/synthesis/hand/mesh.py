@@ -14,10 +14,11 @@ from .skeleton import FOREARM_BONE, HAND_BONE, NUM_BONES, UPPER_ARM_BONE, Rig, b
 from .skin import skin_fields, smoothstep
 from .surface import hand_primitives
 
-GRID_MM = 2.4
+GRID_MM = 3.2
 ARM_GRID_MM = 7.2
 CUT_MM = -62.0  # y at which the mesh changes from the fine grid (hand) to the coarse one (arm)
 HAND_END_MM = 22.0  # the hand's masks end this far beyond the wrist joint, about where MANO's mesh ends
+CONTACT_MM = 8.0
 WEIGHTS = 4  # bones per vertex
 
 
@@ -35,7 +36,7 @@ class HandMesh:
         is_hand: (V,) float32, 1 on the hand and 0 on the arm, separated `HAND_END_MM` beyond the wrist.
         hand_faces: (F,) uint8, 1 where most of a face's corners are on the hand.
         fields: Skin fields by name, (V,) float32, see `skin_fields`, and "sleeve" (1 where clothes cover the arm).
-        radii_mm: (5, 4) half breadths of the fingers at digits 1 to 4, for collisions.
+        contact: (K,) int32, vertices about `CONTACT_MM` apart on hand and forearm, for the search of contacts.
     """
 
     rig: Rig
@@ -47,7 +48,7 @@ class HandMesh:
     is_hand: np.ndarray
     hand_faces: np.ndarray
     fields: dict[str, np.ndarray]
-    radii_mm: np.ndarray
+    contact: np.ndarray
 
 
 def _cubes(prims: np.ndarray, axes: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple:
@@ -179,6 +180,19 @@ def strongest_bones(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return bones, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+def contact_vertices(vertices: np.ndarray, bones: np.ndarray) -> np.ndarray:
+    """Return one vertex (K,) int32 in each cube of `CONTACT_MM`, without those of the upper arm.
+
+    Args:
+        vertices: (V, 3) mm, rest pose.
+        bones: (V, 4) bones that move each vertex, the strongest first.
+    """
+    cubes = np.round(vertices / CONTACT_MM).astype(int)
+    cubes[bones[:, 0] == UPPER_ARM_BONE] = 10**6  # one cube, whose vertex is removed
+    kept = np.unique(cubes, axis=0, return_index=True)[1]
+    return np.sort(kept[bones[kept, 0] != UPPER_ARM_BONE]).astype(np.int32)
+
+
 def build_hand(size: HandSize, sleeve_mm: float = 1e3) -> HandMesh:
     """Polygonize one subject's right hand and arm.
 
@@ -206,5 +220,5 @@ def build_hand(size: HandSize, sleeve_mm: float = 1e3) -> HandMesh:
         is_hand,
         (is_hand[faces].sum(axis=1) > 1.5).astype(np.uint8),
         fields,
-        size.half_breadths_mm,
+        contact_vertices(vertices, bones),
     )

@@ -14,7 +14,7 @@ from ...errors import AnnotationError, ConfigError
 from ...structures.joints import FINGERS, NUM_HAND_JOINTS
 from .anatomy import HandSize, sample_hand_size
 from .glb import read_glb
-from .mesh import HAND_END_MM, HandMesh, polygonize, strongest_bones
+from .mesh import HAND_END_MM, HandMesh, contact_vertices, polygonize, strongest_bones
 from .skeleton import (
     FOREARM_BONE,
     HAND_BONE,
@@ -93,18 +93,6 @@ def _rig_of(vertices: np.ndarray, dense: np.ndarray, starts: np.ndarray, backs: 
     return Rig(joints, frames, flexion, abduction, elbow)
 
 
-def _radii(vertices: np.ndarray, dense: np.ndarray, rig: Rig) -> np.ndarray:
-    """Return the median distance (5, 4) in mm of the skin from each bone's axis."""
-    out = np.zeros((5, 4))
-    for f in range(5):
-        for s in range(3):
-            own = vertices[dense[:, bone_index(f, s)] > 0.6]
-            local = (own - rig.joints[joint_index(f, s + 1)]) @ rig.frames[bone_index(f, s)]
-            out[f, s] = np.median(np.hypot(local[:, 0], local[:, 2])) if len(own) else 8.0
-        out[f, 3] = 0.85 * out[f, 2]
-    return out
-
-
 def assemble(
     vertices: np.ndarray, faces: np.ndarray, dense: np.ndarray, starts: np.ndarray, backs: np.ndarray, size: HandSize
 ) -> HandMesh:
@@ -148,7 +136,7 @@ def assemble(
     f32 = np.float32
     return HandMesh(
         rig, points.astype(f32), all_normals.astype(f32), all_faces, bones, weights, is_hand, hand_faces, fields,
-        _radii(vertices, dense, rig),
+        contact_vertices(points, bones),
     )  # fmt: skip
 
 

@@ -72,6 +72,10 @@ def joint_index(finger: int, digit: int) -> int:
     return 4 * finger + 4 - digit
 
 
+_FINGER_BONES = np.array([[bone_index(f, s) for s in range(3)] for f in range(5)])
+_BONE_STARTS = np.array([[joint_index(f, s + 1) for s in range(3)] for f in range(5)])
+
+
 @dataclass(frozen=True)
 class Rig:
     """Rest joints and bone frames of a hand model, the input of forward kinematics.
@@ -174,24 +178,37 @@ def _about(point: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     return out
 
 
+def _rotations(axis: str, angles: np.ndarray) -> np.ndarray:
+    """Return the rotations (..., 3, 3) about the "x", "y" or "z" axis by angles in rad, as `axis_rotation`."""
+    i = "xyz".index(axis)
+    j, k = (i + 1) % 3, (i + 2) % 3
+    out = np.zeros((*angles.shape, 3, 3))
+    out[..., i, i] = 1.0
+    out[..., j, j] = out[..., k, k] = np.cos(angles)
+    out[..., k, j] = np.sin(angles)
+    out[..., j, k] = -out[..., k, j]
+    return out
+
+
 def bone_transforms(rig: Rig, pose: HandPose) -> np.ndarray:
     """Return the transforms (18, 4, 4) of the bones from the rest pose to a pose, hand frame, mm.
 
     A finger bone turns about its joint by Rz(abduction) Ry(twist) Rx(-flexion) in its rest frame; the angles are
     relative to the rest pose. The forearm turns about the wrist.
     """
+    turns = _rotations("x", rig.rest_flexion - pose.flexion)
+    spread = _rotations("z", pose.abduction - rig.rest_abduction) @ _rotations("y", pose.twist)
+    turns[:, 0] = spread @ turns[:, 0]
+    frames = rig.frames[_FINGER_BONES]
+    starts = rig.joints[_BONE_STARTS]
+    own = np.zeros((5, 3, 4, 4))
+    own[..., :3, :3] = frames @ turns @ frames.swapaxes(-1, -2)
+    own[..., :3, 3] = starts - (own[..., :3, :3] @ starts[..., None])[..., 0]
+    own[..., 3, 3] = 1.0
+    own[:, 1] = own[:, 0] @ own[:, 1]
+    own[:, 2] = own[:, 1] @ own[:, 2]
     moves = np.tile(np.eye(4), (NUM_BONES, 1, 1))
-    for f in range(5):
-        parent = moves[HAND_BONE]
-        for segment in range(3):
-            bone = bone_index(f, segment)
-            turn = axis_rotation("x", -(pose.flexion[f, segment] - rig.rest_flexion[f, segment]))
-            if segment == 0:
-                spread = axis_rotation("z", pose.abduction[f] - rig.rest_abduction[f])
-                turn = spread @ axis_rotation("y", pose.twist[f]) @ turn
-            frame = rig.frames[bone]
-            parent = parent @ _about(rig.joints[joint_index(f, segment + 1)], frame @ turn @ frame.T)
-            moves[bone] = parent
+    moves[_FINGER_BONES] = own
     wrist = axis_rotation("z", pose.wrist[1]) @ axis_rotation("x", pose.wrist[0])
     moves[FOREARM_BONE] = _about(rig.joints[WRIST], wrist)
     moves[UPPER_ARM_BONE] = moves[FOREARM_BONE] @ _about(rig.elbow, pose.elbow)

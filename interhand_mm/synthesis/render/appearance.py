@@ -13,12 +13,13 @@ import numpy as np
 from numba import njit
 
 from ...errors import BackgroundError
-from ...utils.images import find_images, packaged_photograph
+from ...utils.images import find_images, packaged_photograph, resize_image
 from ..hand.skin import to_linear
 from .cameras import VirtualCamera
 from .renderer import project_fine
 
 LAMP_RADIUS_MM, LAMP_STEP_DEG = 1150.0, 8.5
+LAMP_GLARE_PX = 44.0  # diameter in an image whose longer side is `cameras.FULL_SIDE_PX`
 SHOULDER_MM = np.array([178.0, -285.0, 60.0])  # half of the width, height above the hands, depth behind the chest
 TURN_MM = 150.0  # length of cloth per radian around the chest
 PACKAGED_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")  # color photographs that the scikit-image wheel contains
@@ -159,7 +160,7 @@ def draw_lamps(image: np.ndarray, camera: VirtualCamera, phase: float) -> None:
     lit = np.sin(np.arange(len(lamps)) * 78.233 + 37.7 * phase) * 43758.5453 % 1 < 0.5  # half of them are off
     lamps = lamps[lit & (lamps @ camera.rotation[2] > 0.3)] * LAMP_RADIUS_MM
     screen = project_fine(lamps, camera.rotation, camera.position, camera.focal, camera.principal_pt, 1)
-    star = _star(45)
+    star = _star(2 * round(LAMP_GLARE_PX * camera.scale / 2) + 1)
     half = len(star) // 2
     height, width = image.shape[:2]
     for u, v, _ in screen:
@@ -223,7 +224,7 @@ def photo_crop(name: str, size: tuple[int, int], rng: np.random.Generator) -> np
     scale = max(size[0] / width, size[1] / height) * rng.uniform(1.0, 1.6)
     crop_w, crop_h = min(int(size[0] / scale), width), min(int(size[1] / scale), height)
     x, y = rng.integers(0, width - crop_w + 1), rng.integers(0, height - crop_h + 1)
-    return cv2.resize(photo[y : y + crop_h, x : x + crop_w], size, interpolation=cv2.INTER_AREA)
+    return resize_image(photo[y : y + crop_h, x : x + crop_w], size)
 
 
 def photo_background(name: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 IMAGE_SIZES = {"portrait": (334, 512), "landscape": (512, 334)}  # width, height px, as in InterHand2.6M
+FULL_SIDE_PX = 512.0  # longer side of InterHand2.6M's images; lengths in px below are those of such an image
 FOCAL_PX, FOCAL_SPREAD_PX = 1270.0, 6.0
 DISTANCE_MM = (950.0, 1170.0)
 AZIMUTH_DEG, ELEVATION_DEG = 55.0, 24.0
@@ -36,6 +37,11 @@ class VirtualCamera:
     focal: np.ndarray
     principal_pt: np.ndarray
     size: tuple[int, int]
+
+    @property
+    def scale(self) -> float:
+        """Size of the image relative to those of InterHand2.6M."""
+        return max(self.size) / FULL_SIDE_PX
 
     @property
     def gray(self) -> bool:
@@ -82,15 +88,16 @@ def camera_ring(
         position = unit * distance + target
         name = sizes[i % len(sizes)]
         width, height = IMAGE_SIZES[name] if name in IMAGE_SIZES else tuple(int(v) for v in name.split("x"))
-        focal = (FOCAL_PX + rng.normal(0, FOCAL_SPREAD_PX)) * (max(width, height) / 512.0)
-        principal = np.array([width / 2, height / 2]) + rng.normal(0, 10, 2)
+        scale = max(width, height) / FULL_SIDE_PX
+        focal = (FOCAL_PX + rng.normal(0, FOCAL_SPREAD_PX)) * scale
+        principal = np.array([width / 2, height / 2]) + rng.normal(0, 10, 2) * scale
         prefix = GRAY_PREFIX if rng.random() < 0.3 else COLOR_PREFIX
         cameras.append(
             VirtualCamera(
                 name=str(prefix + first_id + i),
                 rotation=look_at(position, target, rng.normal(0, 0.03)),
                 position=position,
-                focal=np.array([focal, focal + rng.normal(0, 0.15)]),
+                focal=np.array([focal, focal + rng.normal(0, 0.15) * scale]),
                 principal_pt=principal,
                 size=(width, height),
             )
