@@ -16,7 +16,7 @@ from ..errors import ConfigError
 from ..registry import DATASETS
 from ..structures.joints import FLIP_INDICES, SIDES
 from ..utils.config import is_detector, map_pipelines
-from ..utils.images import read_mask
+from ..utils.images import read_mask, resize_image
 from ..visualization.masks import amodal_tile
 from ..visualization.overlay import contact_sheet, draw_hands, draw_label
 from .browse_coco import browse_coco
@@ -114,7 +114,7 @@ def _before(sample: dict[str, Any]) -> np.ndarray:
     warp = sample["warp"]
     corners = warp.to_read(np.array([[0, 0], [size[0], 0], size, [0, size[1]]]))
     scale = _TILE_PX / max(frame.shape[:2])
-    reduced = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    reduced = resize_image(frame, (round(scale * frame.shape[1]), round(scale * frame.shape[0])))
     cv2.polylines(reduced, [np.rint(corners * scale).astype(int)], True, _CROP, 1, cv2.LINE_AA)
     points = warp.to_read(warp.to_crop(sample["keypoints"][0, :, :2])) * scale
     # The right hand of a mirrored sample is the left hand of the frame.
@@ -168,4 +168,4 @@ def _hands(hand_type: np.ndarray) -> str:
 
 
 def _enlarged(crop: np.ndarray) -> np.ndarray:
-    return cv2.resize(crop, (_TILE_PX, _TILE_PX), interpolation=cv2.INTER_LINEAR)
+    return resize_image(crop, (_TILE_PX, _TILE_PX))

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ..errors import ConfigError
-from ..utils.images import read_image
+from ..utils.images import read_image, resize_image
 from ..visualization.overlay import contact_sheet
 from ..visualization.text import draw_text
 
@@ -55,7 +55,7 @@ def browse_coco(dataset: Mapping[str, Any], num: int, columns: int = 3) -> np.nd
 
 def _tile(image: np.ndarray, hands: list[dict[str, Any]], names: dict[int, str], title: str) -> np.ndarray:
     scale = min(_TILE_PX[0] / image.shape[1], _TILE_PX[1] / image.shape[0])
-    drawn = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else 1)
+    drawn = resize_image(image, (round(scale * image.shape[1]), round(scale * image.shape[0])))
     for hand in hands:
         color = _IGNORED if hand.get("iscrowd") else _COLORS[(hand["category_id"] - 1) % len(_COLORS)]
         for outline in hand.get("segmentation") or []:

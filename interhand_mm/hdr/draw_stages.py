@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from ..structures.joints import NUM_HAND_JOINTS
+from ..utils.images import resize_image
 from ..visualization.masks import amodal_tile
 from ..visualization.overlay import draw_hands, draw_label
 from ..visualization.plot3d import plot_hands
@@ -43,7 +43,7 @@ def draw_stages(
         (tile_px, 9 * tile_px, 3) uint8 BGR.
     """
     row = amodal_tile(image, masks, clean, np.ones(4), np.asarray(present), label, tile_px)
-    large = cv2.resize(image, (tile_px, tile_px), interpolation=cv2.INTER_AREA)
+    large = resize_image(image, (tile_px, tile_px))
     shown = np.isfinite(points).all(axis=-1)
     joints = draw_hands(large, points * (tile_px / image.shape[1]), shown, max(1, tile_px // 96))
     names = []

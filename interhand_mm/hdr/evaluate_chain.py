@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
 
 from ..models.preprocessing import denormalize
+from ..utils.images import resize_image
 from ..visualization.masks import amodal_tile
 from ..visualization.overlay import contact_sheet, draw_label
 from .data import AIHDataset
@@ -96,7 +96,7 @@ class HandRestorer:
         hidden = [occlusion_rate(*right["masks"][side : side + 2]) for side in (0, 2)]
         label = f"hidden: {hidden[0]:.0%} right, {hidden[1]:.0%} left"
         row = amodal_tile(right["img"], masks, np.stack(found), np.ones(len(MASK_NAMES)), np.ones(2), label, _TILE_PX)
-        squares = [cv2.resize(one, (_TILE_PX, _TILE_PX), interpolation=cv2.INTER_CUBIC) for one in truth]
+        squares = [resize_image(one, (_TILE_PX, _TILE_PX)) for one in truth]
         names = ("truth: right alone", "truth: left alone")
         return np.hstack([row, *(draw_label(one, name) for one, name in zip(squares, names, strict=True))])
 

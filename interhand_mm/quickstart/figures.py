@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from mmengine.registry import init_default_scope
 
@@ -16,6 +15,7 @@ from ..apis.test import with_variant
 from ..evaluation.functional.pose_3d import joint_errors_mm, wrist_relative_mm
 from ..evaluation.predictions_file import load_predictions
 from ..structures.joints import NOT_WRIST
+from ..utils.images import resize_image
 from ..visualization.overlay import contact_sheet, draw_hands, draw_label
 from .result_tables import AUGMENTED
 from .settings import BGAUG, Settings
@@ -121,7 +121,7 @@ def prediction_sheet(settings: Settings, model: str = BGAUG, variant: str = AUGM
 
 def _tile(sample: dict[str, Any], keypoints: np.ndarray, label: str) -> np.ndarray:
     size = sample["img"].shape[1]
-    crop = cv2.resize(sample["img"], (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
+    crop = resize_image(sample["img"], (_TILE, _TILE))
     visible = sample["keypoints_visible"][0]
 
     def drawn(points: np.ndarray, text: str) -> np.ndarray:

@@ -23,6 +23,7 @@ from ..errors import OutputError
 from ..structures.joints import COLORS, FINGERS, JOINT_NAMES, NUM_JOINTS, WRISTS
 from ..structures.results import ABSENT, FrameResult, HandsResult
 from ..utils.files import atomic_write
+from ..utils.images import resize_image
 from ..utils.paths import printable
 from .overlay import draw_frame
 
@@ -213,9 +214,7 @@ def reduce_frame(frame: FrameResult, max_side_px: int) -> FrameResult:
     )
     camera = frame.intrinsics
     camera = replace(camera, focal=camera.focal * scale, principal_pt=camera.principal_pt * scale + shift)
-    return replace(
-        frame, image=cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), intrinsics=camera, hands=hands
-    )
+    return replace(frame, image=resize_image(frame.image, size), intrinsics=camera, hands=hands)
 
 
 def _hands_record(hands: HandsResult) -> dict[str, Any]:

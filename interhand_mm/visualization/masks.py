@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ..utils.images import resize_image
 from .overlay import draw_label
 
 _VISIBLE, _HIDDEN = (90, 190, 90), (60, 60, 230)  # BGR
@@ -36,7 +37,7 @@ def amodal_tile(
         (tile_px, 7 * tile_px, 3) uint8 BGR.
     """
     size = (tile_px, tile_px)
-    shown = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    shown = resize_image(image, size)
     squares = [draw_label(shown.copy(), label) if label else shown]
     small = [cv2.resize(m.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0 for m in masks]
     for i, text in enumerate(("right, amodal", "right, visible", "left, amodal", "left, visible")):
@@ -50,6 +51,6 @@ def amodal_tile(
             square[hidden] = shown[hidden] // 3 + np.array(_HIDDEN, np.uint8) // 2
         squares.append(draw_label(square, text))
     for alone, known, text in zip(clean, clean_valid, ("right alone", "left alone"), strict=True):
-        square = cv2.resize(alone, size, interpolation=cv2.INTER_AREA) if known else np.full((*size, 3), 60, np.uint8)
+        square = resize_image(alone, size) if known else np.full((*size, 3), 60, np.uint8)
         squares.append(draw_label(square, text if known else text + ": unknown"))
     return np.hstack(squares)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from mmengine.dist import master_only
 from mmengine.visualization import Visualizer
@@ -14,6 +13,7 @@ from ..evaluation.functional.pose_3d import joint_errors_mm, wrist_relative_mm
 from ..registry import VISUALIZERS
 from ..structures.camera import lift_to_camera, relative_to_wrists
 from ..structures.joints import LEFT_WRIST, RIGHT_WRIST
+from ..utils.images import resize_image
 from .overlay import contact_sheet, draw_hands, draw_label
 from .plot3d import plot_hands
 
@@ -129,5 +129,5 @@ def _on_crop(crop: np.ndarray, sample: Any, points: np.ndarray, visible: np.ndar
     height, width = crop.shape[:2]
     scale = np.array([_TILE_PX / width, _TILE_PX / height])
     uv = (sample.warp.to_crop(points[:, :2]) + 0.5) * scale - 0.5
-    enlarged = cv2.resize(crop, (_TILE_PX, _TILE_PX), interpolation=cv2.INTER_LINEAR)
+    enlarged = resize_image(crop, (_TILE_PX, _TILE_PX))
     return draw_label(draw_hands(enlarged, uv, visible), label)

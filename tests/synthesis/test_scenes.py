@@ -172,7 +172,9 @@ def test_cut_out_with_and_without_arms():
     image = np.zeros((100, 100, 3), np.uint8)
     with_arm, without = cut_out(image, bits, True), cut_out(image, bits, False)
     assert with_arm.alpha[60, 50] == 1
-    assert 0 < with_arm.alpha[90, 50] < 0.5  # fades towards the frame
+    assert 0 < with_arm.alpha[97, 50] < 0.5  # fades towards the frame
+    large = cut_out(np.kron(image, np.ones((4, 4, 1), np.uint8)), np.kron(bits, np.ones((4, 4), np.uint8)), True)
+    assert large.alpha[4 * 97 + 1, 200] == pytest.approx(with_arm.alpha[97, 50], abs=0.1)  # over the same share of it
     assert without.alpha[60, 50] == 0
     assert with_arm.alpha[30, 50] == without.alpha[30, 50] == 1
     assert (with_arm.owners > 0).sum() == 600

@@ -18,7 +18,7 @@ import numpy as np
 from ...errors import OutputError
 from ...structures.results import FrameResult
 from ...utils.files import atomic_path, shorten
-from ...utils.images import write_image
+from ...utils.images import resize_image, write_image
 from .frames import Source
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Mp4File:
         # If the size of the frames changes, they are resized to the size of the first frame.
         target = (self._stream.width, self._stream.height)
         if (width + width % 2, height + height % 2) != target:
-            canvas = cv2.resize(canvas, target, interpolation=cv2.INTER_AREA)
+            canvas = resize_image(canvas, target)
         elif (width, height) != target:
             canvas = cv2.copyMakeBorder(canvas, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
         frame = self._av.VideoFrame.from_ndarray(canvas, format="bgr24")
@@ -130,7 +130,7 @@ class GifFile:
         size = (max(1, round(canvas.shape[1] * scale)), max(1, round(canvas.shape[0] * scale)))
         if self._last_tick is None:
             self._stream.width, self._stream.height = size
-        small = cv2.resize(canvas, (self._stream.width, self._stream.height), interpolation=cv2.INTER_AREA)
+        small = resize_image(canvas, (self._stream.width, self._stream.height))
         paletted = Image.fromarray(small[..., ::-1]).quantize(256, Image.Quantize.FASTOCTREE)
         assert paletted.palette is not None  # `quantize` makes one
         colors = np.frombuffer(paletted.palette.tobytes(), np.uint8).reshape(-1, 3)

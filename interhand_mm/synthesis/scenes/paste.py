@@ -12,7 +12,7 @@ from ..render.sensor import encode_jpeg
 from .rendered_hands import RenderedHands
 
 _ARM_BITS = mask_bits.RIGHT_LIMB_VISIBLE | mask_bits.LEFT_LIMB_VISIBLE
-_ARM_FADE_PX = 28.0  # an arm that the rendered frame cuts off fades out over this distance
+_ARM_FADE = 0.055  # an arm that the rendered frame cuts off fades out over this share of the longer side
 _BGR_TO_GRAY = np.array([[0.114], [0.587], [0.299]], np.float32)
 
 
@@ -66,7 +66,7 @@ def cut_out(image: np.ndarray, bits: np.ndarray, arms: bool) -> CutOut:
         return CutOut(image, np.clip(2 * alpha - 1, 0, 1), owners)
     height, width = bits.shape
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    edge = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, height - 1 - y)) / _ARM_FADE_PX
+    edge = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, height - 1 - y)) / (_ARM_FADE * max(width, height))
     solid = ((bits & _ARM_BITS) > 0).astype(np.float32)
     alpha = np.clip(2 * cv2.GaussianBlur(solid, (0, 0), 1.0) - 1, 0, 1)
     return CutOut(image, alpha * np.maximum(np.clip(edge, 0, 1), hand), owners)
