@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from ..datasets.interhand import InterHandDataset
 from ..datasets.plausibility import judge, measure
 from ..errors import AnnotationError, InputError
 from ..utils.images import BLACK_LEVEL, is_cut_jpeg
+from ..utils.parallel import parallel_map
 
 _CHUNK = 1000
 _NEW_LAYOUT = {"train": "all", "val": "machine_annot", "test": "all"}  # the subset that a split of v1.0 contains
@@ -92,8 +91,7 @@ def check_interhand(
         raise InputError("processes must be at least 1", got=processes)
     blocked: dict[str, str] = {}
     splits = {}
-    with ExitStack() as stack:
-        pool = stack.enter_context(multiprocessing.Pool(processes)) if processes > 1 else None
+    with parallel_map(processes) as run:
         for split in SPLITS:
             checked: set[str] = set()
             parts: list[dict[str, Any]] = []
@@ -103,7 +101,7 @@ def check_interhand(
                 except AnnotationError as error:
                     parts.append({"subset": subset, "error": str(error)})
                     continue
-                images, captures, names = _check_images(folder, split, index, checked, pool, decode, progress)
+                images, captures, names = _check_images(folder, split, index, checked, run, decode, progress)
                 blocked.update(names)
                 part = _annotation_part(index, split, subset, fps)
                 part |= _plausibility(InterHandDataset(str(folder), split, subset, strict="skip"))
@@ -161,7 +159,7 @@ def _plausibility(dataset: InterHandDataset) -> dict[str, Any]:
 
 
 def _check_images(
-    root: Path, split: str, index: HandIndex, checked: set[str], pool: Any, decode: bool, progress: bool
+    root: Path, split: str, index: HandIndex, checked: set[str], run: Any, decode: bool, progress: bool
 ) -> tuple[dict[str, int], dict[str, dict[str, int]], dict[str, str]]:
     """Check the frames of a split that are not yet in `checked`.
 
@@ -179,10 +177,9 @@ def _check_images(
             sizes = [tuple(index.image_size[row].tolist()) for row in rows[start : start + _CHUNK]]
             yield paths, sizes, decode
 
-    results = pool.imap(image_faults, jobs()) if pool else map(image_faults, jobs())
     faults: list[str | None] = []
     with tqdm(total=len(rows), desc=f"frames of {split}", unit="frame", disable=not progress, leave=False) as bar:
-        for part in results:
+        for part in run(image_faults, jobs()):
             faults += part
             bar.update(len(part))
     counts = Counter(fault for fault in faults if fault)

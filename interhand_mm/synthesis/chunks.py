@@ -7,21 +7,24 @@ number of processes and shards does not change the output.
 from __future__ import annotations
 
 import json
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from ..errors import ConfigError
 from ..utils.files import write_bytes
+from ..utils.parallel import parallel_map
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-_VERSION = 1  # increase when the same options produce other bytes
 MANIFEST = "synthesis.json"
 _DONE_FOLDER = ".parts"
+
+
+class Options(Protocol):
+    """Options of a generator: a dataclass of everything that decides its bytes."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    VERSION: ClassVar[int]  # increased when the same options produce other images or labels
 
 
 class NamedChunk(Protocol):
@@ -38,14 +41,6 @@ AnyChunk = TypeVar("AnyChunk", bound=NamedChunk)
 def chunk_file(out: Path, chunk: NamedChunk) -> Path:
     """Return the path of the file that a finished chunk leaves under `out`."""
     return out / _DONE_FOLDER / chunk.name
-
-
-def _results(todo: Sequence[AnyChunk], job: Callable[[AnyChunk], int], workers: int) -> Iterator[int]:
-    if workers <= 1:
-        yield from map(job, todo)
-        return
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield from pool.imap_unordered(job, todo)
 
 
 def make_chunks(
@@ -75,8 +70,8 @@ def make_chunks(
 
     index, count = parse_shard(shard)
     todo = [c for c in chunks[index::count] if not chunk_file(out, c).exists()]
-    with tqdm(total=sum(map(size, todo)), unit="image", disable=not progress) as bar:
-        for images in _results(todo, job, workers):
+    with parallel_map(workers) as run, tqdm(total=sum(map(size, todo)), unit="image", disable=not progress) as bar:
+        for images in run(job, todo):
             bar.update(images)
     return all(chunk_file(out, c).exists() for c in chunks)
 
@@ -96,25 +91,53 @@ def parse_shard(text: str) -> tuple[int, int]:
     raise ConfigError("--shard is not of the form i/n", got=text, want="i/n with 0 <= i < n, for example 0/4")
 
 
-def claim_folder(out: Path, options: DataclassInstance) -> None:
-    """Record the options in a new or empty output folder, or check that it was started with the same options.
+def manifest(options: Options, sources: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what a folder of generated data records about its making.
+
+    Args:
+        options: Options of the generator.
+        sources: Origin of the input data, for example the manifests of other folders.
+    """
+    parts = {"version": options.VERSION, **asdict(options), **(sources or {})}
+    recorded: dict[str, Any] = json.loads(json.dumps(parts))
+    return recorded
+
+
+def is_started(out: Path, options: Options, sources: dict[str, Any] | None = None) -> bool:
+    """Return whether the folder contains data of the same generator, options and sources, complete or not.
 
     Raises:
-        ConfigError: The folder contains something else, or was started with other options.
+        ConfigError: The folder contains something else, or was started with other options or by other code.
     """
-    wanted = json.loads(json.dumps({"version": _VERSION, **asdict(options)}))
     path = out / MANIFEST
     if not path.exists():
         if out.exists() and any(out.iterdir()):
             raise ConfigError(f"{out} is not empty", want="an empty or new folder", fix="choose another --out")
-        write_bytes(path, (json.dumps(wanted, indent=1) + "\n").encode())
-        return
-    found = json.loads(path.read_text())
-    differ = {k: (found.get(k), v) for k, v in wanted.items() if found.get(k) != v}
+        return False
+    wanted, found = manifest(options, sources), json.loads(path.read_text())
+    differ = {key: (found.get(key), value) for key, value in wanted.items() if found.get(key) != value}
+    if set(differ) == {"version"}:
+        raise ConfigError(
+            f"{out} was made by another version of the generator",
+            got=f"version {found.get('version')}",
+            want=f"version {wanted['version']}, whose images or labels differ",
+            fix="choose another folder, or delete this one to make it anew",
+        )
     if differ:
         raise ConfigError(
             f"{out} was started with other options",
-            got={k: v[0] for k, v in differ.items()},
-            want={k: v[1] for k, v in differ.items()},
-            fix="repeat the first command to continue with it, or choose another --out",
+            got={key: value[0] for key, value in differ.items()},
+            want={key: value[1] for key, value in differ.items()},
+            fix="repeat the first command to continue with it, or choose another folder",
         )
+    return True
+
+
+def claim_folder(out: Path, options: Options, sources: dict[str, Any] | None = None) -> None:
+    """Record the options in a new or empty output folder, or check that it was started with the same options.
+
+    Raises:
+        ConfigError: See `is_started`.
+    """
+    if not is_started(out, options, sources):
+        write_bytes(out / MANIFEST, (json.dumps(manifest(options, sources), indent=1) + "\n").encode())

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from . import sampling, writer
-from .chunks import chunk_file, claim_folder, make_chunks, parse_shard
+from .chunks import chunk_file, claim_folder, is_started, make_chunks, parse_shard
 from .hand.rigged import load_meshes
 from .plan import CAMERAS, SUBJECT_OFFSET, Chunk, SynthesisOptions, camera_sizes, plan
 from .render import appearance, shading
@@ -155,6 +155,15 @@ def generate(
         return False
     merge_annotations(out, options, chunks)
     return True
+
+
+def is_complete(out: str | Path, options: SynthesisOptions) -> bool:
+    """Return whether a folder contains the complete data set.
+
+    Raises:
+        ConfigError: The folder contains something else, or was made with other options or by other code.
+    """
+    return is_started(Path(out), options) and (Path(out) / "report.json").is_file()
 
 
 def merge_annotations(out: Path, options: SynthesisOptions, chunks: list[Chunk]) -> None:

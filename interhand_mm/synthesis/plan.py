@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 from ..errors import ConfigError
 from .render.cameras import IMAGE_SIZES
@@ -34,6 +35,8 @@ class SynthesisOptions:
         split_by_subject: No subject is in two splits.
         hand_mesh: Replaces the parametric hand: (left GLB file, right GLB file), or one folder with MANO files.
     """
+
+    VERSION: ClassVar[int] = 2  # tests/synthesis/test_version.py notices when it has to be increased
 
     num: int
     num_val: int = 0

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ import numpy as np
 from ...errors import BackgroundError, ConfigError
 from ...utils.images import find_images
 from .. import writer
-from ..chunks import chunk_file, claim_folder, make_chunks, parse_shard
+from ..chunks import MANIFEST, chunk_file, claim_folder, is_started, make_chunks, parse_shard
 from ..render import appearance
 from ..sampling import inside
 from ..seeds import SCENE, SEED_SPLITS, stream
@@ -52,6 +52,8 @@ class SceneOptions:
         side_px: Longest side of a scene. Hands are enlarged by at most `MAX_SCALE`, so halve it for rendered images
             of half the size.
     """
+
+    VERSION: ClassVar[int] = 2  # tests/synthesis/test_version.py notices when it has to be increased
 
     hands: str
     photographs: tuple[str, str]
@@ -236,6 +238,25 @@ def make_scenes_chunk(chunk: SceneChunk, options: SceneOptions, out: Path) -> in
     return len(content["scenes"])
 
 
+def scene_sources(options: SceneOptions) -> dict[str, Any]:
+    """Return what scenes are made of: how the rendered hands were made, and the number of photographs."""
+    made = Path(options.hands) / MANIFEST
+    return {
+        "hands_made": json.loads(made.read_text()) if made.is_file() else None,
+        "photograph_counts": [len(options.photos(split)) for split in ("train", "test")],
+    }
+
+
+def are_complete(out: str | Path, options: SceneOptions) -> bool:
+    """Return whether a folder contains all scenes.
+
+    Raises:
+        ConfigError: The folder contains something else, or was made with other options or of other hands.
+    """
+    started = is_started(Path(out), options, scene_sources(options))
+    return started and (Path(out) / "annotations" / "skeleton.txt").is_file()
+
+
 def make_scenes(
     out: str | Path, options: SceneOptions, workers: int = 1, shard: str = "0/1", progress: bool = True
 ) -> bool:
@@ -263,7 +284,7 @@ def make_scenes(
     for split in {c.split for c in chunks}:  # report missing input before anything is written
         read_rendered_hands(options.hands, split)
         options.photos(split)
-    claim_folder(out, options)
+    claim_folder(out, options, scene_sources(options))
     job = partial(make_scenes_chunk, options=options, out=out)
     if not make_chunks(out, chunks, job, lambda c: c.last - c.first, workers, shard, progress):
         return False
