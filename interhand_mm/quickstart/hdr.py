@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ConfigError
 from ..utils.files import write_json
 from ..utils.images import write_image
 from ..utils.paths import CONFIGS
 from ..utils.provenance import provenance
 from .hdr_report import write_hdr_report
 from .processes import QuickstartError, cores, python, run_all, time_steps, train_on_all_cores, training_processes
-from .settings import PLAIN, Log, Settings, read_json
+from .settings import PLAIN, Log, Settings, is_kept, read_json
 from .training import HEADROOM, PARALLEL, Progress, amp_arguments, newest, precision
 
 _BASE, _PLUGIN = CONFIGS / "quickstart" / f"{PLAIN}.py", CONFIGS / "hdr" / "small.py"
@@ -81,15 +81,11 @@ def run_hdr(settings: Settings, log: Log) -> None:
 
 def make_aih(settings: Settings, log: Log) -> None:
     """Render frames with masks, and the same views in the layout of AIH. A run that was interrupted continues."""
-    from ..synthesis.chunks import MANIFEST
-    from ..synthesis.generate import generate
+    from ..synthesis.generate import generate, is_complete
     from ..synthesis.plan import SynthesisOptions
 
     options = SynthesisOptions(num=settings.num, num_test=settings.num_test, seed=settings.seed, size=_SIZE, aih=True)
-    known = read_json(settings.hdr_data / MANIFEST)
-    if known is not None and (known["num"], known["seed"], known["aih"]) != (options.num, options.seed, True):
-        raise ConfigError(f"{settings.hdr_data} contains another data set", fix="choose another folder with --data")
-    if (settings.hdr_data / "report.json").is_file():
+    if is_complete(settings.hdr_data, options):
         log(f"hdr: {settings.hdr_data} is complete")
         return
     log(f"hdr: rendering {options.num} + {options.num_test} images of both hands, together and each alone")
@@ -99,10 +95,10 @@ def make_aih(settings: Settings, log: Log) -> None:
 def train_network(settings: Settings, training: Training, log: Log) -> None:
     """Train a network on all cores for `settings.minutes` or `settings.epochs`. `trained.json` describes it."""
     folder, amp = settings.hdr / training.name, precision()
-    asked = {"data": str(settings.hdr_data), "num": settings.num, "seed": settings.seed, "amp": amp}
-    asked |= {"overrides": list(settings.hdr_overrides), "minutes": settings.minutes, "epochs": settings.epochs}
+    limits = {"minutes": settings.minutes, "epochs": settings.epochs}
+    asked = settings.asked(settings.hdr_data, amp=amp, overrides=settings.hdr_overrides, **limits)
     done = read_json(folder / "trained.json")
-    if done is not None and done["asked"] == asked and newest(folder) is not None:
+    if is_kept(done, asked, f"hdr: {training.name}", log) and newest(folder) is not None:
         log(f"hdr: {training.name} is trained ({done['epochs']} epochs, {done['seconds'] / 60:.1f} min)")
         return
     start = newest(settings.folder(PLAIN)) if training.from_pose else None
@@ -134,16 +130,23 @@ def _plan(settings: Settings, training: Training, amp: str) -> int:
 
 def restore_hands(settings: Settings, log: Log) -> None:
     """Restore the hands of the training frames with the first two networks, as training data of the third."""
+    from ..checkpoints.io import sha256
     from ..hdr.restore_dataset import restore_split
     from ..utils.config import DataOptions, load_config
 
-    if (settings.hdr_data / "annotations" / "restored_train").exists():
+    parts = [str(newest(settings.hdr / training.name)) for training in (SEGMENTOR, INPAINTOR)]
+    record = settings.hdr / "restored.json"
+    asked = settings.asked(settings.hdr_data, networks=[sha256(part) for part in parts])
+    old = [settings.hdr_data / kind / "restored_train" for kind in ("annotations", "images", "masks")]
+    if old[0].exists() and is_kept(read_json(record) or {}, asked, "hdr: restored hands", log):
         log("hdr: the hands of the training frames are restored")
         return
+    for folder in old:
+        shutil.rmtree(folder, ignore_errors=True)
     begun = time.monotonic()
-    parts = [str(newest(settings.hdr / training.name)) for training in (SEGMENTOR, INPAINTOR)]
     cfg = load_config(_BASE, (), DataOptions(data_root=str(settings.hdr_data)))
     made = restore_split(cfg, _PLUGIN, parts)
+    write_json(record, {"asked": asked})
     log(f"hdr: {made} hands of training frames restored in {time.monotonic() - begun:.0f} s")
 
 

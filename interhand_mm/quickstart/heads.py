@@ -13,7 +13,7 @@ from ..utils.files import write_json
 from ..utils.paths import CONFIGS
 from .processes import python, run_all, time_steps
 from .result_tables import COLUMNS
-from .settings import PLAIN, Log, Settings, read_json
+from .settings import PLAIN, Log, Settings, is_kept, read_json
 from .training import Progress, amp_arguments, clear, newest, precision
 
 HEADS = {PLAIN: "1D marginals", "heatmap_3d": "InterNet's 3D heatmaps of 32^3"}  # configs in configs/quickstart
@@ -23,11 +23,10 @@ _TIME_SHARE = 0.5  # share of the requested minutes: about what one model gets t
 def compare_heads(settings: Settings, log: Log) -> None:
     """Train and test both heads. `<out>/heads.json` contains the rows of the report's table."""
     amp = precision()
-    asked = {"num": settings.num, "minutes": settings.minutes, "seed": settings.seed, "amp": amp}
-    asked |= {"data": str(settings.data), "overrides": list(settings.overrides)}
+    asked = settings.asked(settings.data, minutes=settings.minutes, amp=amp, overrides=settings.overrides)
     path = settings.out / "heads.json"
     known = read_json(path)
-    if known is not None and known["asked"] == asked:
+    if is_kept(known, asked, "heads", log):
         log("heads: the comparison is complete")
         return
     epochs = _plan(settings, amp, log)

@@ -12,7 +12,7 @@ from ..checkpoints.io import sha256
 from ..utils.files import write_json
 from ..utils.paths import CONFIGS, DEMO
 from .processes import QuickstartError, cores, python, run_all, train_on_all_cores, training_processes
-from .settings import BGAUG, Log, Settings, read_json
+from .settings import BGAUG, Log, Settings, is_kept, read_json
 from .training import RunningTime, amp_arguments, clear, newest, precision
 
 DETECTOR = "detector"
@@ -34,9 +34,10 @@ def make_detector(settings: Settings, log: Log) -> None:
     if weights is None:
         raise QuickstartError(f"{BGAUG} is not trained yet", fix="python -m interhand_mm.quickstart train")
     folder = settings.folder(DETECTOR)
-    asked = {"start": sha256(weights), "scenes": settings.num_scenes, "overrides": list(settings.detector_overrides)}
+    more = {"scenes": settings.num_scenes, "overrides": settings.detector_overrides}
+    asked = settings.asked(settings.scenes, start=sha256(weights), **more)
     done = read_json(folder / "trained.json")
-    if done is not None and done["asked"] == asked and newest(folder) is not None:
+    if is_kept(done, asked, "detector", log) and newest(folder) is not None:
         log(f"detector: is trained ({done['seconds'] / 60:.1f} min)")
     else:
         clear(folder)
@@ -55,16 +56,16 @@ def _train_command(settings: Settings, weights: Path) -> list[str]:
 
 
 def _make_scenes(settings: Settings, log: Log) -> None:
-    from ..synthesis.scenes.compose import SceneOptions, make_scenes
+    from ..synthesis.scenes.compose import SceneOptions, are_complete, make_scenes
 
-    if (settings.scenes / "annotations" / "skeleton.txt").is_file():
-        log(f"detector: {settings.scenes} is complete")
-        return
     photographs = (str(settings.photographs("train")), str(settings.photographs("test")))
     options = SceneOptions(
         str(settings.data), photographs, num=settings.num_scenes,
         num_test=settings.num_scenes // _TRAIN_SCENES_PER_TEST_SCENE, seed=settings.seed, side_px=_SIDE_PX,
     )  # fmt: skip
+    if are_complete(settings.scenes, options):
+        log(f"detector: {settings.scenes} is complete")
+        return
     log(f"detector: {options.num} training scenes and {options.num_test} test scenes of hands on photographs")
     make_scenes(settings.scenes, options, workers=min(len(cores()), 8))
 
@@ -87,18 +88,19 @@ def show_demo(settings: Settings, log: Log) -> None:
     out = settings.out / "demo"
     pose, detector = _trained(settings)
     command = demo_command(settings)
-    models = [sha256(detector), sha256(pose)]
+    asked = settings.asked(settings.scenes, models=[sha256(detector), sha256(pose)])
     known = read_json(out / "demo.json")
-    if known is not None and known["models"] == models:
+    if is_kept(known, asked, "demo", log):
         log(f"demo: {out} is complete")
     else:
         folder = out / "input"
-        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         for path in scenes[:: max(1, len(scenes) // _DEMO_IMAGES)][:_DEMO_IMAGES]:
             shutil.copyfile(path, folder / path.name)
         _run(settings, [*command, "--input", str(folder), "--out-dir", str(out)], "demo", log)
         shown = [str(out / f"{path.stem}.jpg") for path in sorted(folder.iterdir())]
-        write_json(out / "demo.json", {"images": shown, "command": shlex.join(command), "models": models})
+        write_json(out / "demo.json", {"images": shown, "command": shlex.join(command), "asked": asked})
     log(f"demo: images and 3D pages are in {out}")
     log(f"demo: for your own image:\n  {shlex.join(command)} --input IMAGE --out-dir OUT")
 

@@ -10,13 +10,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from ..errors import BackgroundError
 from ..utils.files import write_json
-from ..utils.images import PACKAGED_PHOTOGRAPHS, packaged_photograph, read_image, write_image
-from .settings import read_json
+from ..utils.images import PACKAGED_PHOTOGRAPHS, packaged_photograph, read_image, resize_image, write_image
+from .settings import Log, read_json
 
 # Names in `utils.images.PACKAGED_PHOTOGRAPHS`.
 PACKAGED = {
@@ -25,6 +24,7 @@ PACKAGED = {
 }
 CROPS_PER_PHOTO = {"train": 40, "test": 16}  # views of each photograph
 PHOTO_SIDE_PX = 256  # side in px; the transform enlarges it to a frame, of which the network sees 300 px as 128 px
+VERSION = 2  # increase when the same photographs give other views
 DISTRIBUTIONS = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
 
 
@@ -57,11 +57,11 @@ def random_view(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     part = np.rot90(photo[top : top + side, left : left + side], int(rng.integers(4)))
     if rng.random() < 0.5:
         part = part[:, ::-1]
-    return cv2.resize(np.ascontiguousarray(part), (PHOTO_SIDE_PX, PHOTO_SIDE_PX), interpolation=cv2.INTER_CUBIC)
+    return resize_image(np.ascontiguousarray(part), (PHOTO_SIDE_PX, PHOTO_SIDE_PX))
 
 
-def write_photographs(root: Path, seed: int) -> dict[str, Any]:
-    """Write the views of both splits to `root`, unless an earlier run with the same seed did.
+def write_photographs(root: Path, seed: int, log: Log = lambda text: None) -> dict[str, Any]:
+    """Write the views of both splits to `root`, unless an earlier run did, of the same photographs and in the same way.
 
     Returns:
         For each split: `sources` (as "package version: file"), `missing` (names of files that are not installed) and
@@ -72,9 +72,13 @@ def write_photographs(root: Path, seed: int) -> dict[str, Any]:
     """
     ledger = root / "photographs.json"
     known = read_json(ledger)
-    if known is not None and known["seed"] == seed:
+    asked = {"version": VERSION, "seed": seed, "crops": CROPS_PER_PHOTO, "side_px": PHOTO_SIDE_PX}
+    asked["files"] = {split: [f"{_package(path)}: {path.name}" for path in find(split)[0]] for split in PACKAGED}
+    if known is not None and known.get("asked") == asked:
         return known
-    written: dict[str, Any] = {"seed": seed}
+    if known is not None:
+        log(f"data: the photographs in {root} were made in another way; they are made anew")
+    written: dict[str, Any] = {"asked": asked, "seed": seed}
     for number, split in enumerate(PACKAGED):
         paths, missing = find(split)
         if not paths:
@@ -83,6 +87,8 @@ def write_photographs(root: Path, seed: int) -> dict[str, Any]:
                 want=", ".join(missing),
                 fix="pip install scikit-image",
             )
+        for old in (root / split).glob("*.jpg"):
+            old.unlink()
         rng = np.random.default_rng([seed, number])
         for path in paths:
             photo = read_image(path)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
 from ..errors import ConfigError
 from ..utils.paths import CONFIGS
 
@@ -79,6 +80,19 @@ class Settings:
         """Folder of the detector's scenes."""
         return self.data / "scenes"
 
+    def asked(self, data: Path, **more: Any) -> dict[str, Any]:
+        """Return what a step is asked for. Its result is kept only while this stays the same.
+
+        Args:
+            data: Folder of generated data that the step reads. What made them is part of the answer.
+            **more: Further settings of the step.
+        """
+        photographs = read_json(self.data / "photographs" / "photographs.json") or {}
+        made_of = {"made": read_json(data / "synthesis.json"), "photographs": photographs.get("asked")}
+        asked = {"code": __version__, "data": str(data), **made_of, "num": self.num, "seed": self.seed, **more}
+        compared: dict[str, Any] = json.loads(json.dumps(asked))
+        return compared
+
     def photographs(self, split: str) -> Path:
         """Return the folder of the photographs of "train" or "test"."""
         return self.data / "photographs" / split
@@ -108,3 +122,21 @@ class Settings:
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file, or None if the file does not exist."""
     return json.loads(path.read_text()) if path.is_file() else None
+
+
+def is_kept(result: dict[str, Any] | None, asked: dict[str, Any], name: str, log: Log) -> bool:
+    """Return whether the result of an earlier run can be kept; otherwise say what differs, if there is one.
+
+    Args:
+        result: Content of the step's file, with the key `asked`; None if there is no such file.
+        asked: Settings and data of this run, from `Settings.asked`.
+        name: Name of the step or network, for the message.
+        log: Receives the message.
+    """
+    if result is None:
+        return False
+    known = result.get("asked") or {}
+    differ = [key for key in asked if known.get(key) != asked[key]]
+    if differ:
+        log(f"{name}: the earlier result was made with other {', '.join(differ)}; it is replaced")
+    return not differ

@@ -10,7 +10,7 @@ from typing import Any
 from ..utils.files import write_json
 from ..utils.precision import bfloat16_is_fast
 from .processes import python, run_all, share_cores, time_steps, train_on_all_cores, training_processes
-from .settings import BGAUG, MODEL_LABELS, PRETRAIN, Log, Settings, read_json
+from .settings import BGAUG, MODEL_LABELS, PRETRAIN, Log, Settings, is_kept, read_json
 
 _BATCHES = 20  # batches that are timed, after as many for warming up
 HEADROOM = 0.9  # share of the time for training steps; the rest is for starting and for checkpoints
@@ -37,8 +37,8 @@ def train_models(settings: Settings, log: Log) -> None:
     network for equally many epochs, so the backgrounds are the only difference between them.
     """
     amp = precision()
-    asked = {"data": str(settings.data), "num": settings.num, "seed": settings.seed, "amp": amp}
-    asked |= {"overrides": list(settings.overrides), "minutes": settings.minutes, "epochs": settings.epochs}
+    more = {"overrides": settings.overrides, "minutes": settings.minutes, "epochs": settings.epochs}
+    asked = settings.asked(settings.data, amp=amp, **more)
     phases: list[list[str]] = [[PRETRAIN], list(MODEL_LABELS)]
     if all(_is_trained(settings, model, asked, log) for models in phases for model in models):
         return
@@ -52,7 +52,7 @@ def train_models(settings: Settings, log: Log) -> None:
 
 def _is_trained(settings: Settings, model: str, asked: dict[str, Any], log: Log = lambda text: None) -> bool:
     done = read_json(settings.folder(model) / "trained.json")
-    if done is None or done["asked"] != asked or newest(settings.folder(model)) is None:
+    if not is_kept(done, asked, f"train: {model}", log) or newest(settings.folder(model)) is None:
         return False
     log(f"train: {model} is trained ({done['epochs']} epochs, {done['seconds'] / 60:.1f} min)")
     return True
@@ -97,8 +97,8 @@ def newest(folder: Path) -> Path | None:
 def _plan(settings: Settings, amp: str, log: Log) -> int:
     """Time training steps of both models at the same time, and return how many epochs fit into the minutes."""
     known = read_json(settings.out / "plan.json")
-    asked = {"num": settings.num, "minutes": settings.minutes, "amp": amp, "overrides": list(settings.overrides)}
-    if known is not None and known["asked"] == asked:
+    asked = settings.asked(settings.data, minutes=settings.minutes, amp=amp, overrides=settings.overrides)
+    if is_kept(known, asked, "train: plan", log):
         log(f"train: {known['epochs']} epochs, as planned by an earlier run in {settings.out / 'plan.json'}")
         return known["epochs"]
     log("train: timing a few steps to find how many epochs fit")
