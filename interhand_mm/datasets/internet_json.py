@@ -122,7 +122,9 @@ def skeleton_order(path: Path, default: np.ndarray) -> np.ndarray:
     """
     if not path.is_file():
         return default
-    rows = [line.split() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    rows = [
+        line.split() for line in path.read_text("utf-8-sig").splitlines() if line.strip() and not line.startswith("#")
+    ]
     try:
         names = {int(number): name.lower() for name, number, _ in rows}
         parents = {int(number): int(parent) for _, number, parent in rows}

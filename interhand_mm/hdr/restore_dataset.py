@@ -86,7 +86,7 @@ def restore_split(
     samples = two_hand_samples(source, limit)
     files = find_annotations(root, split)
     content = _write_images(
-        _restored(build_model(cfg).eval(), samples), json.loads(files.data.read_text()), root, out_split
+        _restored(build_model(cfg).eval(), samples), json.loads(files.data.read_bytes()), root, out_split
     )
     if not content["images"]:
         raise EvaluationError(

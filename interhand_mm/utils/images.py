@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from importlib import util
 from pathlib import Path
 
@@ -23,6 +22,7 @@ IMAGE_SUFFIXES = (
 # An image whose brightest value is below this shows nothing; JPEG noise on pure black stays under it.
 BLACK_LEVEL = 8
 CHECK_DOWNLOAD = "check the download, or set strict='skip' to leave such samples out (they are counted)"
+BACKSLASHES = "the annotations were written on Windows: replace the backslashes in their file names by slashes"
 
 # Photographs inside packages that are installed anyway: name -> (package, file inside it). scikit-image downloads its
 # other photographs.
@@ -38,8 +38,6 @@ PACKAGED_PHOTOGRAPHS = {
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _JPEG_SCAN = 0xDA
-# What ends the compressed data of a scan: a marker. FF 00 is a byte of the data, D0 to D7 restart the decoder.
-_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GIF_STARTS = (b"GIF87a", b"GIF89a")
 _WEBP_FLAGS = len(b"RIFFsizeWEBPVP8Xsize")  # position of a byte; its bit 2 says that there is an animation
@@ -90,23 +88,15 @@ def is_cut_jpeg(data: bytes) -> bool:
     >>> is_cut_jpeg(b"\xff\xd8 pixels"), is_cut_jpeg(b"\xff\xd8 pixels \xff\xd9")
     (True, False)
     """
-    return data.startswith(_JPEG_START) and _JPEG_END not in data[-64:] and not _has_jpeg_end(data)
+    return data.startswith(_JPEG_START) and data.rfind(_JPEG_END, _start_of_pixels(data)) < 0
 
 
-def _has_jpeg_end(data: bytes) -> bool:
-    """Return True if the first image of a JPEG file has its end marker. A thumbnail inside a segment has its own."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        if data[at : at + 2] == _JPEG_END:
-            return True
-        is_scan = data[at + 1] == _JPEG_SCAN
+def _start_of_pixels(data: bytes) -> int:
+    """Return the position of a JPEG's first scan. A thumbnail in a segment before it has an end marker of its own."""
+    at = len(_JPEG_START)
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _JPEG_SCAN:
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if is_scan:
-            marker = _JPEG_MARKER.search(data, at)
-            if marker is None:
-                return False
-            at = marker.start()
-    return data[at : at + 2] == _JPEG_END
+    return min(at, len(data))
 
 
 def count_images(data: bytes) -> int:
@@ -191,7 +181,8 @@ def read_image(
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise ImageError(f"image cannot be read: {path}", got=error.strerror, fix=CHECK_DOWNLOAD) from error
+        fix = BACKSLASHES if os.sep != "\\" and "\\" in str(path) else CHECK_DOWNLOAD
+        raise ImageError(f"image cannot be read: {path}", got=error.strerror, fix=fix) from error
     if is_cut_jpeg(data):
         raise ImageError(
             f"image is cut short: {path}", got=f"{len(data)} bytes without a JPEG end marker", fix=CHECK_DOWNLOAD

@@ -9,6 +9,7 @@ wrong guess, or if the file has an unusual layout or is broken, a slower and exa
 
 from __future__ import annotations
 
+import codecs
 import io
 import mmap
 import re
@@ -80,11 +81,13 @@ def decode_file(path: Path, type_: Any) -> Any:
     try:
         with path.open("rb") as file:
             size = file.seek(0, io.SEEK_END)
-            text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+            text: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
     except OSError as error:
         raise AnnotationError(
             f"file cannot be read: {path}", got=error, fix="check the path and its permissions"
         ) from None
+    if text[: len(codecs.BOM_UTF8)] == codecs.BOM_UTF8:  # some editors on Windows write it
+        text = memoryview(text)[len(codecs.BOM_UTF8) :]
     try:
         return decode_lenient(msgspec.json.Decoder(type_), text)
     except msgspec.ValidationError as error:
@@ -166,7 +169,7 @@ def _stream_chunks(path: Path, sections: Mapping[str, Any]) -> Iterator[tuple[st
             f"file cannot be read: {path}", got=error, fix="check the path and its permissions"
         ) from None
     with file:
-        text = file.read(_CHUNK_BYTES)
+        text = file.read(_CHUNK_BYTES).removeprefix(codecs.BOM_UTF8)
         while match := opening.match(text):
             section = match["key"].decode()
             if section not in missing:

@@ -163,6 +163,23 @@ def test_a_filter_that_leaves_nothing_is_named(tiny, tmp_path):
     assert refused(blocklist=str(tmp_path / "blocked.txt")) == f"0 of 6 by blocklist={tmp_path / 'blocked.txt'}"
 
 
+def test_a_byte_order_mark_is_skipped(tiny):
+    plain = InterHandDataset(data_root=str(tiny)).get_data_info(0)
+    for path in (tiny / "annotations" / "train").glob("*.json"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    again = InterHandDataset(data_root=str(tiny)).get_data_info(0)
+    assert np.array_equal(plain["keypoints"], again["keypoints"])
+
+
+def test_turned_images_are_named(tiny):
+    dataset = InterHandDataset(data_root=str(tiny), pipeline=LOAD)
+    path = dataset.load_item(0)["img_path"]
+    cv2.imwrite(path, np.rot90(cv2.imread(path)))
+    with pytest.raises(ImageError, match="another size") as error:
+        dataset[0]
+    assert "EXIF" in error.value.fix
+
+
 def test_rootnet_without_any_result(tiny):
     _rootnet(tiny, [])
     with pytest.raises(AnnotationError, match="contains no RootNet results"):

@@ -4,8 +4,10 @@ import os
 
 import cv2
 import numpy as np
+import pytest
 
-from interhand_mm.utils.images import find_images, visible_files
+from interhand_mm.errors import ImageError
+from interhand_mm.utils.images import find_images, is_cut_jpeg, read_image, visible_files
 
 PIXELS = cv2.imencode(".jpg", np.full((8, 8, 3), 90, np.uint8))[1].tobytes()
 NOT_UTF8 = b"\xca\xd6\xb2\xbf.jpg"  # a name in GBK
@@ -31,3 +33,28 @@ def test_the_folder_itself_may_be_hidden(tmp_path):
 def test_names_that_are_not_utf8_are_found(tmp_path):
     (tmp_path / os.fsdecode(NOT_UTF8)).write_bytes(PIXELS)
     assert [os.fsencode(os.path.basename(path)) for path in find_images(tmp_path)] == [NOT_UTF8]
+
+
+def with_thumbnail(data):
+    """Return the JPEG with an EXIF segment that contains a whole small JPEG."""
+    segment = b"Exif\0\0" + PIXELS
+    return data[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + data[2:]
+
+
+@pytest.mark.parametrize("trailer", [b"", b"\0" * 5000, b"ftypmp42" + bytes(range(256)) * 40])
+@pytest.mark.parametrize("thumbnail", [False, True])
+def test_a_jpeg_with_a_trailer_is_whole_and_a_cut_one_is_not(tmp_path, trailer, thumbnail):
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    data = cv2.imencode(".jpg", image)[1].tobytes()
+    data = with_thumbnail(data) if thumbnail else data
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data + trailer)
+    assert read_image(path).shape == image.shape
+    for length in (len(data) - 2, len(data) // 2, 700, 30, 3):
+        assert is_cut_jpeg(data[:length]), length
+
+
+def test_backslashes_are_named(tmp_path):
+    with pytest.raises(ImageError, match="cannot be read") as caught:
+        read_image(tmp_path / "Capture0\\cam1\\a.jpg")
+    assert "backslashes" in caught.value.fix

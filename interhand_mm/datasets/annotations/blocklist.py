@@ -23,7 +23,7 @@ def read_blocklist(path: str | Path, split: str) -> set[str]:
         AnnotationError: The file is missing, or a line does not begin with a split.
     """
     try:
-        lines = Path(path).read_text().splitlines()
+        lines = Path(path).read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"blocklist cannot be read: {path}", got=error, want=_WANT) from error
     names = set()

@@ -11,6 +11,10 @@ from ...errors import ConfigError, ImageError
 from ...registry import TRANSFORMS
 from ...utils.images import BLACK_LEVEL, CHECK_DOWNLOAD, read_image
 
+_TURNED = (
+    "the annotations may follow the EXIF orientation, which is ignored here: store the images upright, without it; or "
+)
+
 
 @TRANSFORMS.register_module()
 class LoadHandImage(BaseTransform):
@@ -48,7 +52,8 @@ class LoadHandImage(BaseTransform):
                 f"image {path} of annotation {results['ann_id']} has another size than annotated",
                 got=f"(width, height) {size}",
                 want=f"(width, height) {annotated}",
-                fix="images and annotations are of different releases; " + CHECK_DOWNLOAD,
+                fix=(_TURNED if size == annotated[::-1] else "images and annotations are of different releases; ")
+                + CHECK_DOWNLOAD,
             )
         if image.max() < BLACK_LEVEL:
             raise ImageError(f"image {path} of annotation {results['ann_id']} is all black", fix=CHECK_DOWNLOAD)
