@@ -1,4 +1,5 @@
-# InterNet on FreiHAND, tested by FreiHAND's own protocol. The test also writes pred.json for the evaluation server.
+# InterNet on FreiHAND, tested by FreiHAND's own protocol. The test also writes pred.json for the evaluation server into
+# the work directory.
 _base_ = ["internet.py"]
 
 data_root = "data/FreiHAND"
@@ -20,7 +21,7 @@ test_dataloader = dict(dataset=freihand)
 val_evaluator = [dict(type="EPE"), dict(type="HandAUC"), dict(type="FreiHANDScore", depth="scale")]
 test_evaluator = [
     *val_evaluator,
-    dict(type="FreiHANDSubmission", out_file="work_dirs/internet_freihand/pred.json", depth="scale"),
+    dict(type="FreiHANDSubmission", out_file="pred.json", depth="scale"),
 ]
 default_hooks = dict(checkpoint=dict(save_best="EPE"))
 

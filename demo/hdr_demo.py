@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import add_bbox_options, add_hdr_options, check_inference_arguments, run
+from interhand_mm.cli.arguments import ToolParser, add_bbox_options, add_hdr_options, check_inference_arguments, run
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     parser.add_argument("pose_config", help="config of the pose network")
     parser.add_argument("pose_checkpoint", help="checkpoint of the pose network")
     add_hdr_options(parser)

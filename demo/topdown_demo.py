@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import add_bbox_options, add_inference_options, check_inference_arguments, run
+from interhand_mm.cli.arguments import (
+    ToolParser,
+    add_bbox_options,
+    add_inference_options,
+    check_inference_arguments,
+    run,
+)
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     add_inference_options(parser)
     parser.add_argument("--input", required=True, help="image, folder of images, video, GIF, or number of a camera")
     parser.add_argument("--out-dir", required=True, metavar="DIR", help="folder for the .jpg or .mp4, .json and .html")

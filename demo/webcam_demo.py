@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import add_inference_options, check_inference_arguments, run
+from interhand_mm.cli.arguments import ToolParser, add_inference_options, check_inference_arguments, run
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     add_inference_options(parser)
     parser.add_argument("--camera", type=int, default=0, metavar="N", help="number of the camera [0]")
     parser.add_argument(

@@ -28,6 +28,7 @@ TRANSFORMS = _child("transform", mmengine.TRANSFORMS, "datasets.transforms", plu
 DATA_SAMPLERS = _child("data sampler", mmengine.DATA_SAMPLERS, "datasets")
 FUNCTIONS = _child("function", mmengine.FUNCTIONS, "datasets")
 METRICS = _child("metric", mmengine.METRICS, "evaluation.metrics", plugins="evaluation")
+LOOPS = _child("loop", mmengine.LOOPS, "engine")
 HOOKS = _child("hook", mmengine.HOOKS, "engine")
 VISUALIZERS = _child("visualizer", mmengine.VISUALIZERS, "visualization.visualizer")
 OPTIM_WRAPPERS = _child("optimizer wrapper", mmengine.OPTIM_WRAPPERS, "engine")
@@ -40,7 +41,6 @@ _EMPTY = [
     for parent in (
         mmengine.EVALUATOR,
         mmengine.LOG_PROCESSORS,
-        mmengine.LOOPS,
         mmengine.MODEL_WRAPPERS,
         mmengine.OPTIMIZERS,
         mmengine.PARAM_SCHEDULERS,

@@ -255,7 +255,7 @@ def test_slurm_script_trains(data, tmp_path):
     ("arguments", "message"),
     [
         (["configs/nothing.py"], "config does not exist"),
-        (["configs/internet.py", "--data-root", "/nonexistent"], "no annotations of split 'train'"),
+        (["configs/internet.py", "--data-root", "/nonexistent"], "data folder does not exist: /nonexistent"),
         (["configs/internet.py", "--cfg-options", "optim_wraper.lr=5"], "did you mean 'optim_wrapper'"),
         (["configs/internet.py", "--cfg-options", "model.head.decoder.sigma=3"], "set codec.sigma"),
     ],

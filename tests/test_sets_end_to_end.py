@@ -11,7 +11,7 @@ from interhand_mm.apis.browse import browse
 from interhand_mm.apis.evaluate_predictions import evaluate_predictions
 from interhand_mm.apis.test import run_test
 from interhand_mm.apis.train import train
-from interhand_mm.cli.arguments import parse_data_root
+from interhand_mm.cli.path_types import parse_data_root
 from interhand_mm.errors import ConfigError
 from interhand_mm.evaluation.report import metrics_table
 from interhand_mm.utils.config import DataOptions, load_config

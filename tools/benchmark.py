@@ -24,7 +24,9 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
+from interhand_mm.cli.arguments import ToolParser
 from interhand_mm.cli.arguments import run as run_tool
+from interhand_mm.cli.path_types import checkpoint_file, config_file
 from interhand_mm.utils.files import write_json
 from interhand_mm.utils.paths import CONFIGS
 
@@ -162,13 +164,13 @@ def hdr(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", type=Path, help="write the results with their provenance to this file")
     common.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     common.add_argument("--repeat", type=int, help="number of runs; the median time is reported")
     network = argparse.ArgumentParser(add_help=False)
-    network.add_argument("config", help="config file")
+    network.add_argument("config", type=config_file, help="config file")
     network.add_argument("--cfg-options", nargs="+", default=[], metavar="K=V", help="change config keys")
     commands = parser.add_subparsers(dest="command", required=True)
 
@@ -232,7 +234,9 @@ def add_network_commands(add: Any, network: argparse.ArgumentParser) -> None:
     option("--processes", type=int, default=2, help="number of data-parallel processes [2]")
     option("--batch-size", type=int, default=16, help="batch size of each process [16]")
     option = add(video, "the demo on a video, by stage", network)
-    option("checkpoint", help="checkpoint of the config, or the exported file if --backend is given")
+    option(
+        "checkpoint", type=checkpoint_file, help="checkpoint of the config, or the exported file if --backend is given"
+    )
     option("--input", metavar="FILE", help="video [one is drawn]")
     option("--n", type=int, default=60, help="number of frames of the drawn video [60]")
     option("--detector", nargs=2, metavar=("CONFIG", "CKPT"), help="detector [the box of the hands is given]")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import add_config_options, config_of, run
+from interhand_mm.cli.arguments import ToolParser, add_config_options, config_of, run
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     add_config_options(parser)
     parser.add_argument("--phase", choices=("train", "val", "test"), default="train", help="data set to draw [train]")
     parser.add_argument("--variant", help="one of the test_variants of the config")
@@ -30,10 +30,11 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from interhand_mm.apis.browse import browse  # imported late, so that --help is fast
+    cfg = config_of(args, f"{args.phase}_dataloader", *([f"test_variants.{args.variant}."] if args.variant else []))
+    from interhand_mm.apis.browse import browse  # imported late, so that --help and wrong paths answer at once
     from interhand_mm.utils.images import write_image
 
-    write_image(args.out, browse(config_of(args), args.phase, args.num, args.seed, args.variant, stage=args.stage))
+    write_image(args.out, browse(cfg, args.phase, args.num, args.seed, args.variant, stage=args.stage))
     print(f"{args.num} samples written to {args.out}")
 
 

@@ -17,16 +17,17 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import run
+from interhand_mm.cli.arguments import ToolParser, run
+from interhand_mm.cli.path_types import checkpoint_file
 
 FAMILIES = ("official", "official-rhd", "official-stb", "mmpose", "hdr")
 ONE_WAY = ("interhand-0.1",)
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     parser.add_argument("family", nargs="?", choices=(*FAMILIES, *ONE_WAY), help="family of SRC")
-    parser.add_argument("src", help="checkpoint to read")
+    parser.add_argument("src", type=checkpoint_file, help="checkpoint to read")
     parser.add_argument("dst", help="checkpoint to write")
     parser.add_argument("--to", choices=FAMILIES, help="convert this project's SRC to this family")
     parser.add_argument(

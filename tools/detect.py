@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import run
+from interhand_mm.cli.arguments import ToolParser, run
+from interhand_mm.cli.path_types import checkpoint_file, config_file, data_folder, output_file
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     add = parser.add_argument
-    add("config", help="mmdet config, such as those in configs/detector/")
-    add("checkpoint", help="checkpoint of the detector")
-    add("--data-root", required=True, metavar="DIR", help="folder with images/ and annotations/")
+    add("config", type=config_file, help="mmdet config, such as those in configs/detector/")
+    add("checkpoint", type=checkpoint_file, help="checkpoint of the detector")
+    add("--data-root", type=data_folder, required=True, metavar="DIR", help="folder with images/ and annotations/")
     add("--split", default="test", choices=("train", "val", "test"), help="split to detect [test]")
     add(
         "--annot-subset",
@@ -24,7 +25,7 @@ def parse_args() -> argparse.Namespace:
         choices=("all", "human_annot", "machine_annot"),
         help="annotation subset of the older layout [all]",
     )
-    add("--out", required=True, metavar="FILE", help="file to write, for --boxes of tools/test.py")
+    add("--out", type=output_file, required=True, metavar="FILE", help="file to write, for --boxes of tools/test.py")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... [cpu]")
     add("--score-thr", type=float, default=0.3, help="minimum score of a detection [0.3]")
     add(

@@ -11,10 +11,18 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from install import read_pins
 
 FIX = "make env"
+# Packages that install the module cv2; the first is the one this project uses.
+OPENCV = (
+    "opencv-python-headless",
+    "opencv-python",
+    "opencv-contrib-python",
+    "opencv-contrib-python-headless",
+)
 
 
 def check_versions() -> list[tuple[bool, str, str]]:
@@ -31,6 +39,25 @@ def check_versions() -> list[tuple[bool, str, str]]:
         good = found.split("+")[0] == wanted
         rows.append((good, f"{package} {found}", "" if good else f"want {wanted}: {FIX}"))
     return rows
+
+
+def check_opencv() -> list[tuple[bool, str, str]]:
+    """Check that one package alone provides cv2. Several overwrite each other's files."""
+    from importlib import metadata
+
+    found = [name for name in OPENCV if _is_installed(metadata, name)]
+    if len(found) <= 1:
+        return [(True, f"one OpenCV: {', '.join(found) or 'none'}", "")]
+    others = " ".join(name for name in found if name != OPENCV[0])
+    fix = f"pip uninstall -y {others} {OPENCV[0]}, then {FIX}"
+    return [(False, f"{len(found)} OpenCV packages overwrite each other: {', '.join(found)}", fix)]
+
+
+def _is_installed(metadata: Any, name: str) -> bool:
+    try:
+        return bool(metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return False
 
 
 def check_imports() -> list[tuple[bool, str, str]]:
@@ -68,7 +95,7 @@ def check_hardware() -> list[tuple[bool, str, str]]:
         free = shutil.disk_usage(shared).free / 1e6
         hint = "" if free > 500 else "docker run --shm-size=8g, or few workers and small batches"
         rows.append((True, f"{free:.0f} MB of shared memory in {shared}", hint))
-    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     found = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {flag}" in flags]
     bf16 = (
         "bfloat16 is fast: use --amp bfloat16" if "avx512_bf16" in found else "no AVX512-bf16: use float32 on the CPU"
@@ -81,7 +108,12 @@ def main() -> int:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print(f"Python {sys.version.split()[0]} at {sys.executable}")
     failed = 0
-    checks: list[Callable[[], list[tuple[bool, str, str]]]] = [check_versions, check_imports, check_hardware]
+    checks: list[Callable[[], list[tuple[bool, str, str]]]] = [
+        check_versions,
+        check_opencv,
+        check_imports,
+        check_hardware,
+    ]
     for check in checks:
         try:
             rows = check()

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import run
+from interhand_mm.cli.arguments import ToolParser, run
+from interhand_mm.cli.path_types import checkpoint_file, config_file, output_file
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", help="a file of configs/")
-    parser.add_argument("checkpoint", help="checkpoint of this project")
-    parser.add_argument("--out", required=True, metavar="FILE", help="file to write, which ends in .onnx")
+    parser = ToolParser(__doc__)
+    parser.add_argument("config", type=config_file, help="a file of configs/")
+    parser.add_argument("checkpoint", type=checkpoint_file, help="checkpoint of this project")
+    parser.add_argument(
+        "--out", type=output_file, required=True, metavar="FILE", help="file to write, which ends in .onnx"
+    )
     parser.add_argument("--batch-size", type=int, metavar="N", help="fixed number of crops [any number]")
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="K=V", help="change config keys")
     return parser.parse_args()

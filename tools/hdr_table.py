@@ -9,17 +9,20 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from interhand_mm.cli.arguments import add_hdr_options, run
+from interhand_mm.cli.arguments import ToolParser, add_hdr_options, run
+from interhand_mm.cli.path_types import checkpoint_file, config_file, data_folder, output_file
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pose_config", help="config of the base network")
-    parser.add_argument("pose_checkpoint", help="checkpoint of the base network")
+    parser = ToolParser(__doc__)
+    parser.add_argument("pose_config", type=config_file, help="config of the base network")
+    parser.add_argument("pose_checkpoint", type=checkpoint_file, help="checkpoint of the base network")
     add_hdr_options(parser, required=True)
-    parser.add_argument("--data-root", metavar="DIR", help="folder with images/, annotations/ and masks/")
+    parser.add_argument(
+        "--data-root", type=data_folder, metavar="DIR", help="folder with images/, annotations/ and masks/"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="maximum number of samples, taken evenly [all]")
-    parser.add_argument("--out", metavar="JSON", help="write the rows as JSON")
+    parser.add_argument("--out", type=output_file, metavar="JSON", help="write the rows as JSON")
     parser.add_argument("--images", metavar="FILE", help="draw the stages of ten random samples into this image")
     return parser.parse_args()
 

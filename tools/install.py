@@ -30,7 +30,7 @@ STAMP = "interhand_mm.stamp"
 def read_pins(name: str) -> dict[str, str]:
     """Return the version of each package of a requirements file with exact pins."""
     pins = {}
-    for line in (REQUIREMENTS / name).read_text().splitlines():
+    for line in (REQUIREMENTS / name).read_text(encoding="utf-8").splitlines():
         spec = line.split("#")[0].strip()
         if spec:
             package, version = spec.split("==")
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="folder of the environment [.venv]")
     venv = parser.parse_args().venv.absolute()
     stamp = venv / STAMP
-    if stamp.exists() and stamp.read_text() == fingerprint():
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == fingerprint():
         print(f"{venv} is up to date")
         return
     check_host()

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import run
+from interhand_mm.cli.arguments import ToolParser, run
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     add = parser.add_argument
     add("--hands", required=True, metavar="DIR", help="folder written by tools/make_synthetic.py")
     add(

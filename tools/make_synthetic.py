@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import run
+from interhand_mm.cli.arguments import ToolParser, run
 from interhand_mm.synthesis.plan import ROTATIONS, SynthesisOptions
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     add = parser.add_argument
     add("--out", required=True, help="output folder: new, or started with the same options")
     add("--num", type=int, required=True, help="number of training images")

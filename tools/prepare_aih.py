@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import run
+from interhand_mm.cli.arguments import ToolParser, run
+from interhand_mm.cli.path_types import data_folder
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data_root", help="the folder AIH_dataset, or the one that contains it")
+    parser = ToolParser(__doc__)
+    parser.add_argument("data_root", type=data_folder, help="the folder AIH_dataset, or the one that contains it")
     return parser.parse_args()
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import run
+from interhand_mm.cli.arguments import ToolParser, run
+from interhand_mm.cli.path_types import data_folder
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data_root", help="folder with annotations/, train2017/ and val2017/")
+    parser = ToolParser(__doc__)
+    parser.add_argument("data_root", type=data_folder, help="folder with annotations/, train2017/ and val2017/")
     parser.add_argument("--out", metavar="DIR", help="folder for the lists [the data root]")
     parser.add_argument("--min-side", type=int, default=334, metavar="PX", help="minimum of the shorter side [334]")
     return parser.parse_args()

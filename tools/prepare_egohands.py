@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import run
+from interhand_mm.cli.arguments import ToolParser, run
+from interhand_mm.cli.path_types import data_folder
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data_root", help="folder with _LABELED_SAMPLES and metadata.mat")
+    parser = ToolParser(__doc__)
+    parser.add_argument("data_root", type=data_folder, help="folder with _LABELED_SAMPLES and metadata.mat")
     parser.add_argument("--out", metavar="DIR", help="folder for annotations/coco [the data root]")
     parser.add_argument(
         "--split-file", metavar="FILE", help="split: JSON with train, val and test, or getMetaBy.m [a random split]"

@@ -13,12 +13,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from interhand_mm.cli.arguments import run
+from interhand_mm.cli.arguments import ToolParser, run
+from interhand_mm.cli.path_types import data_folder
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data_root", help="folder with images/ and annotations/")
+    parser = ToolParser(__doc__)
+    parser.add_argument("data_root", type=data_folder, help="folder with images/ and annotations/")
     parser.add_argument("--out", metavar="DIR", help="folder for check.json and blocklist.txt [the data root]")
     parser.add_argument(
         "--fps",

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import add_hdr_options, run
+from interhand_mm.cli.arguments import ToolParser, add_hdr_options, run
+from interhand_mm.cli.path_types import config_file, data_folder
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pose_config", help="pose config, whose test pipeline defines the crop")
+    parser = ToolParser(__doc__)
+    parser.add_argument("pose_config", type=config_file, help="pose config, whose test pipeline defines the crop")
     add_hdr_options(parser, required=True)
-    parser.add_argument("--data-root", metavar="DIR", help="folder with images/ and annotations/")
+    parser.add_argument("--data-root", type=data_folder, metavar="DIR", help="folder with images/ and annotations/")
     parser.add_argument("--split", default="train", help="split to read [train]")
     parser.add_argument("--out-split", metavar="NAME", help="split to create [restored_SPLIT]")
     parser.add_argument("--limit", type=int, metavar="N", help="maximum number of frames, taken evenly [all]")

@@ -18,7 +18,7 @@ from ..evaluation.report import MetricsReport, metrics_report
 from ..inference.handedness import calibrate, cross_entropy
 from ..registry import DATASETS, METRICS
 from ..structures.sample import with_roles
-from ..utils.config import map_pipelines
+from ..utils.config import map_pipelines, place_outputs
 from ..utils.provenance import provenance
 from .test import ORIGINAL, collect
 
@@ -39,6 +39,7 @@ def evaluate_predictions(cfg: Config, predictions: str) -> MetricsReport:
         EvaluationError: The predictions are not those of the test set's samples, in its order.
     """
     dataset, arrays = _read(cfg, predictions)
+    place_outputs(cfg)
     metrics = [METRICS.build(metric) for metric in cfg.test_evaluator]
     for start in tqdm(range(0, len(dataset), _CHUNK), desc="evaluating", disable=len(dataset) < 10 * _CHUNK):
         batch = [_sample(dataset, arrays, i) for i in range(start, min(start + _CHUNK, len(dataset)))]

@@ -18,7 +18,7 @@ from ..datasets.mixed import number_samples
 from ..engine.runner import bare_model, build_runner
 from ..errors import ConfigError
 from ..evaluation.report import MetricsBlock, MetricsReport, metrics_report, metrics_table
-from ..utils.config import is_detector, map_pipelines
+from ..utils.config import is_detector, map_pipelines, place_outputs
 from ..utils.files import write_json
 from ..utils.provenance import provenance
 from .evaluate_detector import run_detector_test
@@ -51,6 +51,7 @@ def run_test(
     cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = cfg.param_scheduler = None
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
     cfg.test_cfg = dict(type="VariantTestLoop", variants=dict(cfg.get("test_variants") or {}), dump=dump)
+    place_outputs(cfg)
     weights = read_checkpoint(checkpoint)
     cfg.load_from, cfg.resume = str(checkpoint), False
     runner = build_runner(cfg, launcher)

@@ -13,14 +13,22 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from ..checkpoints.io import check_fits, check_start, read_checkpoint
+from ..checkpoints.newest import newest_checkpoint
 from ..checkpoints.pretrained import check_pretrained, drop_pretrained, fetch_pretrained
 from ..datasets.coco_check import check_coco
 from ..datasets.crop_cache import cache_bytes, write_crop_cache
 from ..datasets.plausibility import check_plausible
+from ..engine.resume import ResumeHook
 from ..engine.runner import bare_model, build_runner
 from ..errors import CheckpointError, ConfigError
 from ..registry import DATASETS, MODELS
 from ..utils.config import declared_options, is_detector
+
+# With their scope, because that of a detector's config is mmdet.
+_LOOPS = {
+    "EpochBasedTrainLoop": "interhand_mm.ResumableEpochLoop",
+    "IterBasedTrainLoop": "interhand_mm.ResumableIterLoop",
+}
 
 
 def train(
@@ -36,7 +44,8 @@ def train(
         cfg: Config from `load_config`.
         launcher: "none", "pytorch" or "slurm".
         resume: None for a new training, which starts from the weights of `cfg.load_from` if given. "auto" to continue
-            from the newest checkpoint of the work_dir, or a checkpoint to continue from.
+            from the newest checkpoint of the work_dir; without one, it is a new training. Or a checkpoint to continue
+            from. Where the config differs from the checkpoint's, see `ResumeHook`.
         amp: Type for mixed precision: None, "bfloat16" or "float16".
         from_scratch: Start from random weights where the config names others.
 
@@ -52,31 +61,57 @@ def train(
     _use_amp(cfg, amp)
     if from_scratch:
         forget_start(cfg)
-    if resume is not None:
-        cfg.resume, cfg.load_from = True, None if resume == "auto" else resume
-        if resume == "auto":
-            resume = _newest(cfg.work_dir)
+    start, checkpoint, notes = _find_start(cfg, resume)
+    _use_resumable_loop(cfg)
     if is_detector(cfg):
         check_coco(cfg)
-    start = resume or cfg.load_from
     if start is not None:
-        drop_pretrained(cfg.model, "backbone" if _borrows(cfg) and resume is None else "")
+        drop_pretrained(cfg.model, "backbone" if _borrows(cfg) and not cfg.resume else "")
     fetch_pretrained(cfg.model)
     runner = build_runner(cfg, launcher)
+    for note in notes:
+        runner.logger.warning(note)
     check_pretrained(bare_model(runner.model))
     check_plausible(runner.train_loop.dataloader.dataset)
-    if start is not None:
-        checkpoint = read_checkpoint(start)
-        model = bare_model(runner.model)
-        check = check_start if _borrows(cfg) and resume is None else check_fits
-        check(checkpoint, model, start)
-        if resume is not None and "optimizer" not in checkpoint:
-            raise CheckpointError(
-                f"{start} cannot be resumed, because it contains no optimizer",
-                fix=f"start a new training from it: --load-from {start}",
-            )
+    if checkpoint is not None:
+        _check_start(cfg, checkpoint, bare_model(runner.model), str(start))
+    runner.register_hook(ResumeHook(checkpoint if cfg.resume else None))
     runner.train()
     return runner
+
+
+def _find_start(cfg: Config, resume: str | None) -> tuple[str | None, dict[str, Any] | None, list[str]]:
+    """Set `cfg.load_from` and `cfg.resume`, and return the checkpoint's path and content, and warnings about it."""
+    if resume is None and cfg.get("resume"):  # as mmengine reads these two keys
+        resume = cfg.get("load_from") or "auto"
+    newest = newest_checkpoint(cfg.work_dir) if resume == "auto" else None
+    if newest is not None:
+        cfg.resume, cfg.load_from = True, str(newest.path)
+        return cfg.load_from, newest.checkpoint, newest.problems
+    given = None if resume == "auto" else resume
+    start = given or cfg.get("load_from")
+    cfg.resume, cfg.load_from = given is not None, start
+    return start, None if start is None else read_checkpoint(start), []
+
+
+def _check_start(cfg: Config, checkpoint: dict[str, Any], model: torch.nn.Module, start: str) -> None:
+    check = check_start if _borrows(cfg) and not cfg.resume else check_fits
+    check(checkpoint, model, start)
+    if cfg.resume and "optimizer" not in checkpoint:
+        raise CheckpointError(
+            f"{start} cannot be resumed, because it contains no optimizer",
+            fix=f"start a new training from it: --load-from {start}",
+        )
+
+
+def _use_resumable_loop(cfg: Config) -> None:
+    """Replace mmengine's training loops by those that continue inside an epoch."""
+    loop = dict(cfg.train_cfg)
+    name = loop.pop("type", None)
+    if name is None:
+        name = "EpochBasedTrainLoop" if loop.pop("by_epoch", True) else "IterBasedTrainLoop"
+    if name in _LOOPS:
+        cfg.train_cfg = dict(type=_LOOPS[name], **loop)
 
 
 def forget_start(cfg: Config) -> None:
@@ -137,8 +172,3 @@ def change_wrappers(cfg: Config, **changes: Any) -> None:
 def _borrows(cfg: Config) -> bool:
     """Return True for a detector and for a model that declares it: they may start from another network's backbone."""
     return is_detector(cfg) or getattr(MODELS.get(cfg.model.type), "starts_from_backbone", False)
-
-
-def _newest(work_dir: str) -> str | None:
-    pointer = Path(work_dir) / "last_checkpoint"
-    return pointer.read_text().strip() if pointer.is_file() else None

@@ -62,9 +62,9 @@ def write_annotations(
     scratch = folder / "annotations.part"  # the second list of the data file, appended after the first one is complete
     camera_file: dict[str, Any] = {}
     with (
-        (folder / f"{stem}_data.json").open("w") as data,
-        scratch.open("w+") as tail,
-        (folder / f"{stem}_joint_3d.json").open("w") as joints,
+        (folder / f"{stem}_data.json").open("w", encoding="utf-8") as data,
+        scratch.open("w+", encoding="utf-8") as tail,
+        (folder / f"{stem}_joint_3d.json").open("w", encoding="utf-8") as joints,
     ):
         data.write('{"images": [')
         joints.write("{")

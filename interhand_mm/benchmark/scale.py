@@ -123,7 +123,7 @@ def process_rows(cfg: Config, processes: int, batch: int, repeat: int) -> dict[s
             arguments = (world, port, cfg, batch, repeat, path)
             torch.multiprocessing.start_processes(_work, arguments, nprocs=world, start_method="spawn")
             name = f"data-parallel step, {world} process{'es' * (world > 1)} of one thread, batch {batch} each"
-            rows[name] = {"ms": 1000 * float(Path(path).read_text()) / (batch * world)}
+            rows[name] = {"ms": 1000 * float(Path(path).read_text(encoding="utf-8")) / (batch * world)}
     return rows
 
 

@@ -6,33 +6,80 @@ This module imports nothing heavy, so that `--help` and wrong arguments answer a
 from __future__ import annotations
 
 import argparse
+import difflib
 import io
 import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import ConfigError, InterHandError
 from ..inference.options import BACKENDS, CameraOptions, InferenceOptions
 from ..utils.early import check_checkpoint, check_config, check_writable
+from ..utils.files import write_text
 from ..utils.memory import keep_freed_memory
 from ..utils.precision import AMP_CHOICES, pick_amp
+from .path_types import (
+    check_config_paths,
+    config_file,
+    data_folder,
+    existing_file,
+    output_folder,
+    parse_data_root,
+    photographs,
+)
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
 LAUNCHERS = ("none", "pytorch", "slurm")
+ERROR_FOLDER = "INTERHAND_ERROR_FOLDER"  # environment variable: where a worker leaves its error for `cli.launch`
+
+
+class ToolParser(argparse.ArgumentParser):
+    """A parser that shows the tool's docstring as it is, and suggests the nearest name for a misspelled option.
+
+    Args:
+        description: Docstring of the tool.
+        **kwargs: Arguments of `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, description: str | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(description=description, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        """End with the usage and the error, or for unknown options with the error and the nearest names alone."""
+        head, _, rest = message.partition("unrecognized arguments: ")
+        unknown = [word.partition("=")[0] for word in rest.split() if word.startswith("-")]
+        if head or not unknown:
+            super().error(message)
+        names = self._names()
+        near = [difflib.get_close_matches(word, names, n=1) for word in unknown]
+        raise ConfigError(
+            f"{self.prog} has no option {', '.join(unknown)}",
+            fix=f"did you mean {', '.join(names[0] for names in near if names)}?" if any(near) else "see --help",
+        )
+
+    def _names(self) -> list[str]:
+        """Return the long options of this parser and of its commands."""
+        names = set(self._option_string_actions)
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                names.update(name for parser in action.choices.values() for name in parser._names())
+        return sorted(name for name in names if name.startswith("--"))
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add CONFIG, the data options and `--cfg-options`; `config_of` reads them."""
-    parser.add_argument("config", help="a config, such as those in configs/")
-    parser.add_argument("--work-dir", help="folder for logs and checkpoints [work_dirs/NAME]")
+    parser.add_argument("config", type=config_file, help="a config, such as those in configs/")
     data = parser.add_argument_group("data")
     data.add_argument(
         "--data-root",
+        type=data_folder,
         metavar="DIR",
         action="append",
         help="folder of the data set; for a mix of data sets, TYPE=DIR for each of them",
@@ -46,9 +93,12 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--depth-source", choices=("gt", "rootnet"), help="source of boxes and wrist depths in validation and test"
     )
-    data.add_argument("--boxes", metavar="FILE", help="test on detected boxes, written by tools/detect.py")
+    data.add_argument(
+        "--boxes", type=existing_file, metavar="FILE", help="test on detected boxes, written by tools/detect.py"
+    )
     data.add_argument(
         "--backgrounds",
+        type=photographs,
         nargs="+",
         metavar="DIR",
         help="folder of photographs for training, and one for test",
@@ -65,8 +115,9 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_launcher(parser: argparse.ArgumentParser) -> None:
-    """Add `--launcher`, which torchrun and Slurm need."""
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--work-dir`, and `--launcher`, which torchrun and Slurm need."""
+    parser.add_argument("--work-dir", type=output_folder, help="folder for logs and checkpoints [work_dirs/NAME]")
     parser.add_argument("--launcher", choices=LAUNCHERS, default="none", help="set by dist_*.sh and slurm_*.sh")
 
 
@@ -76,7 +127,11 @@ def add_inference_options(parser: argparse.ArgumentParser) -> None:
     add("det_config", help="mmdet config of the hand detector, or none to use --bbox or the whole image")
     add("det_checkpoint", help="checkpoint of the detector, or none")
     add("pose_config", help="config of the pose network, such as those in configs/")
-    add("pose_checkpoint", help="checkpoint of the pose network; with --backend, the file of tools/export_onnx.py")
+    add(
+        "pose_checkpoint",
+        type=checkpoint_file,
+        help="checkpoint of the pose network; with --backend, the file of tools/export_onnx.py",
+    )
     add("--score-thr", type=float, default=0.3, help="minimum score of a detection [0.3]")
     add("--detect-every", type=int, default=1, metavar="N", help="run the detector on every N-th frame of a video [1]")
     add("--smooth", action="store_true", help="filter the keypoints of videos over time (One-Euro filter)")
@@ -202,8 +257,14 @@ def camera_options(args: argparse.Namespace) -> CameraOptions:
     return CameraOptions(args.focal, args.principal_pt, args.fov, args.depth_mm)
 
 
-def config_of(args: argparse.Namespace) -> Config:
-    """Load the config that the arguments of `add_config_options` describe."""
+def config_of(args: argparse.Namespace, *parts: str) -> Config:
+    """Load the config that the arguments of `add_config_options` describe, after a look at all paths.
+
+    Args:
+        args: Arguments of the tool.
+        *parts: Beginnings of the parts of the config that the tool reads, such as "train_"; see `check_config_paths`.
+    """
+    check_config_paths(args, parts)
     from ..utils.config import DataOptions, load_config
 
     data = DataOptions(
@@ -215,29 +276,10 @@ def config_of(args: argparse.Namespace) -> Config:
         strict=args.strict,
         boxes=args.boxes,
     )
-    cfg = load_config(args.config, args.cfg_options, data)
-    if args.work_dir:
+    cfg = load_config(args.config, args.cfg_options, data, parts)
+    if getattr(args, "work_dir", None):
         cfg.work_dir = args.work_dir
     return cfg
-
-
-def parse_data_root(given: list[str] | None) -> str | dict[str, str] | None:
-    """Return one folder, or a folder per data set type if the arguments have the form TYPE=DIR.
-
-    Example:
-        >>> parse_data_root(["data/InterHand2.6M"])
-        'data/InterHand2.6M'
-        >>> parse_data_root(["RHDDataset=data/RHD", "STBDataset=data/STB"])
-        {'RHDDataset': 'data/RHD', 'STBDataset': 'data/STB'}
-    """
-    named = [text.partition("=") for text in given or ()]
-    if given and all(sign and name.endswith("Dataset") for name, sign, _ in named):
-        return {name: folder for name, _, folder in named}
-    if given and len(given) > 1:
-        raise ConfigError(
-            "--data-root was given several times", got=" ".join(given), want="one folder, or TYPE=DIR for each data set"
-        )
-    return given[0] if given else None
 
 
 class Terminated(KeyboardInterrupt):
@@ -267,7 +309,10 @@ def run(main: Callable[[], None]) -> None:
         main()
         _leave_process_group()
     except InterHandError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        text = f"{type(error).__name__}: {error}"
+        print(text, file=sys.stderr)
+        if ERROR_FOLDER in os.environ:
+            write_text(Path(os.environ[ERROR_FOLDER]) / os.environ.get("RANK", "0"), text)
         sys.exit(2)
     except KeyboardInterrupt as stop:
         print("stopped; finished results are kept", file=sys.stderr)

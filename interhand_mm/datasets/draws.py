@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from mmengine.dist import get_dist_info
@@ -71,7 +72,11 @@ class NumberedDraws(Sampler):
 
     def __init__(self, sampler: Any, size: int) -> None:
         self.sampler, self._size = sampler, max(1, size)
-        self._epoch = 0
+        self._epoch, self._skipped = 0, 0
+
+    def skip(self, number: int) -> None:
+        """Leave out the first indices of the next pass, which were drawn before a training was interrupted."""
+        self._skipped = number
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch of the next pass."""
@@ -83,6 +88,7 @@ class NumberedDraws(Sampler):
     def __iter__(self) -> Iterator[Draw]:
         rank, world_size = get_dist_info()
         epoch, self._epoch = self._epoch, self._epoch + 1
-        for number, index in enumerate(self.sampler):
+        skipped, self._skipped = self._skipped, 0
+        for number, index in islice(enumerate(self.sampler), skipped, None):
             before = (rank + number * world_size) // self._size  # passes over the data of all processes together
             yield index if isinstance(index, Draw) else Draw(index, epoch + before)

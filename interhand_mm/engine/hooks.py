@@ -6,10 +6,10 @@ from collections import defaultdict
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, all_reduce_params, get_world_size
+from mmengine.dist import all_reduce, all_reduce_params
 from mmengine.hooks import CheckpointHook, Hook, SyncBuffersHook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import Runner
 
 from ..checkpoints.io import model_normalization
 from ..datasets.draws import NumberedDraws, leaf_datasets
@@ -48,14 +48,6 @@ class SampleSeedHook(Hook):
         sampler = getattr(getattr(loader, "batch_sampler", None), "sampler", None)
         if isinstance(sampler, NumberedDraws):
             sampler.set_epoch(runner.epoch)
-
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Set the epoch in a loop that counts only iterations: the number of passes over the data."""
-        loader = runner.train_dataloader
-        if isinstance(runner.train_loop, IterBasedTrainLoop) and runner.iter:
-            batches = max(1, len(loader.dataset) // (loader.batch_size * get_world_size()))
-            if runner.iter % batches == 0:
-                _call(loader.dataset, "set_epoch", runner.iter // batches)
 
 
 def _call(dataset: Any, method: str, value: int) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any, TypedDict, cast
 
 from rich.console import Console
 from rich.table import Table
 
+from ..utils.console import TextBuffer
 from .functional.pose_3d import GROUPS
 
 _COLUMNS = ("all", *GROUPS)
@@ -105,7 +105,7 @@ def metrics_table(report: MetricsReport, width: int = 110) -> str:
     for block in (report, *report.get("sets", {}).values()):
         if skipped := block["counts"].get("skipped"):
             title += f"\n{skipped} of {block['counts']['samples']} samples could not be used and are in no number below"
-    text = io.StringIO()
+    text = TextBuffer()
     console = Console(file=text, width=width)
     sets: dict[str, MetricsBlock] = {"original": report, **report["variants"]}
     blocks = {f"{name} {part}": block for name, r in sets.items() for part, block in r.get("sets", {}).items()}

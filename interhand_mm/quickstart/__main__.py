@@ -17,26 +17,27 @@ import sys
 import time
 from pathlib import Path
 
-from ..cli.arguments import add_config_options, config_of, run
+from ..cli.arguments import ToolParser, add_config_options, add_run_options, config_of, run
 from .settings import EXTRA_STEPS, STEPS, Settings
 
 
 def run_time_steps(arguments: list[str]) -> None:
     """Time training steps of one config. The step "train" calls this in separate processes."""
-    parser = argparse.ArgumentParser(prog="quickstart time-steps")
+    parser = ToolParser(prog="quickstart time-steps")
     add_config_options(parser)
+    add_run_options(parser)
     parser.add_argument("--amp", default="float32")
     parser.add_argument("--answer", required=True)
     args = parser.parse_args(arguments)
     from ..utils.files import write_json  # imported late, so that --help is fast
     from .training import measure_speed
 
-    write_json(args.answer, measure_speed(config_of(args), args.amp))
+    write_json(args.answer, measure_speed(config_of(args, "train_"), args.amp))
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     add = parser.add_argument
     add("step", nargs="?", default="all", choices=(*STEPS, "all", *EXTRA_STEPS), help="what to run [all]")
     add("--minutes", type=float, default=9.0, help="training time of both models together; hdr: of each network [9]")

@@ -29,7 +29,7 @@ _EACH = 4  # number of best, median and worst predictions
 def read_scalars(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return iterations and values, (N,) each, of a scalar that mmengine logged in a work folder's last training."""
     for file in sorted(folder.glob("*/vis_data/scalars.json"), reverse=True):
-        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         pairs = [(line["step"], line[name]) for line in lines if name in line]
         if pairs:  # tests write such files too, without losses
             steps, values = np.array(pairs, float).T

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..utils.console import TextBuffer
 from ..utils.files import write_json
 from ..utils.provenance import provenance
 from .settings import Log, Settings, read_json
@@ -92,7 +92,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
     from rich.console import Console
     from rich.table import Table
 
-    table, text = Table(), io.StringIO()
+    table, text = Table(), TextBuffer()
     for i, heading in enumerate(rows[0]):
         table.add_column(heading, justify="right" if i else "left")
     for row in rows:

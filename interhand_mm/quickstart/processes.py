@@ -53,7 +53,7 @@ def start(command: Sequence[str], on: Sequence[int], log_file: Path, processes: 
     env = {**os.environ, "OMP_NUM_THREADS": str(max(1, len(on) // processes)), "PYTHONUNBUFFERED": "1"}
     env["PYTHONPATH"] = os.pathsep.join([str(PACKAGE.parent), *filter(None, [env.get("PYTHONPATH")])])
     pin = (lambda: os.sched_setaffinity(0, on)) if hasattr(os, "sched_setaffinity") else None
-    with log_file.open("w") as output:
+    with log_file.open("w", encoding="utf-8") as output:
         output.write(f"$ {shlex.join(command)}\n")
         output.flush()
         # preexec_fn is safe here: the function only sets the cores and imports nothing.

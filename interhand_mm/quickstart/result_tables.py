@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from ..utils.console import TextBuffer
 from .processes import QuickstartError
 from .settings import BGAUG, MODEL_LABELS, PLAIN, Settings, read_json
 
@@ -81,6 +81,6 @@ def console_text(metrics: dict[str, Any], width: int = 100) -> str:
         table.add_row(*(cell(key, row[key]) for key in ("set", "model", *COLUMNS)))
     for row in ratio_rows(metrics):
         table.add_row("augmented/original", row["model"], *(cell("", row[key]) for key in COLUMNS))
-    text = io.StringIO()
+    text = TextBuffer()
     Console(file=text, width=width).print(table)
     return text.getvalue()

@@ -121,7 +121,7 @@ class Settings:
 
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file, or None if the file does not exist."""
-    return json.loads(path.read_text()) if path.is_file() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def is_kept(result: dict[str, Any] | None, asked: dict[str, Any], name: str, log: Log) -> bool:

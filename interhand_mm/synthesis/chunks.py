@@ -114,7 +114,7 @@ def is_started(out: Path, options: Options, sources: dict[str, Any] | None = Non
         if out.exists() and any(out.iterdir()):
             raise ConfigError(f"{out} is not empty", want="an empty or new folder", fix="choose another --out")
         return False
-    wanted, found = manifest(options, sources), json.loads(path.read_text())
+    wanted, found = manifest(options, sources), json.loads(path.read_text(encoding="utf-8"))
     differ = {key: (found.get(key), value) for key, value in wanted.items() if found.get(key) != value}
     if set(differ) == {"version"}:
         raise ConfigError(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.utils import import_modules_from_strings
 
 from ..errors import ConfigError
 from .early import check_config
@@ -31,6 +32,18 @@ _DATASET_OPTIONS = {
 }
 PLUGIN_KEY = "hdr"  # of `model`: the slot for a plugin (see models/plugin.py), named after the first one
 _SHARED = ("codec", "data_root")  # set once at the top level, then copied to every place that uses them
+# The top-level keys that mmengine's Runner takes or reads from its config; a test compares them with its source.
+RUNNER_KEYS = frozenset(
+    (
+        *("model", "work_dir", "train_dataloader", "val_dataloader", "test_dataloader", "train_cfg", "val_cfg"),
+        *("test_cfg", "auto_scale_lr", "optim_wrapper", "param_scheduler", "val_evaluator", "test_evaluator"),
+        *("default_hooks", "custom_hooks", "data_preprocessor", "load_from", "resume", "launcher", "env_cfg"),
+        *("log_processor", "log_level", "visualizer", "default_scope", "randomness", "experiment_name", "cfg"),
+        *("model_wrapper_cfg", "sync_bn", "find_unused_parameters", "activation_checkpointing", "compile"),
+        "efficient_conv_bn_eval",
+    )
+)
+_READ = RUNNER_KEYS | {*_SHARED, "custom_imports", "test_variants"}
 _DATASET_PATH = re.compile(r"\w+_dataloader\.dataset(\.dataset|\.datasets\.\d+)*")
 
 
@@ -63,7 +76,12 @@ def is_detector(cfg: Config) -> bool:
     return cfg.get("default_scope") == "mmdet"
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = (), data: DataOptions | None = None) -> Config:
+def load_config(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    data: DataOptions | None = None,
+    parts: tuple[str, ...] = _DATA,
+) -> Config:
     """Load a config file the way every tool does.
 
     1. `overrides` ("key.sub=value") change existing keys. Options that the constructor of a data set, a sampler or a
@@ -79,41 +97,103 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), data: DataOptio
         path: Config file.
         overrides: Overrides, applied in this order.
         data: Data options of the command line.
+        parts: Beginnings of the names of the parts that will be read, for example "test_" in a test. A data option that
+            only changes others is refused.
 
     Raises:
-        ConfigError: The file is missing or not a config; an override names a key that does not exist (the message
-            suggests the nearest one) or a key inside an encoder or decoder; a data option has no effect.
+        ConfigError: The file is missing or not a config; the file sets a name that nothing reads; an override names a
+            key that does not exist (the message suggests the nearest one) or one that is overwritten by a copy; a data
+            option has no effect.
+    """
+    cfg = read_config(path)
+    if cfg.get("custom_imports"):
+        import_modules_from_strings(**cfg.custom_imports)
+    for override in overrides:
+        _apply_override(cfg, override)
+    _apply_data_options(cfg, data or DataOptions(), parts)
+    _share_codec(cfg)
+    share_crop(cfg)
+    if cfg.get("work_dir") is None:
+        cfg.work_dir = f"work_dirs/{Path(path).stem}"
+    return cfg
+
+
+def preview_config(
+    path: str | Path, overrides: Sequence[str] = (), data_root: str | dict[str, str] | None = None
+) -> Config:
+    """Read a config with its overrides and data root, for a look at its paths before `load_config`.
+
+    Overrides that need a data set's class are left out, because looking it up would import torch.
+
+    Raises:
+        ConfigError: See `load_config`.
+    """
+    cfg = read_config(path)
+    for override in overrides:
+        if _exists(cfg, override.partition("=")[0]):
+            _apply_override(cfg, override)
+    if isinstance(data_root, dict) and isinstance(cfg.get("data_root"), dict):
+        cfg.data_root.update(data_root)
+    elif isinstance(data_root, str) and not isinstance(cfg.get("data_root"), dict):
+        cfg.data_root = data_root
+    return cfg
+
+
+def _exists(cfg: Config, key: str) -> bool:
+    node: Any = cfg._cfg_dict
+    for part in key.split("."):
+        if isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        elif isinstance(node, dict) and part in node:
+            node = node[part]
+        else:
+            return False
+    return True
+
+
+def read_config(path: str | Path) -> Config:
+    """Read a config file as it is, without its helper names, and without importing torch or what it imports.
+
+    Raises:
+        ConfigError: The file is missing, not a config, or sets a name that nothing reads.
     """
     check_config(path)
     path = Path(path)
     try:
-        cfg = Config.fromfile(str(path))
+        cfg = Config.fromfile(str(path), import_custom_modules=False)
     except Exception as error:  # executing a config can raise anything; the message should name the file
         raise ConfigError(f"config cannot be read: {path}", got=f"{type(error).__name__}: {error}") from error
-    _drop_helpers(cfg)
-    _find_parts(cfg, path)
-    for override in overrides:
-        _apply_override(cfg, override)
-    _apply_data_options(cfg, data or DataOptions())
-    _share_codec(cfg)
-    share_crop(cfg)
-    if cfg.get("work_dir") is None:
-        cfg.work_dir = f"work_dirs/{path.stem}"
+    if cfg.get("default_scope") == "interhand_mm":
+        _refuse_unread(path)
+    _refuse_own_roots(cfg, path)
+    for key in [key for key in cfg if key not in _READ]:
+        cfg.pop(key)
     return cfg
 
 
-def _drop_helpers(cfg: Config) -> None:
-    from mmengine.runner import Runner  # imported late: it takes a second, which `--help` must not pay
+def _refuse_unread(path: Path) -> None:
+    """Refuse a name that the file itself sets, but neither uses nor any code reads.
 
-    used = {
-        *inspect.signature(Runner.__init__).parameters,
-        *_SHARED,
-        "custom_imports",
-        "test_variants",
-        "model_wrapper_cfg",
-    }
-    for key in [key for key in cfg if key not in used]:
-        cfg.pop(key)
+    It is a misspelled key, or a name of the base config (such as `train_pipeline`) that the base has already copied to
+    its place, so that setting it again changes nothing.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assigned = [
+        target.id
+        for statement in tree.body
+        if isinstance(statement, (ast.Assign, ast.AnnAssign))
+        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
+        if isinstance(target, ast.Name)
+    ]
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    for name in assigned:
+        if name in _READ or name in used or name.startswith("_"):
+            continue
+        near = difflib.get_close_matches(name, sorted(_READ), n=1, cutoff=0.85)
+        raise ConfigError(
+            f"{path} sets '{name}', which has no effect: neither the file nor any code reads it",
+            fix=f"did you mean '{near[0]}'?" if near else "use the name in the part of the config that should change",
+        )
 
 
 def _parse_value(text: str) -> Any:
@@ -129,11 +209,7 @@ def _apply_override(cfg: Config, override: str) -> None:
     if not equals or not key:
         raise ConfigError("an entry of --cfg-options is not a key and a value", got=override, want="key.sub=value")
     parts = key.split(".")
-    if any(part in _CODEC_KEYS for part in parts):
-        raise ConfigError(
-            f"--cfg-options {key} has no effect: every encoder and decoder is a copy of the one codec",
-            fix=f"set codec.{parts[-1]} instead",
-        )
+    _refuse_copied(cfg, key, parts)
     node: Any = cfg
     for depth, part in enumerate(parts):
         last = depth == len(parts) - 1
@@ -144,6 +220,20 @@ def _apply_override(cfg: Config, override: str) -> None:
             if adding and isinstance(node, (dict, Config)) and step not in node:
                 node[step] = ConfigDict()
             node = node[step]
+
+
+def _refuse_copied(cfg: Config, key: str, parts: list[str]) -> None:
+    """Refuse an override of a value that `load_config` copies from another key afterwards."""
+    fix = None
+    if any(part in _CODEC_KEYS for part in parts):
+        what, fix = "every encoder and decoder is a copy of the one codec", f"set codec.{parts[-1]} instead"
+    elif parts[-1] == "data_root" and len(parts) > 1 and cfg.get("data_root") is not None:
+        what = "every data set reads the one data_root of the config"
+        fix = "--data-root DIR, or --cfg-options data_root=None and then each data set's own folder"
+    elif parts[-1] == "crop_scale" and parts[0] != "model" and plugin_config(cfg) is not None:
+        what, fix = "every HandCrop reads the crop_scale of the plugin", f"set model.{PLUGIN_KEY}.crop_scale instead"
+    if fix is not None:
+        raise ConfigError(f"--cfg-options {key} has no effect: {what}", fix=fix)
 
 
 def _child_key(node: Any, part: str, path: str, adding: bool, last: bool) -> str | int:
@@ -289,18 +379,70 @@ def _set_backgrounds(cfg: Config, folder: str, loaders: tuple[str, ...]) -> int:
     return len(found)
 
 
-def _apply_data_options(cfg: Config, data: DataOptions) -> None:
+def _apply_data_options(cfg: Config, data: DataOptions, parts: tuple[str, ...]) -> None:
     if is_detector(cfg):
         _refuse_for_detector(data)
     _apply_data_root(cfg, data.data_root)
     for key, loaders in _DATASET_OPTIONS.items():
         value = getattr(data, key)
-        if value is not None and not _set_in_datasets(cfg, key, value, loaders):
+        if value is None:
+            continue
+        read = _read_loaders(loaders, parts)
+        if not read:
+            raise _no_effect(key, value, f"it changes {' and '.join(loaders)}dataloader, which is not read here")
+        if not _set_in_datasets(cfg, key, value, read):
             raise _no_effect(key, value, "no data set of the config takes this option")
     if data.backgrounds:
-        found = _set_backgrounds(cfg, data.backgrounds[-1], _TESTED)
-        if not found + _set_backgrounds(cfg, data.backgrounds[0], ("train_",)):
+        found = _set_backgrounds(cfg, data.backgrounds[-1], _read_loaders(_TESTED, parts))
+        if not found + _set_backgrounds(cfg, data.backgrounds[0], _read_loaders(("train_",), parts)):
             raise _no_effect("backgrounds", data.backgrounds, "the config has no RandomBackgroundReplace")
+
+
+def _read_loaders(loaders: tuple[str, ...], parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the beginnings of the parts that are read and belong to one of the dataloaders."""
+    return tuple(part for part in parts if part.startswith(loaders))
+
+
+def _refuse_own_roots(cfg: Config, path: Path) -> None:
+    """Refuse a data set with a folder of its own, which the one `data_root` would overwrite.
+
+    A folder that a file above it in the chain of `_base_` sets for all data sets is none of its own.
+    """
+    shared = set(_roots_of_bases(path)) if isinstance(cfg.get("data_root"), str) else set()
+    for place, node in walk_dicts(cfg._cfg_dict):
+        own = node.get("data_root") if _DATASET_PATH.fullmatch(place) else None
+        if shared and own is not None and own not in shared:
+            raise ConfigError(
+                f"{place}.data_root has no effect: every data set reads the one data_root of the config",
+                got=own,
+                want=cfg.data_root,
+                fix="write data_root=None at the top level to give each data set its own folder",
+            )
+
+
+def _roots_of_bases(path: Path) -> Iterator[str]:
+    """Yield the top-level `data_root` of a config file and of the files it inherits from."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    values = {
+        target.id: statement.value
+        for statement in tree.body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+    root, bases = (_literal(values.get(name)) for name in ("data_root", "_base_"))
+    if isinstance(root, str):
+        yield root
+    for base in [bases] if isinstance(bases, str) else bases or []:
+        if (path.parent / base).is_file():
+            yield from _roots_of_bases(path.parent / base)
+
+
+def _literal(node: ast.expr | None) -> Any:
+    try:
+        return ast.literal_eval(node) if node is not None else None
+    except ValueError:
+        return None
 
 
 def _no_effect(key: str, value: Any, reason: str) -> ConfigError:
@@ -334,6 +476,13 @@ def _apply_data_root(cfg: Config, given: str | dict[str, str] | None) -> None:
         cfg.get("data_root") is not None and not _set_in_datasets(cfg, "data_root", cfg.data_root) and given is not None
     ):
         raise _no_effect("data_root", given, "no data set of the config takes this option")
+
+
+def place_outputs(cfg: Config) -> None:
+    """Put the files that metrics of the test write by a relative `out_file` into the work directory."""
+    for _, node in walk_dicts(cfg.get("test_evaluator")):
+        if node.get("out_file"):
+            node["out_file"] = str(Path(cfg.work_dir) / node["out_file"])
 
 
 def map_pipelines(dataset: Any, change: Callable[[list[Any]], list[Any]]) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+import tempfile
 from pathlib import Path
 
 from ..errors import CheckpointError, ConfigError, OutputError
@@ -24,9 +24,7 @@ def is_address(path: str | Path) -> bool:
 def check_config(path: str | Path) -> None:
     """Raise `ConfigError` unless a config exists."""
     if not Path(path).is_file():
-        raise ConfigError(
-            f"config does not exist: {path}", fix="download it first" if is_address(path) else "ls configs/"
-        )
+        raise ConfigError(f"config does not exist: {path}", fix=_download(path) or "ls configs/")
 
 
 def check_checkpoint(path: str | Path, name: str = "checkpoint", fix: str | None = None) -> None:
@@ -38,7 +36,7 @@ def check_checkpoint(path: str | Path, name: str = "checkpoint", fix: str | None
         fix: How to get it.
     """
     if not Path(path).is_file():
-        raise CheckpointError(f"{name} does not exist: {path}", fix="download it first" if is_address(path) else fix)
+        raise CheckpointError(f"{name} does not exist: {path}", fix=_download(path) or fix)
 
 
 def check_writable(folder: str | Path, fix: str | None = None) -> None:
@@ -48,9 +46,17 @@ def check_writable(folder: str | Path, fix: str | None = None) -> None:
         folder: The folder.
         fix: Option that names another folder.
     """
-    nearest = Path(folder).absolute()
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
-    problem = "Not a directory" if not nearest.is_dir() else "Permission denied"
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write into {folder}", got=f"{problem}: {nearest}", fix=fix)
+    nearest = next(path for path in (Path(folder).absolute(), *Path(folder).absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryDirectory(dir=nearest):  # permissions alone do not tell about quotas and special folders
+            pass
+    except OSError as error:
+        raise OutputError(f"cannot write into {folder}", got=f"{error.strerror}: {nearest}", fix=fix) from error
+
+
+def _download(path: str | Path) -> str | None:
+    """Return how to get a file that is named by its address, or None if it is not."""
+    if not is_address(path):
+        return None
+    name = str(path).rstrip("/").rpartition("/")[2]
+    return f"download it first: curl -L -o {name} {path}"

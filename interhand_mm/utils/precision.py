@@ -18,7 +18,7 @@ def bfloat16_is_fast(device: str = "cpu") -> bool:
     """
     if device == "cpu":
         info = Path("/proc/cpuinfo")
-        return info.is_file() and any(flag in info.read_text() for flag in ("avx512_bf16", "amx_bf16"))
+        return info.is_file() and any(flag in info.read_text(encoding="utf-8") for flag in ("avx512_bf16", "amx_bf16"))
     if not device.startswith("cuda"):
         return False
     import torch  # late, because command lines call this before they load torch

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 
 import pytest
+from mmengine.runner import Runner
 
 from interhand_mm.errors import ConfigError
 from interhand_mm.models.plugin import with_plugin
-from interhand_mm.utils.config import DataOptions, declared_options, load_config, walk_dicts
+from interhand_mm.utils.config import RUNNER_KEYS, DataOptions, declared_options, load_config, walk_dicts
 from tests.conftest import ROOT
 
 CONFIGS = sorted(path for path in (ROOT / "configs").rglob("*.py") if "_base_" not in path.parts)
@@ -187,3 +190,57 @@ def test_inheritance_is_shallow():
             base = (path.parent / text.split('_base_ = ["')[1].split('"')[0]).resolve()
             depth, path, text = depth + 1, base, base.read_text()
         assert depth <= 2, path
+
+
+def test_every_key_that_the_runner_reads_is_kept(tmp_path):
+    source = inspect.getsource(Runner)
+    read = {*re.findall(r"cfg\.get\(\s*'(\w+)'", source)} & {*re.findall(r"self\.cfg\.get\(\s*'(\w+)'", source)}
+    parameters = set(inspect.signature(Runner.__init__).parameters) - {"self"}
+    assert parameters | read == RUNNER_KEYS
+    extra = {
+        "sync_bn": "torch",
+        "find_unused_parameters": True,
+        "activation_checkpointing": ["backbone"],
+        "efficient_conv_bn_eval": ["backbone"],
+        "compile": {"backend": "eager"},
+    }
+    own = tmp_path / "own.py"
+    own.write_text(f"_base_ = [{str(INTERNET)!r}]\n" + "".join(f"{key} = {value!r}\n" for key, value in extra.items()))
+    cfg = load_config(own)
+    assert {key: cfg[key] for key in extra} == extra
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("optim_wraper = dict(optimizer=dict(lr=1))", "did you mean 'optim_wrapper'"),
+        ("train_pipeline = []", "sets 'train_pipeline', which has no effect"),  # the base has copied its own
+        ("train_dataloader = dict(dataset=dict(data_root='/a'))", "train_dataloader.dataset.data_root has no effect"),
+        (
+            "data_root = '/c'\ntrain_dataloader = dict(dataset=dict(data_root='/a'))",
+            "train_dataloader.dataset.data_root has no effect",
+        ),
+    ],
+)
+def test_names_of_a_config_without_effect_are_refused(tmp_path, text, message):
+    own = tmp_path / "own.py"
+    own.write_text(f"_base_ = [{str(INTERNET)!r}]\n{text}\n")
+    with pytest.raises(ConfigError, match=message):
+        load_config(own)
+
+
+def test_each_data_set_may_have_its_own_folder_if_there_is_no_shared_one(tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(
+        f"_base_ = [{str(INTERNET)!r}]\ndata_root = None\n"
+        "train_dataloader = dict(dataset=dict(data_root='/a'))\nval_dataloader = dict(dataset=dict(data_root='/b'))\n"
+    )
+    cfg = load_config(own, ["test_dataloader.dataset.data_root=/t"])
+    assert [cfg[f"{p}_dataloader"].dataset.data_root for p in ("train", "val", "test")] == ["/a", "/b", "/t"]
+
+
+def test_nested_roots_on_the_command_line_are_refused():
+    with pytest.raises(ConfigError, match="reads the one data_root"):
+        load_config(INTERNET, ["train_dataloader.dataset.data_root=/a"])
+    with pytest.raises(ConfigError, match=r"set model\.hdr\.crop_scale"):
+        load_config(ROOT / "configs/hdr/small.py", ["test_dataloader.dataset.pipeline.1.crop_scale=3"])

@@ -117,7 +117,7 @@ class FreiHANDSubmission(BaseMetric):
     No mesh is predicted. Its 778 vertices are written as zeros, so the mesh scores of the server mean nothing.
 
     Args:
-        out_file: Path of pred.json.
+        out_file: Path of pred.json. The tools put a relative one into the work directory.
         depth: Depth of the wrist; see `FreiHANDScore`. The ground truth is hidden on the server, so use "scale".
     """
 

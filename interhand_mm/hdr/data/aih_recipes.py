@@ -151,7 +151,7 @@ def read_list(path: Path) -> np.ndarray:
         AnnotationError: The file is missing, or a line is not a whole number.
     """
     try:
-        lines = path.read_text().split()
+        lines = path.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(
             f"the list of crops cannot be read: {path}",
