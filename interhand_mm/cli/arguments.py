@@ -129,7 +129,6 @@ def add_inference_options(parser: argparse.ArgumentParser) -> None:
     add("pose_config", help="config of the pose network, such as those in configs/")
     add(
         "pose_checkpoint",
-        type=checkpoint_file,
         help="checkpoint of the pose network; with --backend, the file of tools/export_onnx.py",
     )
     add("--score-thr", type=float, default=0.3, help="minimum score of a detection [0.3]")
