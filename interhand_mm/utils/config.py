@@ -108,6 +108,7 @@ def load_config(
     cfg = read_config(path)
     if cfg.get("custom_imports"):
         import_modules_from_strings(**cfg.custom_imports)
+    _find_parts(cfg, Path(path))
     for override in overrides:
         _apply_override(cfg, override)
     _apply_data_options(cfg, data or DataOptions(), parts)
