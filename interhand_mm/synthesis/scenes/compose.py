@@ -242,7 +242,7 @@ def scene_sources(options: SceneOptions) -> dict[str, Any]:
     """Return what scenes are made of: how the rendered hands were made, and the number of photographs."""
     made = Path(options.hands) / MANIFEST
     return {
-        "hands_made": json.loads(made.read_text()) if made.is_file() else None,
+        "hands_made": json.loads(made.read_text(encoding="utf-8")) if made.is_file() else None,
         "photograph_counts": [len(options.photos(split)) for split in ("train", "test")],
     }
 
