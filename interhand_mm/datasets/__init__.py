@@ -1,5 +1,6 @@
 """Registered data sets."""
 
+from .coco_hand import CocoHandDataset
 from .freihand import FreiHANDDataset
 from .handover import collate_in_one_block
 from .interhand import InterHandDataset
@@ -8,6 +9,7 @@ from .rhd import RHDDataset
 from .stb import STBDataset
 
 __all__ = [
+    "CocoHandDataset",
     "FreiHANDDataset",
     "InterHandDataset",
     "MixedHandDataset",
