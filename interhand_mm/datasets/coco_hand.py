@@ -138,7 +138,7 @@ class CocoHandDataset(HandDataset):
         row = self.rows[idx]
         image = self.images[row.image]
         focal, principal_pt = camera_of(image)
-        cam, visible = place_hands(row.hands, focal, principal_pt)
+        cam, visible = joints_of_hands(row.hands, focal, principal_pt)
         hand_type = np.zeros((1, 2), np.float32)
         hand_type[0, [hand.side for hand in row.hands]] = 1
         has_depth = all(hand.joints_cam is not None for hand in row.hands)
@@ -174,7 +174,9 @@ def camera_of(image: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     return focal, np.asarray(image.get("principal_pt", size / 2), float)
 
 
-def place_hands(hands: Sequence[Hand], focal: np.ndarray, principal_pt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def joints_of_hands(
+    hands: Sequence[Hand], focal: np.ndarray, principal_pt: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return 42 joints in the camera frame (42, 3) mm, and which of them are annotated (42,) bool.
 
     Joints without depths lie in one plane, joints that are not annotated at a wrist.
@@ -224,10 +226,9 @@ def read_coco_hands(
         found = _hands_of(record, category, prefix, min_side_score, order)
         if isinstance(found, str):
             left_out[found] += 1
-        box = _xyxy(record["bbox"]) if "bbox" in record else joints_bbox(found[0].pixels, found[0].visible)
-        by_image.setdefault(record["image_id"], []).append(
-            (record["id"], None if isinstance(found, str) else found, box)
-        )
+        hands = None if isinstance(found, str) else found
+        box = _xyxy(record["bbox"]) if "bbox" in record else np.zeros(4)
+        by_image.setdefault(record["image_id"], []).append((record["id"], hands, box))
     rows = [row for image, found in by_image.items() for row in _rows_of(image, found, pair_reach, padding)]
     return images, rows, left_out
 

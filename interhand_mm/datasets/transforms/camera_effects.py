@@ -89,7 +89,9 @@ def add_noise(img: np.ndarray, read: float, shot: float, corner: tuple[float, fl
 def compress(img: np.ndarray, quality: int) -> np.ndarray:
     """Return an image after JPEG compression."""
     encoded = cv2.imencode(".jpg", img, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return decoded
 
 
 def lower_resolution(img: np.ndarray, factor: float) -> np.ndarray:
