@@ -9,6 +9,7 @@ python tools/benchmark.py scale configs/internet.py
 python tools/benchmark.py video POSE_CONFIG POSE_CHECKPOINT --input clip.mp4
 python tools/benchmark.py render --n 400
 python tools/benchmark.py hdr --sizes small --n 20
+python tools/benchmark.py realism --data-root RENDERS --real hands.json IMAGES
 
 The rows of a run take turns, so that other programs slow all of them alike. Medians are reported.
 """
@@ -81,6 +82,19 @@ def render_table(result: dict[str, Any]) -> Table:
     return table
 
 
+def realism_table(result: dict[str, Any]) -> Table:
+    hands = result["hands"]
+    table = Table(title=f"{hands['rendered']} rendered and {hands['real']} real hands: median (10 % to 90 %)")
+    for heading in ("", "real / rendered", "real", "rendered"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, row in result["rows"].items():
+        cells = ["{1:.2f} ({0:.2f} to {2:.2f})".format(*row[kind]) for kind in ("real", "rendered")]
+        table.add_row(name, f"{row['ratio']:.2f}", *cells)
+    if "found" in result:
+        table.add_row("found by MediaPipe", "", *(f"{result['found'][kind]:.1%}" for kind in ("real", "rendered")))
+    return table
+
+
 def hdr_table(result: dict[str, Any]) -> Table:
     table = Table(title=f"HDR's networks, ms per image (median of {result['count']}), random weights, float32")
     threads = list(result["rows"][0]["ms"])
@@ -108,6 +122,16 @@ def render(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     from interhand_mm.benchmark.render import benchmark_render
 
     return benchmark_render(args.n, tuple(args.workers), args.repeat or 1), render_table
+
+
+def realism(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    from interhand_mm.benchmark.realism import benchmark_realism
+    from interhand_mm.datasets.coco_hand import CocoHandDataset
+    from interhand_mm.datasets.interhand import InterHandDataset
+
+    rendered = InterHandDataset(data_root=str(args.data_root), split="train")
+    real = CocoHandDataset(ann_file=args.real[0], img_dir=args.real[1], label_prefix=args.label_prefix)
+    return benchmark_realism(rendered, real, args.n, args.mediapipe), realism_table
 
 
 def pipeline(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
@@ -197,6 +221,12 @@ def add_data_commands(add: Any) -> None:
     option = add(render, "synthetic hands: images per second")
     option("--n", type=int, default=400, help="number of images per run [400]")
     option("--workers", type=int, nargs="+", default=[1, 2], help="numbers of processes to measure [1 2]")
+    option = add(realism, "rendered hands beside real ones: detail, light, views")
+    option("--data-root", type=Path, required=True, help="renders in InterHand2.6M's format")
+    option("--real", nargs=2, metavar=("ANN_FILE", "IMG_DIR"), required=True, help="photographs in COCO form")
+    option("--label-prefix", default="", help="prefix of the keypoints in ANN_FILE, such as pseudo_ [none]")
+    option("--n", type=int, default=500, help="number of hands of each kind [500]")
+    option("--mediapipe", metavar="PYTHON", help="interpreter with MediaPipe 0.10.21, to count the hands that it finds")
     option = add(pipeline, "training samples: from the JPEG to the tensor")
     option("--data-root", type=Path, help="data set in InterHand2.6M's format [a few rendered frames]")
     option(
