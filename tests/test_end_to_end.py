@@ -260,8 +260,10 @@ def test_slurm_script_trains(data, tmp_path):
         (["configs/internet.py", "--cfg-options", "model.head.decoder.sigma=3"], "set codec.sigma"),
     ],
 )
-def test_wrong_command_lines_end_with_a_message(arguments, message):
-    done = shell([sys.executable, "tools/train.py", *arguments])
+def test_wrong_command_lines_end_with_a_message(arguments, message, data):
+    config, *rest = arguments
+    root = [] if "--data-root" in rest else ["--data-root", str(data[0])]
+    done = shell([sys.executable, "tools/train.py", config, *root, *rest])
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -269,6 +271,7 @@ def test_wrong_command_lines_end_with_a_message(arguments, message):
 
 def test_wrong_input_is_found_before_anything_runs(data, trained, tmp_path):
     cfg = config("internet_bgaug", data, tmp_path)
+    cfg.load_from = None
     cfg.train_dataloader.dataset.pipeline[2].backgrounds = str(tmp_path / "none")
     with pytest.raises(BackgroundError):
         train(cfg)

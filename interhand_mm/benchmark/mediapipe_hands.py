@@ -10,14 +10,15 @@ import json
 import sys
 
 
-def main() -> None:
+def find_hands() -> None:
     """Read one path per line; write one JSON list of hands per line: "keypoints" (21 x 2 px), "side" and "score"."""
     import cv2
-    import mediapipe
+    import mediapipe  # type: ignore[import-not-found]  # not installed beside this project
 
     hands = mediapipe.solutions.hands.Hands(static_image_mode=True, max_num_hands=4, min_detection_confidence=0.5)
     for line in sys.stdin:
         image = cv2.imread(line.rstrip("\n"))
+        assert image is not None, line
         height, width = image.shape[:2]
         result = hands.process(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
         found = [
@@ -35,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    find_hands()

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import EvaluationError
 from ..structures.joints import BONES, FINGERS, HANDS, PALM, RIGHT_WRIST
-from ..utils.images import read_image
+from ..utils.images import read_image, resize_image
 from ..utils.provenance import provenance
 
 SIDE_PX = 256  # of the square around the hand after resampling
@@ -92,9 +92,8 @@ def hand_statistics(image: np.ndarray, points: np.ndarray) -> dict[str, float] |
         return None
     corner = (low + high - side) / 2
     warp = np.array([[zoom, 0, -zoom * corner[0]], [0, zoom, -zoom * corner[1]]])
-    method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
     if zoom < 0.7:  # warpAffine does not average
-        image = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=method)
+        image = resize_image(image, (round(image.shape[1] * zoom), round(image.shape[0] * zoom)))
         warp = np.array([[1, 0, -zoom * corner[0]], [0, 1, -zoom * corner[1]]])
     crop = cv2.warpAffine(image, warp, (SIDE_PX, SIDE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     placed = (points - corner) * zoom
@@ -117,7 +116,7 @@ def hand_statistics(image: np.ndarray, points: np.ndarray) -> dict[str, float] |
     return row
 
 
-def collect(dataset: Any, count: int, seed: int = 0) -> list[dict[str, float]]:
+def collect_statistics(dataset: Any, count: int, seed: int = 0) -> list[dict[str, float]]:
     """Return the statistics of up to `count` hands of a data set, drawn at random.
 
     Args:
@@ -180,7 +179,7 @@ def benchmark_realism(rendered: Any, real: Any, count: int, mediapipe: str | Non
         "hands": numbers of hands, "found": share of the annotated hands that MediaPipe finds, if it is run, and
         "provenance".
     """
-    hands = {"real": collect(real, count), "rendered": collect(rendered, count)}
+    hands = {"real": collect_statistics(real, count), "rendered": collect_statistics(rendered, count)}
     rows: dict[str, dict[str, Any]] = {}
     for name in hands["real"][0]:
         row = {kind: np.percentile([each[name] for each in own], _PERCENTILES).tolist() for kind, own in hands.items()}

@@ -5,6 +5,7 @@ They are fetched and checked before anything slow starts. A training never falls
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from ..utils.config import walk_dicts
 from .io import read_checkpoint
 
 _SCHEME = "torchvision://"
+_HASHED = re.compile(r"-[0-9a-f]{8,}\.pth?$")  # a file name that ends in a hash of the content, as torchvision's do
 _TIMEOUT = 30  # s, for a server that does not answer
 
 
@@ -141,9 +143,8 @@ def _download(url: str) -> dict[str, Any]:
     socket.setdefaulttimeout(_TIMEOUT)
     try:
         with FileLock(folder / f"{Path(url).name}.lock"):  # only one of several processes downloads it
-            # torchvision's file names end in a hash of the content
             checkpoint: dict[str, Any] = load_state_dict_from_url(
-                url, map_location="cpu", progress=False, check_hash="download.pytorch.org" in url
+                url, map_location="cpu", progress=False, check_hash=_HASHED.search(url) is not None
             )
     finally:
         socket.setdefaulttimeout(before)

@@ -19,7 +19,7 @@ from ..utils.images import find_images
 
 _HAND, _TWO_HANDS = "hand", "two_hands"
 _CATEGORIES = [{"id": 1, "name": _HAND}]
-SPLITS = ("train", "val")
+_SPLITS = ("train", "val")
 
 
 def prepare_hand_photos(
@@ -53,7 +53,7 @@ def prepare_hand_photos(
     empty = {"images": _images_in(negatives), "annotations": [], "categories": _CATEGORIES}
     lines = [f"left out: {count} images ({reason})" for reason, count in left_out.items()]
     for name, coco in (("hands", hands), ("negatives", empty)):
-        for split in SPLITS:
+        for split in _SPLITS:
             part = _part(coco, split, val_share)
             write_json(Path(out) / f"{name}_{split}.json", part)
             lines.append(f"{name}_{split}.json: {len(part['images'])} images, {len(part['annotations'])} boxes")
@@ -94,7 +94,7 @@ def _box_of(keypoints: Sequence[float]) -> list[float]:
 
 
 def _images_in(folders: Sequence[str]) -> list[dict[str, Any]]:
-    images = []
+    images: list[dict[str, Any]] = []
     for folder in folders:
         files = find_images(folder)
         if not files:

@@ -73,7 +73,10 @@ def _test(settings: Settings) -> None:
     for head in HEADS:
         folder = _folder(settings, head)
         arguments = [_config(head), str(newest(folder)), "--out", str(folder / "metrics.json")]
-        commands[head], logs[head] = python("test.py", *arguments, *_options(settings, head)), folder / "test.log"
+        commands[head], logs[head] = (
+            python("test.py", *arguments, *_options(settings, head, training=False)),
+            folder / "test.log",
+        )
     run_all(commands, logs)
 
 
@@ -85,8 +88,7 @@ def _config(head: str) -> str:
     return str(CONFIGS / "quickstart" / f"{head}.py")
 
 
-def _options(settings: Settings, head: str) -> list[str]:
-    """Return the options of every command of a head; they end with `--cfg-options`."""
+def _options(settings: Settings, head: str, training: bool = True) -> list[str]:
+    """Return the options of every command of a head; they end with `--cfg-options`. Photographs are for tests only."""
     data = ["--work-dir", str(_folder(settings, head)), "--data-root", str(settings.data)]
-    photographs = ["--backgrounds", *(str(settings.photographs(split)) for split in ("train", "test"))]
-    return [*data, *photographs, "--cfg-options", *settings.config_options()]
+    return [*data, *([] if training else settings.backgrounds()), "--cfg-options", *settings.config_options()]

@@ -106,11 +106,16 @@ class Settings:
         """Folder of the baseline that always predicts the mean pose."""
         return self.out / "constant"
 
-    def options(self, model: str) -> list[str]:
-        """Return the arguments that `tools/train.py` and `tools/test.py` share for a model."""
+    def options(self, model: str, training: bool = True) -> list[str]:
+        """Return the arguments of `tools/train.py` for a model, or those of `tools/test.py`."""
         options = [str(CONFIGS / "quickstart" / f"{model}.py")]
         options += ["--work-dir", str(self.folder(model)), "--data-root", str(self.data)]
-        return [*options, "--backgrounds", str(self.photographs("train")), str(self.photographs("test"))]
+        # Only one of the models is trained with photographs; all are tested with them.
+        return options if training and model != BGAUG else [*options, *self.backgrounds()]
+
+    def backgrounds(self) -> list[str]:
+        """Return the arguments that name the photographs."""
+        return ["--backgrounds", *(str(self.photographs(split)) for split in ("train", "test"))]
 
     def config_options(self) -> list[str]:
         """Return the config overrides of every command."""

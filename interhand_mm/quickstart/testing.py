@@ -36,7 +36,7 @@ def evaluate_models(settings: Settings, log: Log) -> None:
             log(f"test: {model} is tested")
             continue
         files = ["--out", str(folder / "metrics.json"), "--dump", str(folder / "preds.npz")]
-        options, *more = settings.options(model)
+        options, *more = settings.options(model, training=False)
         commands[model] = python(
             "test.py", options, str(checkpoint), *more, *files, "--cfg-options", *settings.config_options()
         )

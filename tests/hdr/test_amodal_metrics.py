@@ -136,7 +136,7 @@ def test_a_constant_error_gives_its_l1_and_psnr(target):
     assert numbers["PSNR_composite/hand"] == pytest.approx(10 * np.log10(255**2 / 25))
     assert numbers["SSIM_composite/hand"] > numbers["SSIM_restored/hand"]
     assert metric.details["counts"] == {
-        "hole_pixels": 128, "removal_pixels": 128, "edited_pixels": 256, "hand_pixels": 512
+        "hole_pixels": 128, "removal_pixels": 128, "edited_pixels": 256, "hand_pixels": 512, "samples": 1, "skipped": 0
     }  # fmt: skip
 
 

@@ -301,7 +301,7 @@ def test_motion_photos_are_read_and_cut_ones_are_not(tmp_path):
 
 def test_files_that_a_folder_leaves_out_are_named(tmp_path, monkeypatch):
     logged = []
-    monkeypatch.setattr(sources, "print_log", lambda message, *_: logged.append(message))
+    monkeypatch.setattr("mmengine.logging.print_log", lambda message, *_: logged.append(message))
     cv2.imwrite(str(tmp_path / "a.png"), IMAGE)
     (tmp_path / "notes.txt").write_text("no image, and nobody thinks so")
     assert open_source(tmp_path).length == 1

@@ -15,6 +15,7 @@ from interhand_mm.errors import ConfigError
 from interhand_mm.registry import VISUALIZERS
 from interhand_mm.structures.joints import COLORS
 from interhand_mm.utils.config import load_config
+from interhand_mm.utils.images import resize_image
 from interhand_mm.visualization.plot3d import plot_hands
 from interhand_mm.visualization.visualizer import InterHandVisualizer, lift, sample_tiles
 from tests.conftest import ROOT
@@ -82,7 +83,7 @@ def test_tiles_show_truth_prediction_and_error(dataset, monkeypatch, depth_mm):
 
 def test_joints_lie_on_the_hand_in_the_tile(dataset):
     inputs, sample = predicted(dataset, 0)
-    plain = cv2.resize(crop_of(inputs), (288, 288))
+    plain = resize_image(crop_of(inputs), (288, 288))
     tile = sample_tiles(crop_of(inputs), sample)[1]
     painted = (tile != plain).any(axis=-1)
     painted[:30] = False  # the label

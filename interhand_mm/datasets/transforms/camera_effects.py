@@ -18,6 +18,7 @@ from scipy import fft
 
 from ...errors import ConfigError
 from ...registry import TRANSFORMS
+from ...utils.images import resize_image
 from .background_pool import BackgroundPool
 
 _NOISE_SIDE = 512
@@ -98,9 +99,7 @@ def lower_resolution(img: np.ndarray, factor: float) -> np.ndarray:
     """Shrink an image to `factor` of its size and enlarge it again."""
     height, width = img.shape[:2]
     small = (max(8, round(width * factor)), max(8, round(height * factor)))
-    return cv2.resize(
-        cv2.resize(img, small, interpolation=cv2.INTER_AREA), (width, height), interpolation=cv2.INTER_LINEAR
-    )
+    return resize_image(resize_image(img, small), (width, height))
 
 
 def mix_amplitude(img: np.ndarray, photo: np.ndarray, share: float) -> np.ndarray:
@@ -233,7 +232,7 @@ class CameraEffects(BaseTransform):
         side = int(min(photo.shape[:2]) * rng.uniform(0.4, 1.0))
         top, left = (int(rng.integers(0, length - side + 1)) for length in photo.shape[:2])
         part = photo[top : top + side, left : left + side]
-        return cv2.resize(part, size, interpolation=cv2.INTER_AREA if side > size[0] else cv2.INTER_LINEAR)
+        return resize_image(part, size)
 
 
 class _Patches:
@@ -249,8 +248,8 @@ class _Patches:
         if number not in self._kept:
             photo, _, _ = self.pool.draw(np.random.default_rng(number))  # the same one in every process
             factor = _PATCH_SIDE / min(photo.shape[:2])
-            method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-            self._kept[number] = cv2.resize(photo, None, fx=factor, fy=factor, interpolation=method)
+            height, width = photo.shape[:2]
+            self._kept[number] = resize_image(photo, (round(width * factor), round(height * factor)))
         return self._kept[number]
 
 

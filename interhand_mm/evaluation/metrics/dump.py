@@ -28,6 +28,7 @@ class DumpPredictions(BaseMetric):
 
     def __init__(self, out_file: str) -> None:
         super().__init__()
+        self.results: list[dict[str, np.ndarray]] = []  # one dict of columns per batch
         self.out_file = Path(out_file)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:

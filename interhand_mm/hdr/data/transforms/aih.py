@@ -16,7 +16,7 @@ from ....errors import ConfigError, ImageError
 from ....registry import TRANSFORMS
 from ....structures.sample import with_roles
 from ....structures.warp import Warp
-from ....utils.images import BLACK_LEVEL, CHECK_DOWNLOAD, read_image
+from ....utils.images import BLACK_LEVEL, CHECK_DOWNLOAD, read_image, resize_image
 from ...hand_crop import hand_bbox
 from ...masks import IGNORED, MASK_NAMES, SWAP_SIDES, mirror_masks, stack_visible, unpack_masks, warp_mask
 from ..amodal_sample import AMODAL_FIELDS
@@ -289,9 +289,9 @@ class ResizeAndCropHands(BaseTransform):
             if max(share, 1 - share) < self.max_share:
                 break
         results.update(
-            img=np.ascontiguousarray(cv2.resize(results["img"], scaled)[part]),
+            img=np.ascontiguousarray(resize_image(results["img"], scaled)[part]),
             masks=np.ascontiguousarray(masks[:, *part]),
-            clean=np.stack([cv2.resize(image, scaled)[part] for image in results["clean"]]),
+            clean=np.stack([resize_image(image, scaled)[part] for image in results["clean"]]),
         )
         return results
 
