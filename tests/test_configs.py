@@ -112,8 +112,11 @@ def shrunk(name: str, data: dict[str, str]) -> Config:
     for _, node in walk_dicts(cfg.train_dataloader):
         if "mask_root" in node:
             node["mask_root"] = f"{data['InterHandDataset']}/masks"
+        if node.get("type") == "CocoDataset":  # a mix names each of its files
+            node.update(ann_file="annotations/coco/hand_train.json", data_prefix=dict(img="images/train/"))
+            node.update(data_root=data["CocoDataset"])
         if types == {"CocoDataset"}:
-            node.update({key: (96, 96) for key in ("scale", "size") if key in node})
+            node.update({key: (96, 96) for key in ("scale", "size", "crop_size") if key in node})
     cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
     return cfg
 
