@@ -372,7 +372,7 @@ def test_a_folder_of_another_seed_is_refused(made: Path, tmp_path: Path) -> None
 
 
 def test_bad_options_are_refused(tmp_path: Path) -> None:
-    for bad in ({"size": "wide"}, {"size": "10x10"}, {"views": 0}, {"num": -1}, {"rotation": "up"}):
+    for bad in ({"size": "wide"}, {"size": "10x10"}, {"views": 0}, {"num": -1}, {"rotation": "up"}, {"preset": "x"}):
         with pytest.raises(ConfigError):
             SynthesisOptions(**{"num": 4, **bad})
     with pytest.raises(BackgroundError, match="does not exist"):
