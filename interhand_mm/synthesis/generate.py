@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
@@ -10,12 +11,13 @@ from typing import Any, TypedDict
 import cv2
 import numpy as np
 
-from . import sampling, writer
+from . import sampling, shots, writer
 from .chunks import chunk_file, claim_folder, is_started, make_chunks, parse_shard
 from .hand.rigged import load_meshes
 from .plan import CAMERAS, SUBJECT_OFFSET, Chunk, SynthesisOptions, camera_sizes, plan
 from .render import appearance, shading
-from .seeds import PAINT, SEED_SPLITS, STEP, SUBJECT, TONE, stream
+from .render.cameras import VirtualCamera
+from .seeds import PAINT, SEED_SPLITS, STEP, SUBJECT, TONE, VIEW, stream
 from .time_step import Step, Subject, make_subject
 from .view import View, light_limbs, render_view
 
@@ -45,29 +47,66 @@ def subject_of(options: SynthesisOptions, split: str, number: int) -> Subject:
     return make_subject(number, rng, CAMERAS, camera_sizes(options.size), meshes, tone)
 
 
-def step_of(options: SynthesisOptions, chunk: Chunk, subject: Subject, index: int) -> tuple[Step, list[int], str, int]:
-    """Sample time step `index` of a split.
+@dataclass(frozen=True)
+class Shot:
+    """A time step and its place in the data set.
 
-    Returns:
-        The step, the indices of the cameras that see it, the name of its sequence and its frame index.
+    Attributes:
+        step: Time step.
+        cameras: Cameras that see it.
+        name: Name of its sequence.
+        frame: Frame index, unique within the capture.
     """
+
+    step: Step
+    cameras: list[VirtualCamera]
+    name: str
+    frame: int
+
+
+def _sees(options: SynthesisOptions, chunk: Chunk, index: int, fixed: list[VirtualCamera]) -> sampling.See:
+    """Return the function that chooses a step's cameras: `fixed` ones, or new ones where the preset has ranges."""
+    ranges = options.look.views
+    if ranges is None:
+        return lambda step: (fixed, sampling.rejection_score(step, fixed))
+    rng = stream(options.seed, chunk.split, VIEW, index)
+    hard = (index + 1) / chunk.steps if options.rotation == "curriculum" else 1.0
+    numbers = range(index * options.views, (index + 1) * options.views)
+
+    def see(step: Step) -> tuple[list[VirtualCamera], float]:
+        cameras, score = shots.draw_views(step, rng, ranges, camera_sizes(options.size), numbers, hard)
+        return cameras, score + sampling.overlap_score(step)
+
+    return see
+
+
+def step_of(options: SynthesisOptions, chunk: Chunk, subject: Subject, index: int) -> Shot:
+    """Sample time step `index` of a split and the cameras that see it."""
     progress = (index + 1) / chunk.steps
-    if options.sequence:
-        sequence, frame = divmod(index - chunk.first, options.sequence)
-        number = chunk.first + sequence
-        step = sampling.sample_sequence_step(
-            subject.meshes, options.seed, chunk.split, number, frame, options.rotation, progress, options.interacting
-        )
-        rng = stream(options.seed, chunk.split, PAINT, number)
-        views = np.sort(rng.permutation(len(subject.cameras))[: options.views])
-        # joint_3d.json identifies a time step by capture and frame number, so the frame numbers of a capture's
-        # sequences must differ.
-        return step, views.tolist(), f"{number:05d}_{step.kind}", (index - chunk.first + 1) * sampling.FRAME_STRIDE
-    rng = stream(options.seed, chunk.split, STEP, index)
-    views = np.sort(rng.permutation(len(subject.cameras))[: options.views])
-    seen_by = [subject.cameras[v] for v in views]
-    step = sampling.sample_step(subject.meshes, rng, seen_by, options.rotation, progress, options.interacting)
-    return step, views.tolist(), f"{index:05d}_{step.kind}", index
+    draw = (options.rotation, progress, options.interacting)
+    if not options.sequence:
+        rng = stream(options.seed, chunk.split, STEP, index)
+        fixed = _ring_of(options, subject, rng)
+        see = _sees(options, chunk, index, fixed)
+        step, cameras = sampling.sample_step(subject.meshes, rng, see, *draw)
+        return Shot(step, cameras, f"{index:05d}_{step.kind}", index)
+    sequence, frame = divmod(index - chunk.first, options.sequence)
+    number = chunk.first + sequence
+    key = (subject.meshes, options.seed, chunk.split, number)
+    step = sampling.sample_sequence_step(*key, frame, *draw)
+    cameras = _ring_of(options, subject, stream(options.seed, chunk.split, PAINT, number))
+    if options.look.views is not None:  # all frames of a sequence have the cameras of its first one
+        start = step if frame == 0 else sampling.sample_sequence_step(*key, 0, *draw)
+        cameras, _ = _sees(options, chunk, number, cameras)(start)
+    # joint_3d.json identifies a time step by capture and frame number, so the frame numbers of a capture's sequences
+    # must differ.
+    return Shot(step, cameras, f"{number:05d}_{step.kind}", (index - chunk.first + 1) * sampling.FRAME_STRIDE)
+
+
+def _ring_of(options: SynthesisOptions, subject: Subject, rng: np.random.Generator) -> list[VirtualCamera]:
+    """Sample `options.views` of the subject's calibrated cameras."""
+    chosen = np.sort(rng.permutation(len(subject.cameras))[: options.views])
+    return [subject.cameras[v] for v in chosen]
 
 
 def _lights_of(options: SynthesisOptions, chunk: Chunk, index: int, rng: np.random.Generator) -> shading.Lights:
@@ -95,18 +134,20 @@ def make_chunk(chunk: Chunk, options: SynthesisOptions, out: Path) -> int:
     content: ChunkContent = {
         "images": [],
         "annotations": [],
-        "camera": writer.camera_entry(subject.cameras),
+        "camera": {},
         "joint_3d": {},
         "overlap_mm": [],
     }
     number = SUBJECT_OFFSET[chunk.split] * options.split_by_subject + chunk.subject
+    cameras = {} if options.look.views else {c.name: c for c in subject.cameras}
     for index in range(chunk.first, chunk.last):
-        step, views, name, frame = step_of(options, chunk, subject, index)
-        content["joint_3d"][str(frame)] = writer.joint_3d_entry(step)
+        shot = step_of(options, chunk, subject, index)
+        step, seen_by = shot.step, shot.cameras
+        cameras |= {c.name: c for c in seen_by}
+        content["joint_3d"][str(shot.frame)] = writer.joint_3d_entry(step)
         content["overlap_mm"].append(round(step.overlap_mm, 3))
         rng = stream(options.seed, chunk.split, PAINT, index)
         lights = _lights_of(options, chunk, index, rng)
-        seen_by = [subject.cameras[v] for v in views]
         limbs = light_limbs(subject, step, lights, seen_by)
         both = options.aih and step.present.all()
         alone = light_limbs(subject, step, lights, seen_by, shadows=False) if both else None
@@ -116,10 +157,13 @@ def make_chunk(chunk: Chunk, options: SynthesisOptions, out: Path) -> int:
                 break
             photo = photos[rng.integers(len(photos))] if photos else None
             view = render_view(subject, step, limbs, lights, camera, rng, photo, alone)
-            image, annotation = writer.annotate_view(step, camera, image_id, chunk.subject, number, name, frame)
+            image, annotation = writer.annotate_view(
+                step, camera, image_id, chunk.subject, number, shot.name, shot.frame
+            )
             write_view_files(out, options, chunk.split, image["file_name"], annotation, view)
             content["images"].append(image)
             content["annotations"].append(annotation)
+    content["camera"] = writer.camera_entry(list(cameras.values()))
     writer.write_fast(chunk_file(out, chunk), writer.dump_json(content))
     return len(content["images"])
 

@@ -66,6 +66,11 @@ class SynthesisOptions:
             raise ConfigError("--rotation is unknown", got=self.rotation, want=" or ".join(ROTATIONS))
         if self.preset not in PRESETS:
             raise ConfigError("--preset is unknown", got=self.preset, want=" or ".join(PRESETS))
+        if self.look.light is not None and self.background == "studio":
+            raise ConfigError(
+                f"--preset {self.preset} takes its light from the photograph behind the hands",
+                got="--background studio", want="photographs", fix="--background DIR, or --background skimage",
+            )  # fmt: skip
         if not 0 <= self.interacting <= 1:
             raise ConfigError("--interacting must be between 0 and 1", got=self.interacting)
         camera_sizes(self.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,8 @@ MAX_DRAFTS = 14
 MAX_OVERLAP_MM, MAX_SELF_OVERLAP_MM = 4.0, 4.0
 KEYFRAME_STEPS = 15  # frames between two key poses of a sequence
 FRAME_STRIDE = 3  # distance of frame numbers, as in the training frames of the 30 fps release
+
+See = Callable[[Step], tuple[list[VirtualCamera], float]]
 
 
 @dataclass(frozen=True)
@@ -132,13 +135,18 @@ def inside(uv: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.all((rounded >= 0) & (rounded <= np.array(size) - 1), axis=-1)
 
 
+def overlap_score(step: Step) -> float:
+    """Return the part of a time step's rejection score that does not depend on cameras."""
+    return max(0.0, step.overlap_mm - MAX_OVERLAP_MM)
+
+
 def rejection_score(step: Step, cameras: list[VirtualCamera]) -> float:
     """Return the rejection score of a time step; accept it if below 1.
 
     The score penalizes overlap of the hands, joints outside the image, arms that come from the camera and visible
     arm ends.
     """
-    score = max(0.0, step.overlap_mm - MAX_OVERLAP_MM)
+    score = overlap_score(step)
     for camera in cameras:
         score += 12.0 * max(0.0, (1 - inside(pixels(step, camera)[step.joint_valid], camera.size).mean()) - 0.08)
         for moves, wrist in zip(step.moves, WRISTS, strict=True):
@@ -161,12 +169,12 @@ def rejection_score(step: Step, cameras: list[VirtualCamera]) -> float:
 def sample_step(
     meshes: tuple[HandMesh, HandMesh],
     rng: np.random.Generator,
-    cameras: list[VirtualCamera],
+    see: See,
     rotation: str,
     progress: float,
     interacting: float,
-) -> Step:
-    """Sample a time step by rejection.
+) -> tuple[Step, list[VirtualCamera]]:
+    """Sample a time step and the cameras that see it by rejection.
 
     At most `MAX_DRAFTS` drafts are tried; if none is accepted, the one with the lowest score is returned. All drafts
     have the kind of the first one, so that difficult kinds do not become rare.
@@ -174,23 +182,23 @@ def sample_step(
     Args:
         meshes: Right and left mesh.
         rng: Random generator.
-        cameras: Cameras that see the step.
+        see: Returns the cameras that see a step, and the step's rejection score.
         rotation: Rotation mode, see `draw_turn`.
         progress: Position in the split, 0 to 1.
         interacting: Share of time steps with two hands.
     """
     draft = draw_draft(meshes, rng, rotation, progress, interacting)
     best = build(meshes, draft)
-    lowest = rejection_score(best, cameras)
+    cameras, lowest = see(best)
     for _ in range(MAX_DRAFTS - 1):
         if lowest < 1.0:
             break
         draft = draw_draft(meshes, rng, rotation, progress, interacting, draft.kind)
         step = build(meshes, draft)
-        score = rejection_score(step, cameras)
+        others, score = see(step)
         if score < lowest:
-            best, lowest = step, score
-    return best
+            best, cameras, lowest = step, others, score
+    return best, cameras
 
 
 def _slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:

@@ -331,8 +331,8 @@ def test_sequences_move_smoothly(subject: time_step.Subject) -> None:
 def test_sequences_of_a_capture_share_no_frame_number(subject: time_step.Subject) -> None:
     options = replace(OPTIONS, sequence=2, num=16)
     chunk = plan(options)[0]
-    made = [generate.step_of(options, chunk, subject, chunk.first + i)[2:] for i in range(4)]
-    names, frames = zip(*made, strict=True)
+    made = [generate.step_of(options, chunk, subject, chunk.first + i) for i in range(4)]
+    names, frames = zip(*((shot.name, shot.frame) for shot in made), strict=True)
     assert names[0] == names[1] != names[2] == names[3]
     assert frames == (3, 6, 9, 12)  # joints are filed by capture and frame alone
 
