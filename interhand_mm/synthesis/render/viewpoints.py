@@ -70,7 +70,7 @@ def draw_camera(
         points: (N, 3) mm, joints of the hands that are present, world frame.
         size_name: Key of `IMAGE_SIZES` or "WxH".
         number: Number of the view, unique within the split; the camera's name contains it.
-        hard: See `draw_viewpoint`.
+        hard: Factor on the shares of the difficult viewpoints, 0 to 1.
     """
     width, height = size = IMAGE_SIZES[size_name] if size_name in IMAGE_SIZES else _parsed(size_name)
     viewpoint = draw_viewpoint(rng, ranges, hard)
