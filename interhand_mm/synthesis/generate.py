@@ -83,7 +83,8 @@ def _sees(options: SynthesisOptions, chunk: Chunk, index: int, fixed: list[Virtu
 def step_of(options: SynthesisOptions, chunk: Chunk, subject: Subject, index: int) -> Shot:
     """Sample time step `index` of a split and the cameras that see it."""
     progress = (index + 1) / chunk.steps
-    draw = (options.rotation, progress, options.interacting)
+    gesturing = options.look.poses.gesturing if options.look.poses else 0.0
+    draw = (options.rotation, progress, options.interacting, gesturing)
     if not options.sequence:
         rng = stream(options.seed, chunk.split, STEP, index)
         fixed = _ring_of(options, subject, rng)

@@ -71,6 +71,18 @@ class LightRanges:
 
 
 @dataclass(frozen=True)
+class PoseRanges:
+    """Poses of a preset.
+
+    Attributes:
+        gesturing: Share of time steps near a pose that people make: open palms, counting, pointing, prayer and so on
+            (`hand/gestures.py`). The other time steps mix all hand shapes, because nobody lists every pose.
+    """
+
+    gesturing: float = 0.65
+
+
+@dataclass(frozen=True)
 class Preset:
     """What a rendered set looks like. A part that is None keeps the studio's behavior and samples nothing.
 
@@ -78,11 +90,15 @@ class Preset:
         name: Value of `--preset`.
         views: Cameras; None is the studio's calibrated arc.
         light: Light; None is the studio's dome of lamps.
+        poses: Poses; None draws no gestures.
     """
 
     name: str
     views: ViewRanges | None = None
     light: LightRanges | None = None
+    poses: PoseRanges | None = None
 
 
-PRESETS = {p.name: p for p in (Preset("studio"), Preset("wild", views=ViewRanges(), light=LightRanges()))}
+PRESETS = {
+    p.name: p for p in (Preset("studio"), Preset("wild", views=ViewRanges(), light=LightRanges(), poses=PoseRanges()))
+}

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..structures.camera import camera_to_pixel, world_to_camera
 from ..structures.joints import WRISTS
-from .hand import contact, poses
+from .hand import contact, gestures, poses
 from .hand.mesh import HandMesh
 from .hand.skeleton import UPPER_ARM_BONE, HandPose, bone_transforms, clamp_pose
 from .hand.surface import ARM_END_MM
@@ -30,7 +30,7 @@ class Draft:
     """A time step before collisions are resolved; the arguments of `make_step` without the meshes.
 
     Attributes:
-        kind: "right", "left" or one of `poses.INTERACTING`.
+        kind: "right", "left", or one of `poses.INTERACTING` or `gestures.PAIRS`.
         placed: Right and left placement; None for an absent hand.
         how: How the hands are brought together, see `place_hands`.
         offset: (3,) mm, middle of the hands.
@@ -71,6 +71,29 @@ def _open_until_free(pose: HandPose, mesh: HandMesh) -> HandPose:
     return pose
 
 
+def _settled(hand: tuple[poses.Placement, gestures.ThumbSpot | None], mesh: HandMesh) -> poses.Placement:
+    """Return the placement of a gesture with its thumb in place and its fingers apart."""
+    placed, spot = hand
+
+    def overlaps(pose: HandPose) -> np.ndarray:
+        return contact.finger_overlaps(search_skin(mesh, bone_transforms(mesh.rig, pose)))
+
+    return replace(placed, pose=gestures.settle(placed.pose, mesh.rig, spot, overlaps))
+
+
+def _gesture_placements(
+    meshes: tuple[HandMesh, HandMesh], rng: np.random.Generator, kind: str
+) -> tuple[Placements, str]:
+    """Sample hands near the poses of `gestures`; return them and how they are brought together."""
+    if kind in gestures.PAIRS:
+        right, left = gestures.pair_gesture(rng, kind)
+        return (_settled(right, meshes[0]), _settled(left, meshes[1])), gestures.PAIRS[kind].how
+    hand = gestures.single_gesture(rng)
+    if kind == "right":
+        return (_settled(hand, meshes[0]), None), "keep"
+    return (None, poses.mirrored(_settled(hand, meshes[1]))), "keep"
+
+
 def draw_draft(
     meshes: tuple[HandMesh, HandMesh],
     rng: np.random.Generator,
@@ -78,6 +101,7 @@ def draw_draft(
     progress: float,
     interacting: float,
     kind: str | None = None,
+    gesturing: float = 0.0,
 ) -> Draft:
     """Sample one draft.
 
@@ -88,21 +112,29 @@ def draw_draft(
         progress: Position in the split, 0 to 1.
         interacting: Share of time steps with two hands.
         kind: Kind of the step; None samples it.
+        gesturing: Share of drafts near the poses of `gestures`. At 0 nothing is sampled for it.
     """
+    gesture = kind in gestures.PAIRS or (gesturing > 0 and kind not in poses.INTERACTING and rng.random() < gesturing)
     if kind is None:
         both = rng.random() < interacting
+        if both and gesture:
+            kind = gestures.draw(gestures.PAIRS, rng)
+    if kind is None:
         kind = poses.INTERACTING[rng.integers(len(poses.INTERACTING))] if both else ("right", "left")[rng.integers(2)]
     how = "keep"
     right: poses.Placement | None = None
     left: poses.Placement | None = None
-    if kind == "right":
+    if gesture:
+        (right, left), how = _gesture_placements(meshes, rng, kind)
+    elif kind == "right":
         right = poses.single_placement(rng)
     elif kind == "left":
         left = poses.mirrored(poses.single_placement(rng))
     else:
         right, left, how = poses.interacting_placements(rng, kind)
-    right = right and replace(right, pose=_open_until_free(right.pose, meshes[0]))
-    left = left and replace(left, pose=_open_until_free(left.pose, meshes[1]))
+    if not gesture:
+        right = right and replace(right, pose=_open_until_free(right.pose, meshes[0]))
+        left = left and replace(left, pose=_open_until_free(left.pose, meshes[1]))
     return Draft(kind, (right, left), how, rng.normal(0, (16, 16, 22)), draw_turn(rotation, progress, rng))
 
 
@@ -173,6 +205,7 @@ def sample_step(
     rotation: str,
     progress: float,
     interacting: float,
+    gesturing: float = 0.0,
 ) -> tuple[Step, list[VirtualCamera]]:
     """Sample a time step and the cameras that see it by rejection.
 
@@ -186,14 +219,15 @@ def sample_step(
         rotation: Rotation mode, see `draw_turn`.
         progress: Position in the split, 0 to 1.
         interacting: Share of time steps with two hands.
+        gesturing: Share of time steps near the poses of `gestures`.
     """
-    draft = draw_draft(meshes, rng, rotation, progress, interacting)
+    draft = draw_draft(meshes, rng, rotation, progress, interacting, None, gesturing)
     best = build(meshes, draft)
     cameras, lowest = see(best)
     for _ in range(MAX_DRAFTS - 1):
         if lowest < 1.0:
             break
-        draft = draw_draft(meshes, rng, rotation, progress, interacting, draft.kind)
+        draft = draw_draft(meshes, rng, rotation, progress, interacting, draft.kind, gesturing)
         step = build(meshes, draft)
         others, score = see(step)
         if score < lowest:
@@ -240,6 +274,7 @@ def sample_sequence_step(
     rotation: str,
     progress: float,
     interacting: float,
+    gesturing: float = 0.0,
 ) -> Step:
     """Sample one frame of a smooth sequence.
 
@@ -254,11 +289,15 @@ def sample_sequence_step(
         rotation: Rotation mode, see `draw_turn`.
         progress: Position in the split, 0 to 1.
         interacting: Share of sequences with two hands.
+        gesturing: Share of key poses near those of `gestures`.
     """
-    kind = draw_draft(meshes, stream(seed, split, SEQUENCE, sequence), rotation, progress, interacting).kind
+    rng = stream(seed, split, SEQUENCE, sequence)
+    kind = draw_draft(meshes, rng, rotation, progress, interacting, None, gesturing).kind
     key, rest = divmod(frame, KEYFRAME_STEPS)
     first, a, b = (
-        draw_draft(meshes, stream(seed, split, SEQUENCE, sequence, k), "frontal", progress, interacting, kind)
+        draw_draft(
+            meshes, stream(seed, split, SEQUENCE, sequence, k), "frontal", progress, interacting, kind, gesturing
+        )
         for k in (0, key, key + 1)
     )
     turn = draw_turn(rotation, progress, stream(seed, split, SEQUENCE, sequence, 0, 1))

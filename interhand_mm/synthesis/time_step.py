@@ -54,7 +54,7 @@ class Step:
     """One time step.
 
     Attributes:
-        kind: "right", "left" or one of `poses.INTERACTING`.
+        kind: "right", "left", or one of `poses.INTERACTING` or `gestures.PAIRS`.
         joints: (42, 3) mm, world frame.
         present: (2,) bool, whether the right and the left hand are present.
         moves: (18, 3, 4) rest-to-world transform of each bone, for each limb; None for an absent hand.

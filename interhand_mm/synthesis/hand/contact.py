@@ -246,7 +246,9 @@ def finger_overlaps(skin):
         if v < 0:
             continue
         n, p = skin.normals[v], skin.points[v]
-        other = skin.fingers[v] if skin.fingers[v] >= 0 else 5
+        other = skin.fingers[v]
+        if other < 0 or (other == 0 and skin.segments[v] == 0):  # the ball of the thumb belongs to the palm
+            other = 5
         depth = -((x - p[0]) * n[0] + (y - p[1]) * n[1] + (z - p[2]) * n[2])
         out[finger, other] = max(out[finger, other], depth)
     return out
@@ -255,3 +257,28 @@ def finger_overlaps(skin):
 def self_overlap(skin: Skin) -> float:
     """Return the deepest overlap in mm of a hand's fingers with each other and with the palm."""
     return float(_self_overlap(skin))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def finger_pushes(skin, other):
+    """Return the vector (5, 3) in mm that moves the deepest vertex of each finger out of another limb; 0 for none.
+
+    Args:
+        skin: `Skin` of the hand.
+        other: `Skin` of the other limb.
+    """
+    out, deepest = np.zeros((5, 3)), np.zeros(5)
+    for i in range(skin.points.shape[0]):
+        finger = skin.fingers[i]
+        if finger < 0:
+            continue
+        x, y, z = skin.points[i]
+        v = _nearest(other, x, y, z, -1)
+        if v < 0:
+            continue
+        n, p = other.normals[v], other.points[v]
+        depth = -((x - p[0]) * n[0] + (y - p[1]) * n[1] + (z - p[2]) * n[2])
+        if depth > deepest[finger]:
+            deepest[finger] = depth
+            out[finger] = depth * n
+    return out

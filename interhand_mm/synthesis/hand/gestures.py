@@ -6,7 +6,7 @@ person looks towards -z (see render/cameras.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -21,7 +21,6 @@ from .skeleton import (
     TWIST_LIMITS,
     HandPose,
     Rig,
-    axis_rotation,
     bone_index,
     clamp_pose,
     frame_from,
@@ -36,8 +35,14 @@ CLOSE, FAN, WIDE = (2.0, 0.5, -1.5, -4.0), (8.0, 1.5, -6.0, -14.0), (14.0, 2.0, 
 THUMB_OUT, THUMB_SIDE, THUMB_UP = (-8, 2, 2, 24, 0), (4, 8, 6, -14, 0), (-14, -4, -6, 8, 0)
 THUMB_OVER, THUMB_ROUND = (32, 36, 34, 14, 20), (26, 16, 24, 34, 22)
 
+# Directions, and points of a hand of average size in the hand frame, mm.
+Direction = tuple[float, float, float]
+UP, AWAY, OUT = (0.0, -1.0, 0.0), (0.0, 0.0, 1.0), (-1.0, 0.0, 0.0)
+PALM, KNUCKLES, WEBS, TIP = (0.0, 55.0, -14.0), (0.0, 70.0, 14.0), (2.0, 126.0, -9.0), (-22.0, 172.0, 0.0)
+
 PAD_MM, PALM_MM = 7.5, 16.0  # depth of the bones under the skin of a fingertip, and of the palm
 MAX_GAP_MM, SETTLED_MM, LEVER_MM = 9.0, 2.5, 45.0  # mm per rad with which a turned finger moves sideways
+MAX_WOBBLE = 0.45  # rad by which a single hand is turned from its usual direction
 NOISE_DEG = 4.0  # standard deviation of a joint around its base pose
 SOLVER_STEPS = 14
 
@@ -83,6 +88,8 @@ class Gesture:
     weight: float = 1.0
 
 
+_ON_INDEX_PULP = ThumbSpot(1, 2, 0.6, -1, True)
+_ON_INDEX = ThumbSpot(1, 1, 0.55, 1)
 _ON_MIDDLE, _ON_RING, _ON_PINKY = ThumbSpot(2, 1, 0.45, 1), ThumbSpot(3, 1, 0.35, 1), ThumbSpot(4, 1, 0.6, 1)
 _INWARD = (1.0, 0.0, 0.0)
 GESTURES: dict[str, Gesture] = {
@@ -92,8 +99,8 @@ GESTURES: dict[str, Gesture] = {
     "back": Gesture((STRAIGHT,) * 4, FAN, THUMB_OUT, back=(0, 0, -1), weight=2),
     "edge": Gesture((STRAIGHT,) * 4, CLOSE, THUMB_SIDE, back=(-1, 0, 0)),
     "relaxed": Gesture(((16, 22, 14), (22, 26, 16), (26, 28, 16), (30, 26, 15)), FAN, (6, 12, 12, 8, 0), weight=2),
-    "fist": Gesture((FIST,) * 4, CLOSE, THUMB_OVER, _ON_MIDDLE, weight=4),
-    "zero": Gesture((ROUND, ROUND, ROUND, ROUND), CLOSE, THUMB_ROUND, ThumbSpot(1, 2, 0.6, -1, True), back=(-1, 0, 0.5)),
+    "fist": Gesture((FIST,) * 4, CLOSE, THUMB_OVER, _ON_INDEX, weight=4),
+    "zero": Gesture((ROUND,) * 4, CLOSE, THUMB_ROUND, _ON_INDEX_PULP, back=(-1, 0, 0.5)),
     "one": Gesture((STRAIGHT, FIST, FIST, FIST), CLOSE, THUMB_OVER, _ON_MIDDLE, weight=4),
     "two": Gesture((STRAIGHT, STRAIGHT, FIST, FIST), (11, -5, -2, -4), THUMB_OVER, _ON_RING, weight=3),
     "three": Gesture((STRAIGHT, STRAIGHT, STRAIGHT, OVER), (11, 1, -9, 4), THUMB_OVER, _ON_PINKY, weight=3),
@@ -102,8 +109,8 @@ GESTURES: dict[str, Gesture] = {
     "six": Gesture((STRAIGHT, STRAIGHT, STRAIGHT, OVER), FAN, THUMB_OVER, ThumbSpot(4, 2, 0.5, 1)),
     "seven": Gesture((STRAIGHT, STRAIGHT, HALF, STRAIGHT), FAN, THUMB_ROUND, ThumbSpot(3, 2, 0.6, -1, True)),
     "eight": Gesture((STRAIGHT, HALF, STRAIGHT, STRAIGHT), FAN, THUMB_ROUND, ThumbSpot(2, 2, 0.6, -1, True)),
-    "ok": Gesture((HALF, (12, 16, 8), STRAIGHT, STRAIGHT), WIDE, THUMB_ROUND, ThumbSpot(1, 2, 0.6, -1, True), weight=3),
-    "pinch": Gesture((HALF, HALF, (50, 62, 38), (54, 66, 40)), CLOSE, THUMB_ROUND, ThumbSpot(1, 2, 0.6, -1, True), weight=2),
+    "ok": Gesture((HALF, (12, 16, 8), STRAIGHT, STRAIGHT), WIDE, THUMB_ROUND, _ON_INDEX_PULP, weight=3),
+    "pinch": Gesture((HALF, HALF, (50, 62, 38), (54, 66, 40)), CLOSE, THUMB_ROUND, _ON_INDEX_PULP, weight=2),
     "thumb_up": Gesture((FIST,) * 4, CLOSE, THUMB_UP, None, (1, 0, -0.2), (0.1, 0, -1), weight=2),
     "thumb_down": Gesture((FIST,) * 4, CLOSE, THUMB_UP, None, (1, 0, -0.2), (0.1, 0, 1)),
     "point_at": Gesture((STRAIGHT, FIST, FIST, FIST), CLOSE, THUMB_OVER, _ON_MIDDLE, (0.2, -0.1, -1), (0, -1, 0), 2),
@@ -111,7 +118,7 @@ GESTURES: dict[str, Gesture] = {
     "letter_l": Gesture((STRAIGHT, FIST, FIST, FIST), (2, 0, -1, -2), (-16, 0, -4, 36, 0), weight=2),
     "letter_b": Gesture((STRAIGHT,) * 4, CLOSE, THUMB_OVER, ThumbSpot(2, -1, 0.9, -1)),
     "letter_c": Gesture(((34, 46, 30),) * 4, CLOSE, (16, 14, 20, 34, 14), back=(-1, 0, 0.3)),
-    "letter_i": Gesture((FIST, FIST, FIST, STRAIGHT), (0, 0, -1, -6), THUMB_OVER, _ON_MIDDLE),
+    "letter_i": Gesture((FIST, FIST, FIST, STRAIGHT), (0, 0, -1, -6), THUMB_OVER, _ON_INDEX),
     "letter_u": Gesture((STRAIGHT, STRAIGHT, FIST, FIST), (-1, 2, -2, -4), THUMB_OVER, _ON_RING),
     "letter_y": Gesture((FIST, FIST, FIST, STRAIGHT), (0, 0, -1, -16), (-16, 0, -2, 30, 0)),
     "letter_x": Gesture((HOOK, FIST, FIST, FIST), CLOSE, THUMB_OVER, _ON_MIDDLE),
@@ -121,7 +128,7 @@ GESTURES: dict[str, Gesture] = {
     "claw": Gesture(((22, 56, 34),) * 4, WIDE, (0, 18, 30, 28, 0)),
     "hook": Gesture((HOOK,) * 4, CLOSE, (10, 20, 20, 0, 0), None, (0, 1, 0), (-1, 0, 0)),
     "hold_rod": Gesture(((58, 82, 40), (60, 84, 42), (62, 84, 42), (64, 82, 40)), CLOSE, THUMB_ROUND,
-                        ThumbSpot(2, 2, 0.2, 1), (0.7, -0.4, -0.5), (-0.3, -0.2, -1)),
+                        ThumbSpot(1, 2, 0.3, 1), (0.7, -0.4, -0.5), (-0.3, -0.2, -1)),
     "hold_cup": Gesture(((36, 42, 22), (38, 42, 22), (38, 42, 22), (38, 42, 22)), (5, 1, -3, -8),
                         (14, 4, 14, 40, 16), None, (0.8, -0.2, -0.5), (-0.5, 0, -0.3), 2),
     "hold_pen": Gesture(((42, 42, 20), (52, 56, 30), (60, 72, 40), (64, 76, 42)), CLOSE, THUMB_ROUND,
@@ -129,6 +136,16 @@ GESTURES: dict[str, Gesture] = {
     "hold_phone": Gesture(((40, 52, 22), (44, 54, 24), (48, 54, 24), (52, 52, 22)), (4, 0, -3, -6),
                           (10, 10, 14, 30, 8), None, (0.2, -1, 0), (0.2, 0, -1)),
 }  # fmt: skip
+
+
+# Hands that are seen in pairs alone.
+PARTS_OF_PAIRS: dict[str, Gesture] = {
+    "folded": Gesture(((22, 58, 34), (22, 56, 34), (22, 56, 34), (24, 56, 34)), (25, 8, -9, -29), (6, 16, 20, 6, 0)),
+    "cupped": Gesture(((30, 26, 14), (32, 26, 14), (32, 26, 14), (34, 26, 14)), CLOSE, (4, 14, 12, 4, 0)),
+    "spread": Gesture(((8, 16, 8),) * 4, FAN, (4, 8, 6, 18, 0)),
+    "heart": Gesture(((50, 56, 32), (50, 58, 32), (50, 60, 32), (52, 60, 32)), CLOSE, (2, 2, 4, 42, 10)),
+    "pressed": Gesture(((11, 4, 3),) * 4, CLOSE, (-16, -6, -8, -22, 0)),
+}
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -304,3 +321,104 @@ def settle(
             free = replace(free, flexion=np.maximum(opened, FLEXION_LIMITS[..., 0]))
         gap = min(gap + max(thumb - 0.5 * SETTLED_MM, 0.0), MAX_GAP_MM)
     return best
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A base pose of two hands.
+
+    Attributes:
+        right: Gestures of the right hand, one of which is drawn.
+        left: Those of the left hand; empty: that of the right hand.
+        ahead: (3,) direction of the right fingers.
+        back: (3,) direction of the back of the right hand.
+        anchor: (3,) mm, the point of the right hand, in its hand frame, that is placed.
+        place: (3,) mm, where that point is placed.
+        other: `ahead`, `back`, `anchor` and `place` of the left hand, mirrored to those of a right hand; empty:
+            exactly mirrored.
+        how: How the hands are brought together, see `poses.interacting_placements`.
+        wobble: Largest random rotation of each hand in rad.
+        weight: How often it is drawn, relative to the others.
+    """
+
+    right: tuple[str, ...]
+    left: tuple[str, ...] = ()
+    ahead: Direction = UP
+    back: Direction = AWAY
+    anchor: Direction = PALM
+    place: Direction = (0.0, 0.0, 0.0)
+    other: tuple[Direction, ...] = ()
+    how: str = "approach"
+    wobble: float = 0.12
+    weight: float = 1.0
+
+
+_SIGNS = tuple(name for name in GESTURES if not name.startswith("hold"))
+_COUNTS = ("one", "two", "three", "three_thumb", "four", "open")
+PAIRS: dict[str, Pair] = {
+    "twins": Pair(_SIGNS, place=(-82, 0, 0), how="keep", wobble=0.3, weight=4),
+    "counting": Pair(("open",), _COUNTS, place=(-82, 0, 0), how="keep", wobble=0.2, weight=2),
+    "prayer": Pair(("pressed",), (), UP, OUT, PALM, (-4, 0, 0), wobble=0.06, weight=2),
+    "clap": Pair(("pressed",), (), (0.1, -1, -0.35), OUT, PALM, (-4, 0, 0),
+                 ((0.1, -1, 0.2), OUT, PALM, (-4, 0, 0)), wobble=0.2, weight=2),
+    "folded": Pair(("folded",), (), (0.72, -0.7, -0.1), (-0.7, -0.72, 0.05), WEBS, (0, 0, 7),
+                   ((0.72, -0.7, -0.1), (-0.7, -0.72, 0.05), WEBS, (0, 0, -7)), "keep", 0.05, 3),
+    "fist_in_palm": Pair(("fist",), ("cupped",), (1, -0.3, 0), (0, -0.2, -1), (0, 84, 0), (0, 0, 0),
+                         (UP, OUT, PALM, (0, 0, 0)), wobble=0.2, weight=2),
+    "fists": Pair(("fist",), (), (1, -0.1, -0.1), (0, 0, -1), PALM, (0, -34, 0),
+                  ((1, -0.1, -0.1), (0, 0, -1), PALM, (0, 34, 0)), wobble=0.15),
+    "heart": Pair(("heart",), (), (0.75, -0.65, 0), (-0.65, -0.75, 0.2), TIP, (0, 0, 0), (), "tips", 0.05),
+    "steeple": Pair(("spread",), (), (0.45, -0.9, 0), (-0.9, -0.45, 0), TIP, (0, 0, 0), (), "tips", 0.04),
+    "time_out": Pair(("flat",), (), (1, 0, -0.15), (0, -1, 0), PALM, (10, 0, 0),
+                     ((0, -1, -0.1), OUT, TIP, (0, 4, 0)), wobble=0.12),
+    "stacked": Pair(("flat", "relaxed"), (), (0.8, -0.6, -0.1), (-0.1, -0.2, -1), PALM, (0, 0, 0),
+                    ((0.8, -0.6, -0.1), (-0.1, -0.2, -1), KNUCKLES, (0, 0, 0)), wobble=0.2, weight=2),
+    "tips_meet": Pair(("one", "two", "letter_i", "letter_u"), (), (0.7, -0.7, 0), (0.1, 0.1, 1), TIP, (0, 0, 0),
+                      (), "tips", 0.15),
+    "cupped": Pair(("cupped",), (), (0.25, -0.3, -0.9), (-0.1, 1, -0.3), PALM, (-42, 0, 0)),
+    "side_by_side": Pair(("open", "flat"), (), UP, (0, 0, -1), PALM, (-45, 0, 0), wobble=0.15, weight=2),
+    "point_in_palm": Pair(("one", "letter_x", "letter_u"), ("flat", "open"), (1, -0.1, 0), (0, -0.3, -1), TIP,
+                          (0, 0, 0), (UP, (-0.8, 0, 0.6), PALM, (4, 0, 0)), wobble=0.25),
+    "hold_wrist": Pair(("hold_cup",), ("fist", "relaxed", "open"), (0.8, 0.1, 0.3), (-0.2, -0.3, -1),
+                       (0, 60, -42), (0, 0, 0), ((0.3, -1, 0), (0, 0, 1), (0, -30, 0), (0, 0, 0)), wobble=0.15),
+    "both_hold": Pair(("hold_cup", "hold_rod"), (), (0.9, -0.1, -0.3), (-0.4, 0, -0.5), PALM, (-44, 0, 0), how="keep"),
+    "sign": Pair(_SIGNS, _SIGNS, (0.5, -0.8, 0), (-0.6, -0.3, 0.5), PALM, (-30, 0, 0), wobble=0.8, weight=3),
+}  # fmt: skip
+
+
+def draw(table: Mapping[str, Gesture | Pair], rng: np.random.Generator) -> str:
+    """Draw a name by the weights of a table."""
+    weights = np.array([entry.weight for entry in table.values()])
+    return list(table)[int(rng.choice(len(table), p=weights / weights.sum()))]
+
+
+def _turned(pose: HandPose, ahead: Direction, back: Direction, rng: np.random.Generator, wobble: float) -> Placement:
+    """Place a right hand at the origin, turned randomly by up to `wobble` rad from the given directions."""
+    rotation = random_rotation(rng, wobble) @ frame_from(np.array(ahead, float), np.array(back, float))
+    return Placement(fit_wrist(pose, rotation, elbow_direction(rng)), rotation, np.zeros(3))
+
+
+def single_gesture(rng: np.random.Generator, name: str | None = None) -> tuple[Placement, ThumbSpot | None]:
+    """Sample a right hand near a gesture of `GESTURES`; None draws one by weight.
+
+    Returns:
+        The placement, and where its thumb lies; see `settle`.
+    """
+    gesture = GESTURES[name or draw(GESTURES, rng)]
+    placed = _turned(gesture_pose(gesture, rng), gesture.ahead, gesture.back, rng, MAX_WOBBLE)
+    return placed, gesture.spot
+
+
+def pair_gesture(rng: np.random.Generator, name: str) -> tuple[tuple[Placement, ThumbSpot | None], ...]:
+    """Sample the right and the left hand near a pair of `PAIRS`, each with the place of its thumb; see `settle`."""
+    pair = PAIRS[name]
+    right = pair.right[rng.integers(len(pair.right))]
+    left = pair.left[rng.integers(len(pair.left))] if pair.left else right
+    mine = (pair.ahead, pair.back, pair.anchor, pair.place)
+    placed = []
+    for hand, (ahead, back, anchor, place) in ((right, mine), (left, pair.other or mine)):
+        gesture = GESTURES.get(hand) or PARTS_OF_PAIRS[hand]
+        one = _turned(gesture_pose(gesture, rng), ahead, back, rng, pair.wobble)
+        placed.append((replace(one, wrist=np.array(place) - one.rotation @ np.array(anchor)), gesture.spot))
+    (first, spot), (second, other_spot) = placed
+    return (first, spot), (mirrored(second), other_spot)
