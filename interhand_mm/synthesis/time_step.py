@@ -31,6 +31,8 @@ class Subject:
         meshes: Meshes of the right and the left hand, both as right hands.
         albedos: Linear albedo (V, 3) of each mesh.
         nails: (3,) nail color of each hand divided by its skin color.
+        skin: Fine detail of the skin.
+        normals: (V, 3) normals of each mesh for the light, with tendons and veins.
         tone: Fitzpatrick type, 0 (I) to 5 (VI).
         cloth: Clothes.
         dressed: Whether the torso is drawn.
@@ -42,6 +44,8 @@ class Subject:
     meshes: tuple[HandMesh, HandMesh]
     albedos: tuple[np.ndarray, np.ndarray]
     nails: tuple[np.ndarray, np.ndarray]
+    skin: skin.SkinDetail
+    normals: tuple[np.ndarray, np.ndarray]
     tone: float
     cloth: appearance.Cloth
     dressed: bool
@@ -105,16 +109,23 @@ def make_subject(
     tone = float(rng.uniform(0, 5)) if tone is None else tone
     seed = rng.integers(2**32)
     painted = {}
+    detail = skin.sample_detail(np.random.default_rng((seed, 1)), size.female, tone)
     for mesh in meshes:  # both hands belong to one person, so they get the same noise
         if id(mesh) not in painted:
             albedo, nail = skin.vertex_albedo(mesh.vertices, mesh.fields, np.random.default_rng(seed), tone)
             covered = mesh.fields["sleeve"][:, None]
             albedo = (1 - covered) * albedo + covered * np.clip(cloth.colors[0], 0.015, 0.8)
-            painted[id(mesh)] = albedo.astype(np.float32), nail / np.median(albedo[mesh.fields["red"] > 0.3], axis=0)
-    (a0, n0), (a1, n1) = (painted[id(mesh)] for mesh in meshes)
+            normals = skin.back_normals(
+                mesh.vertices, mesh.normals, mesh.fields["palmar"], mesh.fields["sleeve"], mesh.rig, detail
+            )
+            nails = nail / np.median(albedo[mesh.fields["red"] > 0.3], axis=0)
+            painted[id(mesh)] = albedo.astype(np.float32), nails, normals
+    (a0, n0, b0), (a1, n1, b1) = (painted[id(mesh)] for mesh in meshes)
     ring = camera_ring(rng, cameras, 2 + 3 * (number % 20), sizes)
     lamps = float(rng.uniform(0, 2 * np.pi))
-    return Subject(number, meshes, (a0, a1), (n0, n1), tone, cloth, bool(rng.random() < 0.6), lamps, ring)
+    return Subject(
+        number, meshes, (a0, a1), (n0, n1), detail, (b0, b1), tone, cloth, bool(rng.random() < 0.6), lamps, ring
+    )
 
 
 def _affine(placement: poses.Placement, left: bool) -> np.ndarray:

@@ -7,8 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from .hand import skin
 from .hand.skeleton import FOREARM_BONE
-from .render import appearance, renderer, sensor, shading
+from .render import appearance, detail, renderer, sensor, shading
 from .render.cameras import VirtualCamera
 from .time_step import Step, Subject
 
@@ -55,9 +56,9 @@ def light_limbs(
         Vertices and attribute table of each limb, None for an absent hand.
     """
     parts = []
-    for mesh, moves in zip(subject.meshes, step.moves, strict=True):
+    for mesh, own, moves in zip(subject.meshes, subject.normals, step.moves, strict=True):
         skinned = moves is not None
-        parts.append(renderer.skin(mesh.vertices, mesh.normals, mesh.bones, mesh.weights, moves) if skinned else None)
+        parts.append(renderer.skin(mesh.vertices, own, mesh.bones, mesh.weights, moves) if skinned else None)
     casters, normals = (np.concatenate([p[k] for p in parts if p is not None]) for k in (0, 1))
     seen = np.zeros(len(casters), bool)
     for c in cameras:
@@ -72,19 +73,37 @@ def light_limbs(
         if part is None:
             continue
         points, normals = part
-        own = slice(start, start + len(points))
+        rows = slice(start, start + len(points))
         start += len(points)
         if joined is not None:
-            lit, shadow = joined[0][own], joined[1][own]
+            light = joined[0][rows], joined[1][rows], joined[2][rows]
         else:
-            lit, shadow = shading.irradiance(points, normals, points, *lamp, seen[own])
-        limbs[i] = points, _attributes(subject, i, normals, lit, shadow)
+            light = shading.irradiance(points, normals, points, *lamp, seen[rows])
+        limbs[i] = points, _attributes(subject, step, i, normals, light, seen[rows])
     return limbs
 
 
-def _attributes(subject: Subject, side: int, normals: np.ndarray, lit: np.ndarray, shadow: np.ndarray) -> np.ndarray:
-    """Return the renderer's attribute table (V, ATTRIBUTES) of one limb."""
-    mesh = subject.meshes[side]
+def _attributes(
+    subject: Subject,
+    step: Step,
+    side: int,
+    normals: np.ndarray,
+    light: tuple[np.ndarray, np.ndarray, np.ndarray],
+    seen: np.ndarray,
+) -> np.ndarray:
+    """Return the renderer's attribute table (V, ATTRIBUTES) of one limb.
+
+    Args:
+        subject: Subject whose limb it is.
+        step: Time step.
+        side: 0 is right, 1 is left.
+        normals: (V, 3) world frame.
+        light: Result of `shading.irradiance` for the limb's vertices.
+        seen: (V,) bool, vertices that are lit.
+    """
+    mesh, moves = subject.meshes[side], step.moves[side]
+    assert moves is not None
+    lit, shadow, toward = light
     table = np.empty((len(normals), renderer.ATTRIBUTES), np.float32)
     table[:, renderer.LIT : renderer.LIT + 3] = lit * subject.albedos[side]
     table[:, renderer.NORMAL : renderer.NORMAL + 3] = normals
@@ -96,8 +115,16 @@ def _attributes(subject: Subject, side: int, normals: np.ndarray, lit: np.ndarra
     }
     for column, name in columns.items():
         table[:, column] = mesh.fields[name]
-    table[:, renderer.GLOSS] = 1 - mesh.fields["sleeve"]
-    table[:, renderer.SHADOW], table[:, renderer.IS_HAND] = shadow, mesh.is_hand
+    palmar, dorsal = skin.crease_gains(mesh.fields["joint"], mesh.rig, moves)
+    table[:, renderer.PALM_CREASE] *= palmar
+    table[:, renderer.BACK_CREASE] *= dorsal
+    table[:, renderer.GLOSS], table[:, renderer.SHADOW] = 1 - mesh.fields["sleeve"], shadow
+    table[:, renderer.REST : renderer.REST + 3] = mesh.vertices + subject.skin.shift
+    glow = detail.glow_at_rest(subject.normals[side], mesh.bones, mesh.weights, moves, toward, lit, seen)
+    table[:, renderer.GLOW : renderer.GLOW + 3] = glow
+    table[:, renderer.FINE] = mesh.fields["fine"] * subject.skin.roughness
+    table[:, renderer.HAIR] = mesh.fields["hair"] * subject.skin.hair
+    table[:, renderer.BAND] = 0.0
     return table
 
 
@@ -196,6 +223,8 @@ def _resolve(
         canvas.cloth_depth,
         canvas.background,
         canvas.region,
+        detail.relief(),
+        1.0 / float(camera.focal[0]),
         image,
         depth,
     )

@@ -98,12 +98,13 @@ def irradiance(points, normals, casters, center, toward, rgb, ambient, frames, s
         seen: (V,) bool, vertices to light; the others get ambient light only.
 
     Returns:
-        Light (V, 3) as linear RGB, and the share (V,) of direct light that is not shadowed.
+        Light (V, 3) as linear RGB, the share (V,) of direct light that is not shadowed, and the sum (V, 3) of the
+        lamps' visible strengths times their directions.
     """
     depth_map, half = np.empty((SHADOW_TEXELS, SHADOW_TEXELS), np.float32), SHADOW_TEXELS / 2
     n = points.shape[0]
     shadow, total = np.zeros(n, np.float32), np.full(n, 1e-6, np.float32)
-    out = np.empty((n, 3), np.float32)
+    out, glow = np.empty((n, 3), np.float32), np.zeros((n, 3), np.float32)
     out[:] = ambient
     for lamp in range(toward.shape[0]):
         t, right, up = toward[lamp], frames[lamp, 0], frames[lamp, 1]
@@ -138,6 +139,9 @@ def irradiance(points, normals, casters, center, toward, rgb, ambient, frames, s
             front = max(cosine, 0.0) * power
             total[i] += front
             shadow[i] += front * open_
+            strength = open_ * power * min(max(cosine + 0.2, 0.0) * 4.0, 1.0)
+            for c in range(3):
+                glow[i, c] += strength * t[c]
             # Red light scatters farthest under the skin, so it wraps wider and makes shadow edges warm.
             for c in range(3):
                 wrap = 0.34 if c == 0 else (0.20 if c == 1 else 0.15)
@@ -147,7 +151,7 @@ def irradiance(points, normals, casters, center, toward, rgb, ambient, frames, s
                     out[i, c] += rgb[lamp, c] * d2 * lit * (0.90 if c == 0 else 1.0)
     for i in range(n):
         shadow[i] = shadow[i] / total[i]
-    return out, shadow
+    return out, shadow, glow
 
 
 def across(toward: np.ndarray) -> np.ndarray:
