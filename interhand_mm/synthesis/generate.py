@@ -17,9 +17,10 @@ from .hand.rigged import load_meshes
 from .plan import CAMERAS, SUBJECT_OFFSET, Chunk, SynthesisOptions, camera_sizes, plan
 from .render import appearance, shading
 from .render.cameras import VirtualCamera
-from .seeds import PAINT, SEED_SPLITS, STEP, SUBJECT, TONE, VIEW, stream
+from .render.photo_light import photo_lights
+from .seeds import PAINT, PHOTO, SEED_SPLITS, STEP, SUBJECT, TONE, VIEW, stream
 from .time_step import Step, Subject, make_subject
-from .view import View, light_limbs, render_view
+from .view import View, light_limbs, render_view, skin_albedo
 
 
 class ChunkContent(TypedDict):
@@ -110,12 +111,22 @@ def _ring_of(options: SynthesisOptions, subject: Subject, rng: np.random.Generat
     return [subject.cameras[v] for v in chosen]
 
 
-def _lights_of(options: SynthesisOptions, chunk: Chunk, index: int, rng: np.random.Generator) -> shading.Lights:
-    """Sample the lights of a time step; they do not change within a sequence."""
-    if not options.sequence:
-        return shading.sample_lights(rng)
-    sequence = chunk.first + (index - chunk.first) // options.sequence
-    return shading.sample_lights(stream(options.seed, chunk.split, PAINT, sequence, 1))
+def _lights_of(
+    options: SynthesisOptions, chunk: Chunk, index: int, rng: np.random.Generator, subject: Subject, shot: Shot,
+    photos: list[str] | None,
+) -> tuple[shading.Lights, str | None]:  # fmt: skip
+    """Sample the lights of a time step; they do not change within a sequence.
+
+    Returns:
+        The lights, and the photograph that they were estimated from, if any. All views of the step show it.
+    """
+    number = chunk.first + (index - chunk.first) // options.sequence if options.sequence else index
+    if options.look.light is not None and photos:
+        rng = stream(options.seed, chunk.split, PHOTO, number)
+        photo = photos[rng.integers(len(photos))]
+        pixels = appearance.load_photo(photo)
+        return photo_lights(pixels, shot.cameras[0], skin_albedo(subject), options.look.light, rng), photo
+    return shading.sample_lights(stream(options.seed, chunk.split, PAINT, number, 1) if options.sequence else rng), None
 
 
 def write_view_files(
@@ -148,7 +159,7 @@ def make_chunk(chunk: Chunk, options: SynthesisOptions, out: Path) -> int:
         content["joint_3d"][str(shot.frame)] = writer.joint_3d_entry(step)
         content["overlap_mm"].append(round(step.overlap_mm, 3))
         rng = stream(options.seed, chunk.split, PAINT, index)
-        lights = _lights_of(options, chunk, index, rng)
+        lights, lit_by = _lights_of(options, chunk, index, rng, subject, shot, photos)
         limbs = light_limbs(subject, step, lights, seen_by)
         both = options.aih and step.present.all()
         alone = light_limbs(subject, step, lights, seen_by, shadows=False) if both else None
@@ -156,8 +167,8 @@ def make_chunk(chunk: Chunk, options: SynthesisOptions, out: Path) -> int:
             image_id = index * options.views + k
             if image_id >= options.count(chunk.split):
                 break
-            photo = photos[rng.integers(len(photos))] if photos else None
-            view = render_view(subject, step, limbs, lights, camera, rng, photo, alone)
+            photo = lit_by or (photos[rng.integers(len(photos))] if photos else None)
+            view = render_view(subject, step, limbs, lights, camera, rng, photo, alone, options.look.light)
             image, annotation = writer.annotate_view(
                 step, camera, image_id, chunk.subject, number, shot.name, shot.frame
             )

@@ -43,6 +43,8 @@ class ViewRanges:
             of view. Above 0.95 they are cut off, below 0.28 (94 px of 334) fingers are too thin to annotate.
         off_axis: Largest offset of the hands from the middle of the image, relative to the room that is left.
         roll_deg: Standard deviation of the rotation in the image, as of a camera held by hand.
+        upright: Share of views in which the fingers point up in the image, up to `roll_deg`, as people hold their hands
+            when they show a sign. Half of the hands in real photographs of gestures are within 7 degrees of it.
         any_roll: Share of views with a uniform rotation in the image. Half of them show fingers that point down.
         principal_px: Standard deviation of the principal point, in an image whose longer side is 512 px.
         gray: Share of gray images. Infrared cameras of headsets take them.
@@ -60,14 +62,86 @@ class ViewRanges:
     hands_share: Range = (0.28, 0.95)
     off_axis: float = 0.85
     roll_deg: float = 10.0
+    upright: float = 0.45
     any_roll: float = 0.22
     principal_px: float = 4.0
     gray: float = 0.04
 
 
 @dataclass(frozen=True)
+class KeyLight:
+    """One kind of strong light.
+
+    Attributes:
+        name: Name of the kind.
+        share: Share of time steps with it, relative to the other kinds.
+        from_camera_deg: Angle between the directions to the light and to the camera; 0 is a flash, 150 is back light.
+        strength: Luminance relative to that of the whole environment.
+        size_deg: Spread of its lamps. The sun is small and throws hard shadows, a window is large.
+        lamps: Number of lamps it consists of; each costs one shadow map.
+        warmth: Mean of the relative difference between red and green; lamps and low sun are warm, screens are cold.
+        exposure: Factor on the brightness of the hands. Cameras expose for the bright surroundings of back light.
+        gloss: Factor on highlights; small lamps are mirrored more clearly.
+    """
+
+    name: str
+    share: float
+    from_camera_deg: Range
+    strength: Range
+    size_deg: float = 5.0
+    lamps: int = 1
+    warmth: float = 0.0
+    exposure: float = 1.0
+    gloss: float = 1.0
+
+
+@dataclass(frozen=True)
 class LightRanges:
-    """Light of a preset."""
+    """Light of a preset, estimated from the photograph behind the hands.
+
+    Attributes:
+        keys: Kinds of strong light, one of which is sampled for each time step.
+        key_follows_photo: Share of key lights that come from the side on which the photograph is brightest.
+        from_above: Share of the environment's light that comes from above beyond what the photograph shows. Skies and
+            ceilings are brighter than the ground, and mostly outside the photograph.
+        chroma: Share of the photograph's color in its light. Its surfaces are more colorful than the lamps are.
+        bounce_share: Share of time steps with a colored surface near the hands.
+        bounce: Luminance of the light from this surface, relative to the environment.
+        level: Irradiance of the hands for a photograph of middle gray and skin of albedo 0.25. Measured: it gives the
+            brightness of hands in real photographs, 109 (10 to 90 %: 63 to 150) of 255.
+        level_spread: Standard deviation of its logarithm.
+        photo_pull: Exponent with which the hands' light follows the photograph's mean radiance.
+        skin_pull: Exponent with which automatic exposure compensates the skin's albedo.
+        ambient: Share of light without direction.
+        occlusion: Share of the ambient light that other parts of the hands can block, as where hands touch.
+        veil: Share of the light that the lens scatters over its surroundings. It wraps a bright background around
+            the hands' outline.
+        gain_spread: Standard deviation of the logarithm of the whole image's exposure.
+        tint_spread: Standard deviation of each channel's gain.
+    """
+
+    keys: tuple[KeyLight, ...] = (
+        KeyLight("none", 0.20, (0.0, 90.0), (0.0, 0.0)),
+        KeyLight("window", 0.30, (45.0, 105.0), (0.8, 3.0), 35.0, 3),
+        KeyLight("sun", 0.18, (35.0, 100.0), (1.2, 4.5), 2.0, 1, 0.06, 1.0, 1.4),
+        KeyLight("lamp", 0.12, (35.0, 95.0), (0.8, 3.5), 8.0, 1, 0.16, 1.0, 1.3),
+        KeyLight("screen or flash", 0.07, (0.0, 25.0), (0.6, 2.5), 8.0, 1, -0.05, 1.05, 1.3),
+        KeyLight("back", 0.13, (115.0, 155.0), (1.5, 5.0), 6.0, 1, 0.04, 0.85, 1.0),
+    )
+    key_follows_photo: float = 0.5
+    from_above: float = 0.6
+    chroma: float = 0.38
+    bounce_share: float = 0.15
+    bounce: Range = (0.1, 0.4)
+    level: float = 0.90
+    level_spread: float = 0.36
+    photo_pull: float = 0.35
+    skin_pull: float = 0.30
+    ambient: float = 0.10
+    occlusion: float = 0.75
+    veil: Range = (0.02, 0.10)
+    gain_spread: float = 0.12
+    tint_spread: float = 0.025
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..structures.camera import camera_to_pixel, world_to_camera
+from ..structures.joints import NUM_HAND_JOINTS, PALM, RIGHT_WRIST
 from .hand.skeleton import FOREARM_BONE, UPPER_ARM_BONE
 from .hand.surface import ARM_END_MM
 from .preset import ViewRanges
@@ -79,10 +80,12 @@ def draw_views(
         The cameras and the sum of their scores.
     """
     cameras, total, points = [], 0.0, step.joints[step.joint_valid]
+    hands = points.reshape(-1, NUM_HAND_JOINTS, 3)
+    fingers = (hands[:, list(PALM[1:-1])].mean(axis=1) - hands[:, RIGHT_WRIST]).mean(axis=0)
     for number in numbers:
         tries: list[tuple[float, VirtualCamera]] = []
         while len(tries) < MAX_CAMERAS and (not tries or tries[-1][0] >= 0.5):
-            camera = draw_camera(rng, ranges, points, sizes[number % len(sizes)], number, hard)
+            camera = draw_camera(rng, ranges, points, fingers, sizes[number % len(sizes)], number, hard)
             tries.append((view_score(step, camera), camera))
         score, best = min(tries, key=lambda pair: pair[0])
         total += score

@@ -9,7 +9,8 @@ import numpy as np
 
 from .hand import skin
 from .hand.skeleton import FOREARM_BONE
-from .render import appearance, detail, renderer, sensor, shading
+from .preset import LightRanges
+from .render import appearance, detail, photo_light, renderer, sensor, shading
 from .render.cameras import VirtualCamera
 from .time_step import Step, Subject
 
@@ -40,6 +41,18 @@ class View:
     quality: int
 
 
+def view_direction(step: Step, camera: VirtualCamera) -> np.ndarray:
+    """Return the unit vector (3,) from a camera to the hands. It differs from the optical axis off the axis."""
+    ray: np.ndarray = step.joints[step.joint_valid].mean(axis=0) - camera.position
+    return ray / np.linalg.norm(ray)
+
+
+def skin_albedo(subject: Subject) -> float:
+    """Return the median luminance of the hands' albedo."""
+    albedo = subject.albedos[0][subject.meshes[0].is_hand > 0.5]
+    return float(np.median(albedo @ photo_light.LUMINANCE))
+
+
 def light_limbs(
     subject: Subject, step: Step, lights: shading.Lights, cameras: list[VirtualCamera], shadows: bool = True
 ) -> Limbs:
@@ -65,7 +78,7 @@ def light_limbs(
         size = np.array(c.size, float)
         renderer.seen_by(casters, normals, c.rotation, c.position, c.focal, c.principal_pt, size, seen)
     center = step.joints[step.joint_valid].mean(axis=0)
-    lamp = (center, lights.toward, lights.rgb, lights.ambient, shading.across(lights.toward))
+    lamp = (center, lights.toward, lights.rgb, lights.ambient, lights.occlusion, shading.across(lights.toward))
     joined = shading.irradiance(casters, normals, casters, *lamp, seen) if shadows else None
     limbs: Limbs = [None, None]
     start = 0
@@ -158,6 +171,7 @@ class Canvas:
     def draw(self, subject: Subject, step: Step, limbs: Limbs, camera: VirtualCamera) -> None:
         """Rasterize both limbs, each into its own buffers, and store the region that they cover."""
         low, high = np.full(2, np.inf), np.full(2, -np.inf)
+        look = view_direction(step, camera)
         for i, (limb, moves) in enumerate(zip(limbs, step.moves, strict=True)):
             if limb is None or moves is None:
                 continue
@@ -167,7 +181,7 @@ class Canvas:
             seen = screen[screen[:, 0] > -1e5, :2] / 2
             low, high = np.minimum(low, seen.min(axis=0)), np.maximum(high, seen.max(axis=0))
             arm = moves[FOREARM_BONE][:, :3] @ np.array([0.0, -1.0, 0.0])
-            backs = bool(arm @ c.rotation[2] < 0.25)
+            backs = bool(arm @ look < 0.25)
             buffers = self.depths[i], self.owners[i], self.covers[i]
             renderer.rasterize(screen, mesh.faces, i == 1, backs, mesh.is_hand, *buffers)
 
@@ -195,12 +209,13 @@ def _resolve(
     canvas: Canvas,
     depths: np.ndarray,
     subject: Subject,
+    step: Step,
     limbs: Limbs,
     lights: shading.Lights,
     camera: VirtualCamera,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Shade the samples; return the linear image (H, W, 3) and the depth map (H, W) in mm."""
-    look = camera.rotation[2]
+    look = view_direction(step, camera)
     directions, strengths = shading.half_vectors(lights, look)
     empty = np.zeros((1, renderer.ATTRIBUTES), np.float32)
     right, left = (empty if limb is None else limb[1] for limb in limbs)
@@ -262,6 +277,7 @@ def render_view(
     rng: np.random.Generator,
     photo: str | None = None,
     alone_limbs: Limbs | None = None,
+    ranges: LightRanges | None = None,
 ) -> View:
     """Render one view.
 
@@ -274,6 +290,7 @@ def render_view(
         rng: Random generator for the background crop and the sensor.
         photo: Background photograph; None renders the dark studio.
         alone_limbs: Limbs from `light_limbs(shadows=False)`. If given, each hand is also rendered without the other.
+        ranges: Light of the preset; None is the studio's.
     """
     width, height = camera.size
     canvas = _canvas(camera.size)
@@ -281,7 +298,9 @@ def render_view(
     canvas.draw(subject, step, limbs, camera)
     _draw_background(canvas, subject, step, lights, camera, photo, rng)
     settings = sensor.sample_sensor(rng)
-    image, depth = _resolve(canvas, canvas.depths, subject, limbs, lights, camera)
+    if ranges is not None:
+        settings = sensor.photo_sensor(settings, ranges, rng)
+    image, depth = _resolve(canvas, canvas.depths, subject, step, limbs, lights, camera)
     noise_seed = rng.integers(2**63)
     developed = sensor.develop(image, settings, camera.gray, np.random.default_rng(noise_seed))
     mask = np.zeros((height, width), np.uint8)
@@ -298,6 +317,6 @@ def render_view(
     alone: list[np.ndarray | None] = [None, None]
     for i in (0, 1):
         if alone_limbs is not None and alone_limbs[i] is not None:
-            one, _ = _resolve(canvas, canvas.without_other(i), subject, alone_limbs, lights, camera)
+            one, _ = _resolve(canvas, canvas.without_other(i), subject, step, alone_limbs, lights, camera)
             alone[i] = sensor.develop(one, settings, camera.gray, np.random.default_rng(noise_seed))
     return View(developed, mask, depth, (alone[0], alone[1]), settings.quality)

@@ -13,8 +13,11 @@ from interhand_mm.structures.camera import camera_to_pixel, world_to_camera
 from interhand_mm.structures.joints import NUM_HAND_JOINTS
 from interhand_mm.synthesis import generate, shots
 from interhand_mm.synthesis.plan import SynthesisOptions, plan
-from interhand_mm.synthesis.preset import PRESETS, ViewRanges
-from interhand_mm.synthesis.render.cameras import VirtualCamera, look_at
+from interhand_mm.synthesis.preset import PRESETS, LightRanges, ViewRanges
+from interhand_mm.synthesis.render.cameras import VirtualCamera, camera_ring, look_at
+from interhand_mm.synthesis.render.photo_light import environment, environment_lamps, photo_lights
+from interhand_mm.synthesis.render.sensor import scatter
+from interhand_mm.synthesis.render.shading import Lights, across, irradiance
 from interhand_mm.synthesis.render.viewpoints import draw_camera
 from tests.fixtures.masks import read_masks
 
@@ -22,6 +25,7 @@ OPTIONS = SynthesisOptions(num=10, seed=4, views=2, subjects=2, size="256x192", 
 RANGES = ViewRanges()
 # Joints of a made-up hand that points up, 160 mm high.
 POINTS = np.stack([np.linspace(-30, 30, 21), -np.linspace(0, 160, 21), np.linspace(-10, 10, 21)], axis=1)
+FINGERS = np.array([0.2, -1.0, 0.0])
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cameras() -> list[VirtualCamera]:
     rng = np.random.default_rng(0)
-    return [draw_camera(rng, RANGES, POINTS, ("portrait", "landscape")[k % 2], k) for k in range(600)]
+    return [draw_camera(rng, RANGES, POINTS, FINGERS, ("portrait", "landscape")[k % 2], k) for k in range(600)]
 
 
 def read(out: Path, name: str) -> dict:
@@ -104,9 +108,25 @@ def test_hands_are_seen_from_all_sides_and_turned_in_the_image(cameras: list[Vir
     assert 0.03 < np.mean(up[:, 1] > 0) < 0.4, "fingers point down in the image"
 
 
+def test_fingers_point_up_in_a_share_of_the_images(cameras: list[VirtualCamera]) -> None:
+    sideways = np.array([0.9, -0.3, -0.3])
+    rng = np.random.default_rng(2)
+    shares = []
+    for upright in (0.0, 1.0):
+        ranges = replace(RANGES, upright=upright, any_roll=0.0)
+        turned = [
+            c.rotation @ sideways
+            for c in (draw_camera(rng, ranges, POINTS, sideways, "portrait", k) for k in range(200))
+        ]
+        angles = np.rad2deg([np.arctan2(x, -y) for x, y, _ in turned])
+        shares.append(np.mean(np.abs(angles) < 25))
+    assert shares[0] < 0.35
+    assert shares[1] > 0.8
+
+
 def test_the_curriculum_starts_in_front() -> None:
     rng = np.random.default_rng(1)
-    start = [draw_camera(rng, RANGES, POINTS, "landscape", k, hard=0.0) for k in range(60)]
+    start = [draw_camera(rng, RANGES, POINTS, FINGERS, "landscape", k, hard=0.0) for k in range(60)]
     assert all(c.position[2] < 0 for c in start)
     assert all((c.rotation @ np.array([0.0, -1, 0]))[1] < 0 for c in start), "and upright"
 
@@ -133,6 +153,70 @@ def test_wild_sequences_keep_their_cameras() -> None:
     assert names[0] == names[1] != names[2] == names[3]
     for a, b in itertools.pairwise(shown[:2]):
         np.testing.assert_array_equal(a[0].position, b[0].position)
+
+
+PHOTO = np.zeros((60, 80, 3), np.uint8) + np.array([40, 90, 160], np.uint8)
+PHOTO[:, 60:] = 250  # a window on the right
+
+
+def lights(photo: np.ndarray, albedo: float = 0.25, **changes: object) -> list[Lights]:
+    ranges, rng = replace(LightRanges(), **changes), np.random.default_rng(3)
+    camera = replace(camera_ring(rng, 1, 0)[0], rotation=np.eye(3))
+    return [photo_lights(photo, camera, albedo, ranges, rng) for _ in range(60)]
+
+
+def test_light_comes_from_the_bright_side_of_the_photograph() -> None:
+    toward, rgb = environment_lamps(environment(PHOTO), chroma=0.5)
+    strength = rgb.sum(axis=1)
+    assert strength[toward[:, 0] > 0.5].mean() > 2 * strength[toward[:, 0] < -0.1].mean()
+    side = [
+        np.sum(own.toward[:, 0] * own.rgb.sum(axis=1)) / own.rgb.sum() for own in lights(PHOTO, key_follows_photo=1.0)
+    ]
+    assert np.mean(side) > 0.15
+    flipped = [
+        np.sum(own.toward[:, 0] * own.rgb.sum(axis=1)) / own.rgb.sum()
+        for own in lights(PHOTO[:, ::-1], key_follows_photo=1.0)
+    ]
+    assert np.mean(flipped) < -0.15
+
+
+def test_light_has_the_color_and_brightness_of_the_photograph() -> None:
+    blue = np.full((60, 80, 3), (60, 90, 200), np.uint8)
+    ratio = [np.mean([own.rgb[:, 2].sum() / own.rgb[:, 0].sum() for own in lights(p)]) for p in (blue, blue[..., ::-1])]
+    assert ratio[0] > 1.3 * ratio[1]
+    bright, dark = (np.mean([own.rgb.sum() for own in lights(np.full((60, 80, 3), v, np.uint8))]) for v in (200, 60))
+    assert bright > 1.5 * dark
+
+
+def test_dark_skin_is_exposed_longer_but_stays_dark() -> None:
+    dark, light = (np.mean([own.rgb.sum() for own in lights(PHOTO, albedo)]) for albedo in (0.08, 0.4))
+    assert light < dark < 3 * light
+    assert 0.08 * dark < 0.4 * light
+
+
+def test_scattered_light_wraps_around_an_outline() -> None:
+    linear = np.ones((96, 128, 3), np.float32)
+    linear[:, :64] = 0.05
+    veiled = scatter(linear, 0.1)
+    np.testing.assert_allclose(veiled[:, :8], 0.05, atol=2e-3)
+    np.testing.assert_allclose(veiled[:, -8:], 1.0, atol=2e-3)
+    assert 0.07 < veiled[48, 62, 0] < 0.12, "bright light reaches over the edge"
+    assert veiled[48, 66, 0] < 0.99
+    np.testing.assert_allclose(veiled.mean(), linear.mean(), rtol=0.01)
+
+
+def test_ambient_light_is_blocked_between_hands() -> None:
+    normals = np.tile([0.0, 0, -1], (2, 1)).astype(np.float32)
+    points = np.array([[0.0, 0, 0], [150, 0, 0]], np.float32)
+    wall = np.stack([*np.meshgrid(np.arange(-40, 41, 4.0), np.arange(-40, 41, 4.0)), np.full((21, 21), -20.0)], -1)
+    toward, rgb, ambient = np.array([[0.0, 0, -1]]), np.full((1, 3), 0.5), np.full(3, 0.2)
+    casters = np.concatenate([points, wall.reshape(-1, 3)]).astype(np.float32)
+    lit = [
+        irradiance(points, normals, casters, np.zeros(3), toward, rgb, ambient, k, across(toward), np.ones(2, bool))[0]
+        for k in (0.0, 1.0)
+    ]
+    np.testing.assert_allclose(lit[0][0] - lit[1][0], 0.2, atol=0.02)
+    np.testing.assert_allclose(lit[0][1], lit[1][1], atol=1e-6)
 
 
 def test_wild_needs_photographs() -> None:

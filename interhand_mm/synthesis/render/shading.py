@@ -20,11 +20,15 @@ class Lights:
         toward: (L, 3) unit vectors from the hands to the lamps.
         rgb: (L, 3) linear strengths.
         ambient: (3,) linear ambient light.
+        occlusion: Share of the ambient light that is blocked where all lamps are.
+        gloss: Factor on the highlights.
     """
 
     toward: np.ndarray
     rgb: np.ndarray
     ambient: np.ndarray
+    occlusion: float = 0.0
+    gloss: float = 1.0
 
 
 def sample_lights(rng: np.random.Generator) -> Lights:
@@ -49,7 +53,8 @@ def sample_lights(rng: np.random.Generator) -> Lights:
 
 
 def half_vectors(lights: Lights, look: np.ndarray, count: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Return the half vectors (count, 3) of the strongest lamps and their strengths (count,), which sum to 1.
+    """Return the half vectors (count, 3) of the strongest lamps and their strengths (count,), which sum to
+    `lights.gloss`.
 
     Args:
         lights: Lamps.
@@ -60,7 +65,7 @@ def half_vectors(lights: Lights, look: np.ndarray, count: int = 3) -> tuple[np.n
     half /= np.linalg.norm(half, axis=1, keepdims=True)
     power = lights.rgb.mean(axis=1)
     best = np.argsort(-power, kind="stable")[:count]
-    return np.ascontiguousarray(half[best]), np.ascontiguousarray(power[best] / power[best].sum())
+    return np.ascontiguousarray(half[best]), np.ascontiguousarray(lights.gloss * power[best] / power[best].sum())
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -83,7 +88,7 @@ def _shadow_map(points, toward, right, up, center, depth_map):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def irradiance(points, normals, casters, center, toward, rgb, ambient, frames, seen):  # noqa: C901 - one numba kernel
+def irradiance(points, normals, casters, center, toward, rgb, ambient, occlusion, frames, seen):  # noqa: C901 - one numba kernel
     """Compute diffuse light with soft shadows at every vertex. Light wraps around edges, as it does on skin.
 
     Args:
@@ -94,6 +99,7 @@ def irradiance(points, normals, casters, center, toward, rgb, ambient, frames, s
         toward: (L, 3) unit vectors to the lamps.
         rgb: (L, 3) strengths of the lamps.
         ambient: (3,) ambient light.
+        occlusion: Share of the ambient light that is blocked where all lamps are.
         frames: (L, 2, 3) axes of the shadow maps, from `across`.
         seen: (V,) bool, vertices to light; the others get ambient light only.
 
@@ -151,6 +157,9 @@ def irradiance(points, normals, casters, center, toward, rgb, ambient, frames, s
                     out[i, c] += rgb[lamp, c] * d2 * lit * (0.90 if c == 0 else 1.0)
     for i in range(n):
         shadow[i] = shadow[i] / total[i]
+        if occlusion > 0.0 and seen[i]:
+            for c in range(3):
+                out[i, c] -= occlusion * (1.0 - shadow[i]) * ambient[c]
     return out, shadow, glow
 
 

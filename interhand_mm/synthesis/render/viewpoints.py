@@ -54,10 +54,31 @@ def draw_focal(
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
+def _draw_roll(
+    rng: np.random.Generator, ranges: ViewRanges, level: np.ndarray, fingers: np.ndarray, hard: float
+) -> float:
+    """Sample the rotation in the image, rad.
+
+    Args:
+        rng: Random generator.
+        ranges: Ranges of the preset.
+        level: (3, 3) world-to-camera rotation without roll.
+        fingers: (3,) direction of the fingers, world frame.
+        hard: Factor on the share of uniform rotations, 0 to 1.
+    """
+    kind, tilt = rng.random(), rng.normal(0, np.deg2rad(ranges.roll_deg))
+    if kind < ranges.any_roll * hard:
+        return float(rng.uniform(-np.pi, np.pi))
+    right, down, _ = level @ fingers
+    upright = kind > 1 - ranges.upright and np.hypot(right, down) > 0.3 * np.linalg.norm(fingers)
+    return float(tilt + (np.arctan2(right, -down) if upright else 0.0))
+
+
 def draw_camera(
     rng: np.random.Generator,
     ranges: ViewRanges,
     points: np.ndarray,
+    fingers: np.ndarray,
     size_name: str,
     number: int,
     hard: float = 1.0,
@@ -68,6 +89,7 @@ def draw_camera(
         rng: Random generator.
         ranges: Ranges of the preset.
         points: (N, 3) mm, joints of the hands that are present, world frame.
+        fingers: (3,) mean direction from the wrists to the knuckles, world frame.
         size_name: Key of `IMAGE_SIZES` or "WxH".
         number: Number of the view, unique within the split; the camera's name contains it.
         hard: Factor on the shares of the difficult viewpoints, 0 to 1.
@@ -86,8 +108,7 @@ def draw_camera(
     room = np.maximum(np.array(size) / 2 - radius * focal / distance, 0.0) * ranges.off_axis
     pixel = np.array([width / 2, height / 2]) + rng.uniform(-1, 1, 2) * room
     ray = np.append((pixel - principal) / focal, 1.0)
-    any_roll = rng.random() < ranges.any_roll * hard
-    roll = rng.uniform(-np.pi, np.pi) if any_roll else rng.normal(0, np.deg2rad(ranges.roll_deg))
+    roll = _draw_roll(rng, ranges, look_at(position, middle, 0.0), fingers, hard)
     prefix = GRAY_PREFIX if rng.random() < ranges.gray else COLOR_PREFIX
     return VirtualCamera(
         name=f"{prefix // 10000}{number:08d}",
