@@ -261,13 +261,15 @@ def self_overlap(skin: Skin) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def finger_pushes(skin, other):
-    """Return the vector (5, 3) in mm that moves the deepest vertex of each finger out of another limb; 0 for none.
+    """Return the vector (5, 3) in mm that moves each finger out of another limb; 0 for a finger outside.
+
+    It is the mean over the finger's vertices in the limb, weighted by their depths, so that it changes smoothly.
 
     Args:
         skin: `Skin` of the hand.
         other: `Skin` of the other limb.
     """
-    out, deepest = np.zeros((5, 3)), np.zeros(5)
+    out, weight = np.zeros((5, 3)), np.full(5, 1e-9)
     for i in range(skin.points.shape[0]):
         finger = skin.fingers[i]
         if finger < 0:
@@ -278,7 +280,9 @@ def finger_pushes(skin, other):
             continue
         n, p = other.normals[v], other.points[v]
         depth = -((x - p[0]) * n[0] + (y - p[1]) * n[1] + (z - p[2]) * n[2])
-        if depth > deepest[finger]:
-            deepest[finger] = depth
-            out[finger] = depth * n
+        if depth > 0.0:
+            weight[finger] += depth
+            out[finger] += depth * depth * n
+    for finger in range(5):
+        out[finger] /= weight[finger]
     return out

@@ -38,7 +38,7 @@ THUMB_OVER, THUMB_ROUND = (32, 36, 34, 14, 20), (26, 16, 24, 34, 22)
 # Directions, and points of a hand of average size in the hand frame, mm.
 Direction = tuple[float, float, float]
 UP, AWAY, OUT = (0.0, -1.0, 0.0), (0.0, 0.0, 1.0), (-1.0, 0.0, 0.0)
-PALM, KNUCKLES, WEBS, TIP = (0.0, 55.0, -14.0), (0.0, 70.0, 14.0), (2.0, 126.0, -9.0), (-22.0, 172.0, 0.0)
+PALM, KNUCKLES, WEBS, TIP = (0.0, 55.0, -14.0), (0.0, 70.0, 14.0), (0.0, 144.0, -5.0), (-22.0, 172.0, 0.0)
 
 PAD_MM, PALM_MM = 7.5, 16.0  # depth of the bones under the skin of a fingertip, and of the palm
 MAX_GAP_MM, SETTLED_MM, LEVER_MM = 9.0, 2.5, 45.0  # mm per rad with which a turned finger moves sideways
@@ -140,7 +140,7 @@ GESTURES: dict[str, Gesture] = {
 
 # Hands that are seen in pairs alone.
 PARTS_OF_PAIRS: dict[str, Gesture] = {
-    "folded": Gesture(((22, 58, 34), (22, 56, 34), (22, 56, 34), (24, 56, 34)), (25, 8, -9, -29), (6, 16, 20, 6, 0)),
+    "folded": Gesture(((4, 60, 33),) * 4, (25, 8, -9, -29), (6, 16, 20, 6, 0)),
     "cupped": Gesture(((30, 26, 14), (32, 26, 14), (32, 26, 14), (34, 26, 14)), CLOSE, (4, 14, 12, 4, 0)),
     "spread": Gesture(((8, 16, 8),) * 4, FAN, (4, 8, 6, 18, 0)),
     "heart": Gesture(((50, 56, 32), (50, 58, 32), (50, 60, 32), (52, 60, 32)), CLOSE, (2, 2, 4, 42, 10)),
@@ -336,7 +336,7 @@ class Pair:
         place: (3,) mm, where that point is placed.
         other: `ahead`, `back`, `anchor` and `place` of the left hand, mirrored to those of a right hand; empty:
             exactly mirrored.
-        how: How the hands are brought together, see `poses.interacting_placements`.
+        how: How the hands are brought together, see `time_step.place_hands`.
         wobble: Largest random rotation of each hand in rad.
         weight: How often it is drawn, relative to the others.
     """
@@ -354,6 +354,7 @@ class Pair:
 
 
 _SIGNS = tuple(name for name in GESTURES if not name.startswith("hold"))
+_ACROSS = ((0.72, -0.7, 0.0), (-0.7, -0.72, 0.0))
 _COUNTS = ("one", "two", "three", "three_thumb", "four", "open")
 PAIRS: dict[str, Pair] = {
     "twins": Pair(_SIGNS, place=(-82, 0, 0), how="keep", wobble=0.3, weight=4),
@@ -361,8 +362,7 @@ PAIRS: dict[str, Pair] = {
     "prayer": Pair(("pressed",), (), UP, OUT, PALM, (-4, 0, 0), wobble=0.06, weight=2),
     "clap": Pair(("pressed",), (), (0.1, -1, -0.35), OUT, PALM, (-4, 0, 0),
                  ((0.1, -1, 0.2), OUT, PALM, (-4, 0, 0)), wobble=0.2, weight=2),
-    "folded": Pair(("folded",), (), (0.72, -0.7, -0.1), (-0.7, -0.72, 0.05), WEBS, (0, 0, 7),
-                   ((0.72, -0.7, -0.1), (-0.7, -0.72, 0.05), WEBS, (0, 0, -7)), "keep", 0.05, 3),
+    "folded": Pair(("folded",), (), *_ACROSS, WEBS, (0, 0, 8), (*_ACROSS, WEBS, (0, 0, -8)), "interlace", 0.05, 3),
     "fist_in_palm": Pair(("fist",), ("cupped",), (1, -0.3, 0), (0, -0.2, -1), (0, 84, 0), (0, 0, 0),
                          (UP, OUT, PALM, (0, 0, 0)), wobble=0.2, weight=2),
     "fists": Pair(("fist",), (), (1, -0.1, -0.1), (0, 0, -1), PALM, (0, -34, 0),
