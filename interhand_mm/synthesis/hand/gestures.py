@@ -38,7 +38,7 @@ THUMB_OVER, THUMB_ROUND = (32, 36, 34, 14, 20), (26, 16, 24, 34, 22)
 # Directions, and points of a hand of average size in the hand frame, mm.
 Direction = tuple[float, float, float]
 UP, AWAY, OUT = (0.0, -1.0, 0.0), (0.0, 0.0, 1.0), (-1.0, 0.0, 0.0)
-PALM, KNUCKLES, WEBS, TIP = (0.0, 55.0, -14.0), (0.0, 70.0, 14.0), (0.0, 144.0, -5.0), (-22.0, 172.0, 0.0)
+PALM, KNUCKLES, WEBS, TIP = (0.0, 55.0, -14.0), (0.0, 70.0, 14.0), (0.0, 150.0, -12.0), (-22.0, 172.0, 0.0)
 
 PAD_MM, PALM_MM = 7.5, 16.0  # depth of the bones under the skin of a fingertip, and of the palm
 MAX_GAP_MM, SETTLED_MM, LEVER_MM = 9.0, 2.5, 45.0  # mm per rad with which a turned finger moves sideways
