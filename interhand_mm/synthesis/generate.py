@@ -11,16 +11,16 @@ from typing import Any, TypedDict
 import cv2
 import numpy as np
 
-from . import sampling, shots, writer
+from . import holding, sampling, shots, writer
 from .chunks import chunk_file, claim_folder, is_started, make_chunks, parse_shard
 from .hand.rigged import load_meshes
 from .plan import CAMERAS, SUBJECT_OFFSET, Chunk, SynthesisOptions, camera_sizes, plan
-from .render import appearance, shading
+from .render import appearance, shading, solids
 from .render.cameras import VirtualCamera
 from .render.photo_light import photo_lights
-from .seeds import PAINT, PHOTO, SEED_SPLITS, STEP, SUBJECT, TONE, VIEW, stream
+from .seeds import OBJECT, PAINT, PHOTO, SEED_SPLITS, STEP, SUBJECT, TONE, VIEW, stream
 from .time_step import Step, Subject, make_subject
-from .view import View, light_limbs, render_view, skin_albedo
+from .view import View, light_limbs, light_objects, render_view, skin_albedo
 
 
 class ChunkContent(TypedDict):
@@ -129,6 +129,17 @@ def _lights_of(
     return shading.sample_lights(stream(options.seed, chunk.split, PAINT, number, 1) if options.sequence else rng), None
 
 
+def _objects_of(
+    options: SynthesisOptions, chunk: Chunk, subject: Subject, shot: Shot, index: int
+) -> list[solids.Solid]:
+    """Sample the objects of a time step; the frames of a sequence have none, because nothing would move them."""
+    ranges = options.look.objects
+    if ranges is None or options.sequence:
+        return []
+    rng = stream(options.seed, chunk.split, OBJECT, index)
+    return holding.sample_objects(subject, shot.step, shot.cameras, ranges, rng)
+
+
 def write_view_files(
     out: Path, options: SynthesisOptions, split: str, file_name: str, annotation: dict[str, Any], view: View
 ) -> None:
@@ -160,15 +171,17 @@ def make_chunk(chunk: Chunk, options: SynthesisOptions, out: Path) -> int:
         content["overlap_mm"].append(round(step.overlap_mm, 3))
         rng = stream(options.seed, chunk.split, PAINT, index)
         lights, lit_by = _lights_of(options, chunk, index, rng, subject, shot, photos)
-        limbs = light_limbs(subject, step, lights, seen_by)
+        objects = _objects_of(options, chunk, subject, shot, index)
+        limbs = light_limbs(subject, step, lights, seen_by, objects=objects)
+        lit = light_objects(objects, limbs, step, lights)
         both = options.aih and step.present.all()
-        alone = light_limbs(subject, step, lights, seen_by, shadows=False) if both else None
+        alone = light_limbs(subject, step, lights, seen_by, shadows=False, objects=objects) if both else None
         for k, camera in enumerate(seen_by):
             image_id = index * options.views + k
             if image_id >= options.count(chunk.split):
                 break
             photo = lit_by or (photos[rng.integers(len(photos))] if photos else None)
-            view = render_view(subject, step, limbs, lights, camera, rng, photo, alone, options.look.light)
+            view = render_view(subject, step, limbs, lights, camera, rng, photo, alone, options.look.light, lit)
             image, annotation = writer.annotate_view(
                 step, camera, image_id, chunk.subject, number, shot.name, shot.frame
             )

@@ -157,6 +157,26 @@ class PoseRanges:
 
 
 @dataclass(frozen=True)
+class ObjectRanges:
+    """Objects of a preset, made in code.
+
+    Attributes:
+        held: Share of time steps with an object that a hand holds or carries.
+        gripped: Share of the held objects that are rods within the bent fingers, where these leave room.
+        in_front: Share of time steps with an object between a camera and the hands, without touching them.
+        most_hidden: Largest share of the joints that one object may hide from a camera. Above one half not even people
+            can tell the pose.
+        nearest_mm: Smallest distance between an object and a camera; a nearer one fills the image.
+    """
+
+    held: float = 0.28
+    gripped: float = 0.6
+    in_front: float = 0.12
+    most_hidden: float = 0.5
+    nearest_mm: float = 120.0
+
+
+@dataclass(frozen=True)
 class Preset:
     """What a rendered set looks like. A part that is None keeps the studio's behavior and samples nothing.
 
@@ -165,14 +185,20 @@ class Preset:
         views: Cameras; None is the studio's calibrated arc.
         light: Light; None is the studio's dome of lamps.
         poses: Poses; None draws no gestures.
+        objects: Objects in and before the hands; None draws none.
     """
 
     name: str
     views: ViewRanges | None = None
     light: LightRanges | None = None
     poses: PoseRanges | None = None
+    objects: ObjectRanges | None = None
 
 
 PRESETS = {
-    p.name: p for p in (Preset("studio"), Preset("wild", views=ViewRanges(), light=LightRanges(), poses=PoseRanges()))
+    p.name: p
+    for p in (
+        Preset("studio"),
+        Preset("wild", views=ViewRanges(), light=LightRanges(), poses=PoseRanges(), objects=ObjectRanges()),
+    )
 }

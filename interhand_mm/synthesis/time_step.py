@@ -121,7 +121,7 @@ def make_subject(
     tone = float(rng.uniform(0, 5)) if tone is None else tone
     seed = rng.integers(2**32)
     painted = {}
-    detail = skin.sample_detail(np.random.default_rng((seed, 1)), size.female, tone)
+    detail = skin.sample_detail(np.random.default_rng((int(seed), 1)), size.female, tone)
     for mesh in meshes:  # both hands belong to one person, so they get the same noise
         if id(mesh) not in painted:
             albedo, nail = skin.vertex_albedo(mesh.vertices, mesh.fields, np.random.default_rng(seed), tone)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from ..structures.mask_bits import LEFT_AMODAL, LEFT_LIMB_AMODAL, RIGHT_AMODAL, RIGHT_LIMB_AMODAL
 from .hand import skin
 from .hand.skeleton import FOREARM_BONE
 from .preset import LightRanges
-from .render import appearance, detail, photo_light, renderer, sensor, shading
+from .render import appearance, detail, photo_light, renderer, sensor, shading, solids
 from .render.cameras import VirtualCamera
 from .time_step import Step, Subject
 
+AMODAL = np.uint8(RIGHT_AMODAL | LEFT_AMODAL | RIGHT_LIMB_AMODAL | LEFT_LIMB_AMODAL)
 STUDIO_RADIANCE = 0.0006  # linear; the dark studio behind the hands is not perfectly black
 TORSO_GAP_MM = 95.0
 
 # Skinned vertices (V, 3) mm and the renderer's attribute table (V, ATTRIBUTES) of the right and left limb.
 Limb = tuple[np.ndarray, np.ndarray]
 Limbs = list[Limb | None]
+LitObjects = list[tuple[solids.Solid, np.ndarray]]  # objects and the light (N, 3) of their vertices
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,12 @@ def skin_albedo(subject: Subject) -> float:
 
 
 def light_limbs(
-    subject: Subject, step: Step, lights: shading.Lights, cameras: list[VirtualCamera], shadows: bool = True
+    subject: Subject,
+    step: Step,
+    lights: shading.Lights,
+    cameras: list[VirtualCamera],
+    shadows: bool = True,
+    objects: Sequence[solids.Solid] = (),
 ) -> Limbs:
     """Skin and light the limbs once for all views of a step.
 
@@ -64,6 +73,7 @@ def light_limbs(
         lights: Lamps.
         cameras: Cameras that will render the step. Vertices that none of them sees are not lit.
         shadows: Whether each hand casts shadows on the other.
+        objects: Objects that cast shadows on the hands.
 
     Returns:
         Vertices and attribute table of each limb, None for an absent hand.
@@ -72,14 +82,16 @@ def light_limbs(
     for mesh, own, moves in zip(subject.meshes, subject.normals, step.moves, strict=True):
         skinned = moves is not None
         parts.append(renderer.skin(mesh.vertices, own, mesh.bones, mesh.weights, moves) if skinned else None)
-    casters, normals = (np.concatenate([p[k] for p in parts if p is not None]) for k in (0, 1))
-    seen = np.zeros(len(casters), bool)
+    joined_points, normals = (np.concatenate([p[k] for p in parts if p is not None]) for k in (0, 1))
+    seen = np.zeros(len(joined_points), bool)
     for c in cameras:
         size = np.array(c.size, float)
-        renderer.seen_by(casters, normals, c.rotation, c.position, c.focal, c.principal_pt, size, seen)
+        renderer.seen_by(joined_points, normals, c.rotation, c.position, c.focal, c.principal_pt, size, seen)
     center = step.joints[step.joint_valid].mean(axis=0)
     lamp = (center, lights.toward, lights.rgb, lights.ambient, lights.occlusion, shading.across(lights.toward))
-    joined = shading.irradiance(casters, normals, casters, *lamp, seen) if shadows else None
+    solid_points = [s.points.astype(np.float32) for s in objects]
+    casters = np.concatenate([joined_points, *solid_points])
+    joined = shading.irradiance(joined_points, normals, casters, *lamp, seen) if shadows else None
     limbs: Limbs = [None, None]
     start = 0
     for i, part in enumerate(parts):
@@ -91,9 +103,32 @@ def light_limbs(
         if joined is not None:
             light = joined[0][rows], joined[1][rows], joined[2][rows]
         else:
-            light = shading.irradiance(points, normals, points, *lamp, seen[rows])
+            light = shading.irradiance(points, normals, np.concatenate([points, *solid_points]), *lamp, seen[rows])
         limbs[i] = points, _attributes(subject, step, i, normals, light, seen[rows])
     return limbs
+
+
+def light_objects(objects: Sequence[solids.Solid], limbs: Limbs, step: Step, lights: shading.Lights) -> LitObjects:
+    """Light the objects of a step; limbs and other objects cast shadows on them.
+
+    Args:
+        objects: Objects in the world.
+        limbs: Lit limbs from `light_limbs`.
+        step: Time step.
+        lights: Lamps.
+
+    Returns:
+        Each object with the light (N, 3) of its vertices.
+    """
+    center = step.joints[step.joint_valid].mean(axis=0)
+    lamp = (center, lights.toward, lights.rgb, lights.ambient, lights.occlusion, shading.across(lights.toward))
+    casters = [limb[0] for limb in limbs if limb is not None] + [s.points.astype(np.float32) for s in objects]
+    lit: LitObjects = []
+    for solid in objects:
+        points, normals = solid.points.astype(np.float32), solid.normals.astype(np.float32)
+        seen = np.ones(len(points), bool)
+        lit.append((solid, shading.irradiance(points, normals, np.concatenate(casters), *lamp, seen)[0]))
+    return lit
 
 
 def _attributes(
@@ -159,6 +194,8 @@ class Canvas:
         self.image = np.zeros_like(self.background)
         self.cloth_depth = np.zeros((size[1], size[0]), np.float32)
         self.screens = [np.zeros((1, 3), np.float32), np.zeros((1, 3), np.float32)]
+        self.solid_depth = np.full(shape[1:], renderer.FAR, np.float32)
+        self.solid_image = np.zeros((*shape[1:], 3), np.float32)
 
     def clear(self) -> None:
         """Reset the buffers, where the last image wrote to them."""
@@ -187,6 +224,32 @@ class Canvas:
 
         low, high = np.clip(low - 2, 0, self.size), np.clip(high + 3, 0, self.size)
         self.region = np.concatenate([low, high]).astype(np.int64)
+
+    def draw_objects(self, objects: LitObjects, lights: shading.Lights, camera: VirtualCamera) -> None:
+        """Draw objects over the background, and remove the limbs behind them from the depth buffers."""
+        low, high = np.array(self.size, float), np.zeros(2)
+        half, strengths = shading.half_vectors(lights, camera.rotation[2])
+        for solid, light in objects:
+            c = camera
+            screen = renderer.project_fine(solid.points, c.rotation, c.position, c.focal, c.principal_pt, 2)
+            shine = np.clip(solid.normals @ half.T, 0, 1) ** 40 @ strengths
+            colors = (light * solid.colors + solid.gloss * shine[:, None]).astype(np.float32)
+            solids.draw_solid(screen, solid.faces, colors, self.solid_depth, self.solid_image)
+            seen = screen[screen[:, 0] > -1e5, :2] / 2
+            if len(seen):
+                low, high = np.minimum(low, seen.min(axis=0)), np.maximum(high, seen.max(axis=0))
+        low, high = np.clip(low - 2, 0, self.size), np.clip(high + 3, 0, self.size)
+        region = np.concatenate([low, np.maximum(low, high)]).astype(np.int64)
+        solids.merge_solids(self.solid_depth, self.solid_image, self.cloth_depth, region, self.depths, self.background)
+        x0, y0, x1, y1 = 2 * region
+        self.solid_depth[y0:y1, x0:x1] = renderer.FAR
+
+    def mask(self, subject: Subject) -> np.ndarray:
+        """Return the mask bits (H, W) uint8 of the limbs in the depth buffers."""
+        out = np.zeros(self.cloth_depth.shape, np.uint8)
+        hand_faces = subject.meshes[0].hand_faces, subject.meshes[1].hand_faces
+        renderer.mask_bits(self.depths, self.covers, self.owners, *hand_faces, self.cloth_depth, self.region, out)
+        return out
 
     def without_other(self, keep: int) -> np.ndarray:
         """Return the depth buffers (2, 2H, 2W) without the limb of the other side.
@@ -278,6 +341,7 @@ def render_view(
     photo: str | None = None,
     alone_limbs: Limbs | None = None,
     ranges: LightRanges | None = None,
+    objects: LitObjects | None = None,
 ) -> View:
     """Render one view.
 
@@ -291,29 +355,22 @@ def render_view(
         photo: Background photograph; None renders the dark studio.
         alone_limbs: Limbs from `light_limbs(shadows=False)`. If given, each hand is also rendered without the other.
         ranges: Light of the preset; None is the studio's.
+        objects: Objects from `light_objects`. Their pixels belong to no visible mask; the amodal masks ignore them.
     """
-    width, height = camera.size
     canvas = _canvas(camera.size)
     canvas.clear()
     canvas.draw(subject, step, limbs, camera)
     _draw_background(canvas, subject, step, lights, camera, photo, rng)
+    mask = canvas.mask(subject)
+    if objects:
+        canvas.draw_objects(objects, lights, camera)
+        mask = (mask & AMODAL) | (canvas.mask(subject) & ~AMODAL)
     settings = sensor.sample_sensor(rng)
     if ranges is not None:
         settings = sensor.photo_sensor(settings, ranges, rng)
     image, depth = _resolve(canvas, canvas.depths, subject, step, limbs, lights, camera)
     noise_seed = rng.integers(2**63)
     developed = sensor.develop(image, settings, camera.gray, np.random.default_rng(noise_seed))
-    mask = np.zeros((height, width), np.uint8)
-    renderer.mask_bits(
-        canvas.depths,
-        canvas.covers,
-        canvas.owners,
-        subject.meshes[0].hand_faces,
-        subject.meshes[1].hand_faces,
-        canvas.cloth_depth,
-        canvas.region,
-        mask,
-    )
     alone: list[np.ndarray | None] = [None, None]
     for i in (0, 1):
         if alone_limbs is not None and alone_limbs[i] is not None:

@@ -154,6 +154,7 @@ def detail_fields(
         rig: Joints and bones.
     """
     fine = (1.0 - 0.30 * palmar + 0.35 * np.clip(red, 0, 1) * (1 - palmar)) * (1 - 0.9 * smoothstep(nail, -0.15, 0.1))
+    fine *= 1.0 - 0.35 * smoothstep(-vertices[:, 1], 10.0, 70.0)  # the skin of the arm is smoother
     # Hair grows on the arm, on the back of the hand (less towards the thumb) and on the first segment of a finger.
     hair = 0.45 + 0.55 * smoothstep(-vertices[:, 1], 0.0, 60.0)
     hair *= 0.6 + 0.4 * smoothstep(vertices[:, 0], -25.0, 15.0)
@@ -218,7 +219,7 @@ def sample_detail(rng: np.random.Generator, female: bool, level: float) -> SkinD
     lean = rng.uniform(0.25, 1.0)  # under thin skin, tendons and veins stand out together
     return SkinDetail(
         shift=rng.uniform(0, 64, 3),
-        roughness=float(np.clip(rng.normal(1.15, 0.28), 0.6, 1.9)),
+        roughness=float(np.clip(rng.normal(1.15, 0.22), 0.7, 1.5)),
         hair=float(hair),
         tendons=float(lean * rng.uniform(0.5, 1.3)),
         veins=float(lean * rng.uniform(0.2, 0.8) * (0.7 if female else 1.0)),

@@ -46,8 +46,8 @@ def _look_up(texture, x, y, z, smooth, out):
     """Read the texture at a point in texels, into `out` (4,), in standard deviations; interpolate it if `smooth`."""
     if not smooth:
         i, j, k = int(np.floor(x)) & (TEXELS - 1), int(np.floor(y)) & (TEXELS - 1), int(np.floor(z)) & (TEXELS - 1)
-        for c in range(4):
-            out[c] = texture[i, j, k, c] * np.float32(1.0 / _STEP)
+        for m in range(4):
+            out[m] = texture[i, j, k, m] * np.float32(1.0 / _STEP)
         return
     fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
     wx, wy, wz = np.float32(x - fx), np.float32(y - fy), np.float32(z - fz)
@@ -55,12 +55,12 @@ def _look_up(texture, x, y, z, smooth, out):
     x0, y0, z0 = int(fx) & mask, int(fy) & mask, int(fz) & mask
     x1, y1, z1 = (x0 + 1) & mask, (y0 + 1) & mask, (z0 + 1) & mask
     a, b, c, d = (one - wx) * (one - wy), (one - wx) * wy, wx * (one - wy), wx * wy
-    for k in range(4):
-        near = a * texture[x0, y0, z0, k] + b * texture[x0, y1, z0, k]
-        near += c * texture[x1, y0, z0, k] + d * texture[x1, y1, z0, k]
-        far = a * texture[x0, y0, z1, k] + b * texture[x0, y1, z1, k]
-        far += c * texture[x1, y0, z1, k] + d * texture[x1, y1, z1, k]
-        out[k] = (near + wz * (far - near)) * np.float32(1.0 / _STEP)
+    for n in range(4):
+        near = a * texture[x0, y0, z0, n] + b * texture[x0, y1, z0, n]
+        near += c * texture[x1, y0, z0, n] + d * texture[x1, y1, z0, n]
+        far = a * texture[x0, y0, z1, n] + b * texture[x0, y1, z1, n]
+        far += c * texture[x1, y0, z1, n] + d * texture[x1, y1, z1, n]
+        out[n] = (near + wz * (far - near)) * np.float32(1.0 / _STEP)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
