@@ -115,8 +115,9 @@ def box_solid(kind: str, half: np.ndarray, colors: np.ndarray, gloss: float, mar
         lines = []
         for side in (u, v):
             steps = np.linspace(-half[side], half[side], max(int(np.ceil(2 * half[side] / SPACING_MM)), 1) + 1)
-            edge = half[side] - max(margin, 0.2)
-            lines.append(np.sort(np.concatenate([steps, [-edge - 0.1, -edge + 0.1, edge - 0.1, edge + 0.1]])))
+            edge = half[side] - margin
+            border = [-edge - 0.1, -edge + 0.1, edge - 0.1, edge + 0.1] if 0 < margin < half[side] - 1 else []
+            lines.append(np.sort(np.concatenate([steps, border])))
         for sign in (-1.0, 1.0):
             a, b = np.meshgrid(*lines, indexing="ij")
             grid = np.zeros((*a.shape, 3))
