@@ -112,8 +112,13 @@ class LightRanges:
         level_spread: Standard deviation of its logarithm.
         photo_pull: Exponent with which the hands' light follows the photograph's mean radiance.
         skin_pull: Exponent with which automatic exposure compensates the skin's albedo.
+        skin_balance: How much the camera's automatic white balance takes skin for a tinted surface, 0 to 1; it makes
+            skin less saturated. Measured: hands in real photographs have a saturation of 90 of 255.
         ambient: Share of light without direction.
         occlusion: Share of the ambient light that other parts of the hands can block, as where hands touch.
+        shadow_share: Share of views with a surface right behind the hands, onto which they throw a shadow.
+        shadow_gap_mm: Distance from the hands to this surface.
+        shadow_depth: Share of the light that the shadow takes away.
         veil: Share of the light that the lens scatters over its surroundings. It wraps a bright background around
             the hands' outline.
         gain_spread: Standard deviation of the logarithm of the whole image's exposure.
@@ -123,22 +128,26 @@ class LightRanges:
     keys: tuple[KeyLight, ...] = (
         KeyLight("none", 0.20, (0.0, 90.0), (0.0, 0.0)),
         KeyLight("window", 0.30, (45.0, 105.0), (0.8, 3.0), 35.0, 3),
-        KeyLight("sun", 0.18, (35.0, 100.0), (1.2, 4.5), 2.0, 1, 0.06, 1.0, 1.4),
-        KeyLight("lamp", 0.12, (35.0, 95.0), (0.8, 3.5), 8.0, 1, 0.16, 1.0, 1.3),
+        KeyLight("sun", 0.18, (35.0, 100.0), (1.2, 4.5), 2.0, 1, 0.03, 1.0, 1.4),
+        KeyLight("lamp", 0.12, (35.0, 95.0), (0.8, 3.5), 8.0, 1, 0.10, 1.0, 1.3),
         KeyLight("screen or flash", 0.07, (0.0, 25.0), (0.6, 2.5), 8.0, 1, -0.05, 1.05, 1.3),
-        KeyLight("back", 0.13, (115.0, 155.0), (1.5, 5.0), 6.0, 1, 0.04, 0.85, 1.0),
+        KeyLight("back", 0.13, (115.0, 155.0), (1.5, 5.0), 6.0, 1, 0.02, 0.85, 1.0),
     )
     key_follows_photo: float = 0.5
     from_above: float = 0.6
-    chroma: float = 0.38
+    chroma: float = 0.28
     bounce_share: float = 0.15
     bounce: Range = (0.1, 0.4)
-    level: float = 0.90
-    level_spread: float = 0.36
+    level: float = 1.0
+    level_spread: float = 0.28
     photo_pull: float = 0.35
-    skin_pull: float = 0.30
+    skin_pull: float = 0.42
+    skin_balance: Range = (0.0, 0.3)
     ambient: float = 0.10
     occlusion: float = 0.75
+    shadow_share: float = 0.35
+    shadow_gap_mm: Range = (12.0, 120.0)
+    shadow_depth: Range = (0.25, 0.6)
     veil: Range = (0.02, 0.10)
     gain_spread: float = 0.12
     tint_spread: float = 0.025

@@ -15,7 +15,7 @@ from interhand_mm.synthesis import generate, shots
 from interhand_mm.synthesis.plan import SynthesisOptions, plan
 from interhand_mm.synthesis.preset import PRESETS, LightRanges, ViewRanges
 from interhand_mm.synthesis.render.cameras import VirtualCamera, camera_ring, look_at
-from interhand_mm.synthesis.render.photo_light import environment, environment_lamps, photo_lights
+from interhand_mm.synthesis.render.photo_light import cast_shadow, environment, environment_lamps, photo_lights
 from interhand_mm.synthesis.render.sensor import scatter
 from interhand_mm.synthesis.render.shading import Lights, across, irradiance
 from interhand_mm.synthesis.render.viewpoints import draw_camera
@@ -159,10 +159,13 @@ PHOTO = np.zeros((60, 80, 3), np.uint8) + np.array([40, 90, 160], np.uint8)
 PHOTO[:, 60:] = 250  # a window on the right
 
 
+SKIN = np.array([1.6, 0.85, 0.6])  # relative to its luminance
+
+
 def lights(photo: np.ndarray, albedo: float = 0.25, **changes: object) -> list[Lights]:
     ranges, rng = replace(LightRanges(), **changes), np.random.default_rng(3)
     camera = replace(camera_ring(rng, 1, 0)[0], rotation=np.eye(3))
-    return [photo_lights(photo, camera, albedo, ranges, rng) for _ in range(60)]
+    return [photo_lights(photo, camera, np.full(3, albedo) * SKIN, ranges, rng) for _ in range(60)]
 
 
 def test_light_comes_from_the_bright_side_of_the_photograph() -> None:
@@ -194,6 +197,14 @@ def test_dark_skin_is_exposed_longer_but_stays_dark() -> None:
     assert 0.08 * dark < 0.4 * light
 
 
+def test_automatic_white_balance_makes_skin_less_saturated() -> None:
+    ratios = []
+    for balance in (0.0, 0.3):
+        rgb = sum(own.rgb.sum(axis=0) for own in lights(PHOTO, skin_balance=(balance, balance))) * SKIN
+        ratios.append(rgb[0] / rgb[2])
+    assert ratios[1] == pytest.approx(ratios[0] * (1.6 / 0.6) ** -0.3, rel=0.05)
+
+
 def test_scattered_light_wraps_around_an_outline() -> None:
     linear = np.ones((96, 128, 3), np.float32)
     linear[:, :64] = 0.05
@@ -217,6 +228,26 @@ def test_ambient_light_is_blocked_between_hands() -> None:
     ]
     np.testing.assert_allclose(lit[0][0] - lit[1][0], 0.2, atol=0.02)
     np.testing.assert_allclose(lit[0][1], lit[1][1], atol=1e-6)
+
+
+def test_hands_throw_a_shadow_away_from_the_lamp() -> None:
+    ranges = replace(LightRanges(), shadow_share=1.0, shadow_gap_mm=(100.0, 100.0))
+    camera = replace(camera_ring(np.random.default_rng(0), 1, 0)[0], rotation=np.eye(3), focal=np.array([500.0, 500.0]))
+    covered = np.zeros((30, 40), bool)
+    covered[10:20, 15:25] = True  # pixels 60 to 100 of the image
+    for right in (-1, 1):
+        lamp = np.array([[right, 0.0, -2]]) / np.sqrt(5)
+        background = np.ones((120, 160, 3), np.float32)
+        own = Lights(lamp, np.ones((1, 3)), np.zeros(3))
+        cast_shadow(background, covered, own, camera, 1000.0, ranges, np.random.default_rng(0))
+        taken = (1 - background[..., 0]).sum(axis=0)
+        center = (taken * np.arange(160)).sum() / taken.sum()
+        assert center == pytest.approx(80 - 25 * right, abs=3), "50 px per 100 mm, half as much at this slope"
+        assert 0.4 <= background.min() <= 0.9
+    behind = np.ones((120, 160, 3), np.float32)
+    own = Lights(np.array([[0.0, 0, 1]]), np.ones((1, 3)), np.zeros(3))
+    cast_shadow(behind, covered, own, camera, 1000.0, ranges, np.random.default_rng(0))
+    assert (behind == 1).all()
 
 
 def test_wild_needs_photographs() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from ...utils.images import resize_image
@@ -104,14 +105,14 @@ def bounce_lamp(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def photo_lights(
-    photo: np.ndarray, camera: VirtualCamera, albedo: float, ranges: LightRanges, rng: np.random.Generator
+    photo: np.ndarray, camera: VirtualCamera, albedo: np.ndarray, ranges: LightRanges, rng: np.random.Generator
 ) -> Lights:
     """Sample the light of one time step.
 
     Args:
         photo: (H, W, 3) uint8 RGB, the photograph behind the hands.
         camera: Camera in whose frame the photograph stands.
-        albedo: Luminance of the skin's albedo, 0 to 1.
+        albedo: (3,) linear RGB albedo of the skin.
         ranges: Ranges of the preset.
         rng: Random generator.
     """
@@ -127,8 +128,10 @@ def photo_lights(
     toward = np.concatenate([toward, key_toward, bounce_toward])
     rgb = np.concatenate([rgb, rng.uniform(*key.strength) * key_rgb, bounce * bounce_rgb])
     used = rgb.sum(axis=1) > 1e-3
+    reflected = float(albedo @ LUMINANCE)
+    rgb = rgb * (albedo / reflected) ** -rng.uniform(*ranges.skin_balance)
     level = float((cells @ LUMINANCE).mean()) / _MIDDLE_GRAY
-    wanted = ranges.level * level**ranges.photo_pull * (albedo / _MIDDLE_ALBEDO) ** -ranges.skin_pull
+    wanted = ranges.level * level**ranges.photo_pull * (reflected / _MIDDLE_ALBEDO) ** -ranges.skin_pull
     wanted *= key.exposure * np.exp(rng.normal(0, ranges.level_spread))
     return _exposed(toward[used], rgb[used], camera, wanted, key.gloss, ranges)
 
@@ -142,3 +145,39 @@ def _exposed(
     rgb = rgb * (1 - ranges.ambient) * wanted / float(luminance @ counts)
     mean = rgb.sum(axis=0) / max(float((rgb @ LUMINANCE).sum()), 1e-6)
     return Lights(toward @ camera.rotation, rgb, ranges.ambient * wanted * mean, ranges.occlusion, wanted * gloss)
+
+
+def cast_shadow(
+    background: np.ndarray,
+    covered: np.ndarray,
+    lights: Lights,
+    camera: VirtualCamera,
+    distance: float,
+    ranges: LightRanges,
+    rng: np.random.Generator,
+) -> None:
+    """Darken a background where the hands block the strongest lamp, in place.
+
+    The background is taken as a plane across the view, a little behind the hands.
+
+    Args:
+        background: (H, W, 3) float32 linear RGB.
+        covered: (H / 4, W / 4) bool, where the limbs are, at a quarter of the resolution.
+        lights: Lamps.
+        camera: Camera that sees the hands.
+        distance: Distance from the camera to the hands, mm.
+        ranges: Ranges of the preset.
+        rng: Random generator.
+    """
+    wanted, gap, depth = rng.random(), rng.uniform(*ranges.shadow_gap_mm), rng.uniform(*ranges.shadow_depth)
+    toward = camera.rotation @ lights.toward[np.argmax(lights.rgb.sum(axis=1))]
+    if wanted > ranges.shadow_share or toward[2] > -0.2:  # a lamp behind the surface throws no shadow onto it
+        return
+    px = gap * camera.focal[0] / distance  # gap in pixels
+    soft = cv2.GaussianBlur(covered.astype(np.float32), (0, 0), 0.5 + 0.07 * px)
+    x, y = -toward[:2] / -toward[2] * px
+    height, width = background.shape[:2]
+    move = np.array([[0.25, 0, -0.25 * x], [0, 0.25, -0.25 * y]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    shade = cv2.warpAffine(soft, move, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    background *= (1 - depth * shade)[..., None]
