@@ -225,7 +225,6 @@ class Canvas:
         low, high = np.clip(low - 2, 0, self.size), np.clip(high + 3, 0, self.size)
         self.region = np.concatenate([low, high]).astype(np.int64)
 
-<<<<<<< HEAD
     def draw_objects(self, objects: LitObjects, lights: shading.Lights, camera: VirtualCamera) -> None:
         """Draw objects over the background, and remove the limbs behind them from the depth buffers."""
         low, high = np.array(self.size, float), np.zeros(2)
@@ -250,11 +249,11 @@ class Canvas:
         out = np.zeros(self.cloth_depth.shape, np.uint8)
         hand_faces = subject.meshes[0].hand_faces, subject.meshes[1].hand_faces
         renderer.mask_bits(self.depths, self.covers, self.owners, *hand_faces, self.cloth_depth, self.region, out)
-=======
+        return out
+
     def covered(self) -> np.ndarray:
         """Return where the limbs are (H / 4, W / 4) bool, at a quarter of the image's resolution."""
         out: np.ndarray = self.depths[:, ::8, ::8].min(axis=0) < renderer.FAR
->>>>>>> 62386d5 (Preset wild: shadows on a surface behind the hands; white balance and exposure that give the statistics of real photographs)
         return out
 
     def without_other(self, keep: int) -> np.ndarray:
@@ -367,14 +366,15 @@ def render_view(
     canvas.clear()
     canvas.draw(subject, step, limbs, camera)
     _draw_background(canvas, subject, step, lights, camera, photo, rng)
+    if ranges is not None:
+        distance = float(np.linalg.norm(step.joints[step.joint_valid].mean(axis=0) - camera.position))
+        photo_light.cast_shadow(canvas.background, canvas.covered(), lights, camera, distance, ranges, rng)
     mask = canvas.mask(subject)
     if objects:
         canvas.draw_objects(objects, lights, camera)
         mask = (mask & AMODAL) | (canvas.mask(subject) & ~AMODAL)
     settings = sensor.sample_sensor(rng)
     if ranges is not None:
-        distance = float(np.linalg.norm(step.joints[step.joint_valid].mean(axis=0) - camera.position))
-        photo_light.cast_shadow(canvas.background, canvas.covered(), lights, camera, distance, ranges, rng)
         settings = sensor.photo_sensor(settings, ranges, rng)
     image, depth = _resolve(canvas, canvas.depths, subject, step, limbs, lights, camera)
     noise_seed = rng.integers(2**63)
