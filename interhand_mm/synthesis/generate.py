@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 import cv2
 import numpy as np
 
-from . import holding, sampling, shots, writer
+from . import holding, sampling, shots, wearing, writer
 from .chunks import chunk_file, claim_folder, is_started, make_chunks, parse_shard
 from .hand.rigged import load_meshes
 from .plan import CAMERAS, SUBJECT_OFFSET, Chunk, SynthesisOptions, camera_sizes, plan
@@ -140,6 +140,14 @@ def _objects_of(
     return holding.sample_objects(subject, shot.step, shot.cameras, ranges, rng)
 
 
+def _worn_of(options: SynthesisOptions, chunk: Chunk, subject: Subject) -> tuple[wearing.Worn, wearing.Worn]:
+    """Sample what the subject of a chunk wears on the right and on the left hand."""
+    if options.look.worn is None:
+        return [], []
+    rng = stream(options.seed, chunk.split, OBJECT, chunk.subject, 1)
+    return wearing.sample_worn(subject, options.look.worn, rng)
+
+
 def write_view_files(
     out: Path, options: SynthesisOptions, split: str, file_name: str, annotation: dict[str, Any], view: View
 ) -> None:
@@ -162,6 +170,7 @@ def make_chunk(chunk: Chunk, options: SynthesisOptions, out: Path) -> int:
         "overlap_mm": [],
     }
     number = SUBJECT_OFFSET[chunk.split] * options.split_by_subject + chunk.subject
+    worn = _worn_of(options, chunk, subject)
     cameras = {} if options.look.views else {c.name: c for c in subject.cameras}
     for index in range(chunk.first, chunk.last):
         shot = step_of(options, chunk, subject, index)
@@ -171,7 +180,7 @@ def make_chunk(chunk: Chunk, options: SynthesisOptions, out: Path) -> int:
         content["overlap_mm"].append(round(step.overlap_mm, 3))
         rng = stream(options.seed, chunk.split, PAINT, index)
         lights, lit_by = _lights_of(options, chunk, index, rng, subject, shot, photos)
-        objects = _objects_of(options, chunk, subject, shot, index)
+        objects = _objects_of(options, chunk, subject, shot, index) + wearing.place_worn(worn, step)
         limbs = light_limbs(subject, step, lights, seen_by, objects=objects)
         lit = light_objects(objects, limbs, step, lights)
         both = options.aih and step.present.all()

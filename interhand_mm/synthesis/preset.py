@@ -186,6 +186,21 @@ class ObjectRanges:
 
 
 @dataclass(frozen=True)
+class WornRanges:
+    """Rings, watches and cuffs of a preset. Guesses of how many people wear them in photographs of hands.
+
+    Attributes:
+        ring: Share of hands with a ring.
+        watch: Share of subjects with a watch or a bracelet, on one side.
+        cuff: Share of the long sleeves that end in a cuff.
+    """
+
+    ring: float = 0.2
+    watch: float = 0.35
+    cuff: float = 0.7
+
+
+@dataclass(frozen=True)
 class Preset:
     """What a rendered set looks like. A part that is None keeps the studio's behavior and samples nothing.
 
@@ -195,6 +210,7 @@ class Preset:
         light: Light; None is the studio's dome of lamps.
         poses: Poses; None draws no gestures.
         objects: Objects in and before the hands; None draws none.
+        worn: Rings, watches and cuffs; None draws none.
     """
 
     name: str
@@ -202,12 +218,20 @@ class Preset:
     light: LightRanges | None = None
     poses: PoseRanges | None = None
     objects: ObjectRanges | None = None
+    worn: WornRanges | None = None
 
 
 PRESETS = {
     p.name: p
     for p in (
         Preset("studio"),
-        Preset("wild", views=ViewRanges(), light=LightRanges(), poses=PoseRanges(), objects=ObjectRanges()),
+        Preset(
+            "wild",
+            views=ViewRanges(),
+            light=LightRanges(),
+            poses=PoseRanges(),
+            objects=ObjectRanges(),
+            worn=WornRanges(),
+        ),
     )
 }

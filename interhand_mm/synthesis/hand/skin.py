@@ -219,7 +219,7 @@ def sample_detail(rng: np.random.Generator, female: bool, level: float) -> SkinD
     lean = rng.uniform(0.25, 1.0)  # under thin skin, tendons and veins stand out together
     return SkinDetail(
         shift=rng.uniform(0, 64, 3),
-        roughness=float(np.clip(rng.normal(1.15, 0.22), 0.7, 1.5)),
+        roughness=float(np.clip(rng.normal(1.0, 0.2), 0.6, 1.35)),
         hair=float(hair),
         tendons=float(lean * rng.uniform(0.5, 1.3)),
         veins=float(lean * rng.uniform(0.2, 0.8) * (0.7 if female else 1.0)),

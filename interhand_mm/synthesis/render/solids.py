@@ -21,7 +21,7 @@ class Solid:
     """One object. Its own frame has the axis of rotation, or the longest side, along y.
 
     Attributes:
-        kind: One of `KINDS`.
+        kind: One of `KINDS`, or what is worn.
         points: (N, 3) mm.
         normals: (N, 3) unit normals.
         faces: (F, 3) int32.
@@ -96,6 +96,39 @@ def turned_solid(kind: str, profile: np.ndarray, colors: np.ndarray, gloss: floa
     painted = np.repeat(np.where(banded, colors[1], colors[0]), around, axis=0)
     faces = _grid_faces(len(rows), around).astype(np.int32)
     return Solid(kind, points.reshape(-1, 3), normals.reshape(-1, 3), faces, painted, gloss, profile)
+
+
+def wrapped_solid(
+    points: np.ndarray, middle: float, half: float, thickness: float, color: np.ndarray, gloss: float
+) -> Solid:
+    """Build a band around a limb whose axis is y: a ring, a strap or a cuff.
+
+    Args:
+        points: (M, 3) mm, points on the limb.
+        middle: y of the middle of the band in mm.
+        half: Half width of the band in mm.
+        thickness: Thickness of the band in mm.
+        color: (3,) linear RGB.
+        gloss: Strength of highlights.
+    """
+    near = points[np.abs(points[:, 1] - middle) < max(half, 4.0)]
+    center = 0.5 * (near.min(axis=0) + near.max(axis=0)) * (1, 0, 1)
+    turns = np.linspace(-np.pi, np.pi, 37)
+    own = np.arctan2(near[:, 2] - center[2], near[:, 0] - center[0])
+    apart = np.abs((turns[:, None] - own + np.pi) % (2 * np.pi) - np.pi)
+    reach = np.hypot(near[:, 0] - center[0], near[:, 2] - center[2])
+    radius = np.where(apart < 0.3, reach, 0.0).max(axis=1)
+    radius = np.where(radius > 0, radius, np.median(radius))
+    heights, lift = np.array([-1.0, -0.93, -0.5, 0.5, 0.93, 1.0]), np.array([-0.5, 0.75, 1.0, 1.0, 0.75, -0.5])
+    out = radius + lift[:, None] * thickness
+    level = np.broadcast_to((middle + half * heights)[:, None], out.shape)
+    grid = np.stack([center[0] + out * np.cos(turns), level, center[2] + out * np.sin(turns)], axis=-1)
+    lean = np.array([-0.9, -0.5, 0.0, 0.0, 0.5, 0.9])[:, None] * np.ones(len(turns))
+    side = np.sqrt(1 - lean**2)
+    normals = np.stack([side * np.cos(turns), lean, side * np.sin(turns)], axis=-1).reshape(-1, 3)
+    colors = np.tile(color, (len(normals), 1))
+    faces = _grid_faces(len(heights), len(turns)).astype(np.int32)
+    return Solid("band", grid.reshape(-1, 3), normals, faces, colors, gloss, np.full((1, 3), half))
 
 
 def box_solid(kind: str, half: np.ndarray, colors: np.ndarray, gloss: float, margin: float) -> Solid:
