@@ -142,10 +142,10 @@ def sample_objects(
     if holds:
         side = int(rng.choice(np.flatnonzero(step.present)))
         rod = _gripped(rng, step, side, points) if rng.random() < ranges.gripped else None
-        kind = str(rng.choice(solids.KINDS))
+        kind = str(rng.choice(solids.SOLID_KINDS))
         found += [rod] if rod is not None else _laid(rng, kind, step, side, points)
     if before:
-        found.append(_before(rng, str(rng.choice(solids.KINDS)), step, cameras[0], points))
+        found.append(_before(rng, str(rng.choice(solids.SOLID_KINDS)), step, cameras[0], points))
     return [
         solid
         for solid in found

@@ -366,7 +366,7 @@ def render_view(
     canvas.clear()
     canvas.draw(subject, step, limbs, camera)
     _draw_background(canvas, subject, step, lights, camera, photo, rng)
-    if ranges is not None:
+    if ranges is not None:  # before the objects, which hide their part of the surface behind the hands
         distance = float(np.linalg.norm(step.joints[step.joint_valid].mean(axis=0) - camera.position))
         photo_light.cast_shadow(canvas.background, canvas.covered(), lights, camera, distance, ranges, rng)
     mask = canvas.mask(subject)

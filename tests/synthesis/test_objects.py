@@ -29,7 +29,7 @@ def shots(subject: Subject) -> list[generate.Shot]:
     return [generate.step_of(OPTIONS, plan(OPTIONS)[0], subject, i) for i in range(8)]
 
 
-@pytest.mark.parametrize("kind", solids.KINDS)
+@pytest.mark.parametrize("kind", solids.SOLID_KINDS)
 def test_vertices_lie_on_the_surface_and_normals_look_outward(kind: str) -> None:
     for seed in range(5):
         solid = solids.sample_solid(np.random.default_rng(seed), kind)

@@ -13,7 +13,7 @@ from ..hand.skin import to_linear
 from .renderer import FAR
 
 SPACING_MM = 7.0  # distance of vertices; they cast shadows, so they must not be farther apart than two shadow texels
-KINDS = ("rod", "cup", "bottle", "ball", "phone", "box")
+SOLID_KINDS = ("rod", "cup", "bottle", "ball", "phone", "box")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Solid:
     """One object. Its own frame has the axis of rotation, or the longest side, along y.
 
     Attributes:
-        kind: One of `KINDS`, or what is worn.
+        kind: One of `SOLID_KINDS`, or what is worn.
         points: (N, 3) mm.
         normals: (N, 3) unit normals.
         faces: (F, 3) int32.
@@ -80,7 +80,7 @@ def turned_solid(kind: str, profile: np.ndarray, colors: np.ndarray, gloss: floa
     """Build a solid of rotation.
 
     Args:
-        kind: One of `KINDS`.
+        kind: One of `SOLID_KINDS`.
         profile: (K, 2) height and radius in mm, by height.
         colors: (2, 3) linear RGB; the second one is that of the bands.
         gloss: Strength of highlights.
@@ -135,7 +135,7 @@ def box_solid(kind: str, half: np.ndarray, colors: np.ndarray, gloss: float, mar
     """Build a box.
 
     Args:
-        kind: One of `KINDS`.
+        kind: One of `SOLID_KINDS`.
         half: (3,) half sides in mm.
         colors: (2, 3) linear RGB; the second one covers the front (+z) up to the margin.
         gloss: Strength of highlights.
@@ -171,7 +171,7 @@ def sample_solid(rng: np.random.Generator, kind: str, radius_mm: float | None = 
 
     Args:
         rng: Random generator.
-        kind: One of `KINDS`.
+        kind: One of `SOLID_KINDS`.
         radius_mm: Radius of a rod; None samples it.
     """
     hue, value = rng.uniform(0, 180, 2), 255 * rng.beta(1.3, 1.3, 2)
