@@ -122,13 +122,15 @@ def light_objects(objects: Sequence[solids.Solid], limbs: Limbs, step: Step, lig
     """
     center = step.joints[step.joint_valid].mean(axis=0)
     lamp = (center, lights.toward, lights.rgb, lights.ambient, lights.occlusion, shading.across(lights.toward))
-    casters = [limb[0] for limb in limbs if limb is not None] + [s.points.astype(np.float32) for s in objects]
-    lit: LitObjects = []
-    for solid in objects:
-        points, normals = solid.points.astype(np.float32), solid.normals.astype(np.float32)
-        seen = np.ones(len(points), bool)
-        lit.append((solid, shading.irradiance(points, normals, np.concatenate(casters), *lamp, seen)[0]))
-    return lit
+    if not objects:
+        return []
+    points, normals = (
+        np.concatenate([getattr(s, k) for s in objects]).astype(np.float32) for k in ("points", "normals")
+    )
+    casters = np.concatenate([points, *(limb[0] for limb in limbs if limb is not None)])
+    light = shading.irradiance(points, normals, casters, *lamp, np.ones(len(points), bool))[0]
+    ends = np.cumsum([len(s.points) for s in objects])[:-1]
+    return list(zip(objects, np.split(light, ends), strict=True))
 
 
 def _attributes(
@@ -225,8 +227,12 @@ class Canvas:
         low, high = np.clip(low - 2, 0, self.size), np.clip(high + 3, 0, self.size)
         self.region = np.concatenate([low, high]).astype(np.int64)
 
-    def draw_objects(self, objects: LitObjects, lights: shading.Lights, camera: VirtualCamera) -> None:
-        """Draw objects over the background, and remove the limbs behind them from the depth buffers."""
+    def draw_objects(self, objects: LitObjects, lights: shading.Lights, camera: VirtualCamera) -> np.ndarray:
+        """Draw objects over the background, and remove the limbs behind them from the depth buffers.
+
+        Returns:
+            Region (4,) of the objects: x0, y0, x1, y1 px.
+        """
         low, high = np.array(self.size, float), np.zeros(2)
         half, strengths = shading.half_vectors(lights, camera.rotation[2])
         for solid, light in objects:
@@ -243,13 +249,20 @@ class Canvas:
         solids.merge_solids(self.solid_depth, self.solid_image, self.cloth_depth, region, self.depths, self.background)
         x0, y0, x1, y1 = 2 * region
         self.solid_depth[y0:y1, x0:x1] = renderer.FAR
+        return region
 
-    def mask(self, subject: Subject) -> np.ndarray:
-        """Return the mask bits (H, W) uint8 of the limbs in the depth buffers."""
-        out = np.zeros(self.cloth_depth.shape, np.uint8)
+    def mask(self, subject: Subject, region: np.ndarray, out: np.ndarray) -> None:
+        """Write the mask bits of the limbs in the depth buffers into `out` (H, W) uint8, inside a region.
+
+        Args:
+            subject: Subject whose limbs they are.
+            region: (4,) x0, y0, x1, y1 px.
+            out: (H, W) uint8, written in place.
+        """
+        low, high = np.maximum(region[:2], self.region[:2]), np.minimum(region[2:], self.region[2:])
+        both = np.concatenate([low, np.maximum(low, high)])
         hand_faces = subject.meshes[0].hand_faces, subject.meshes[1].hand_faces
-        renderer.mask_bits(self.depths, self.covers, self.owners, *hand_faces, self.cloth_depth, self.region, out)
-        return out
+        renderer.mask_bits(self.depths, self.covers, self.owners, *hand_faces, self.cloth_depth, both, out)
 
     def covered(self) -> np.ndarray:
         """Return where the limbs are (H / 4, W / 4) bool, at a quarter of the image's resolution."""
@@ -369,10 +382,12 @@ def render_view(
     if ranges is not None:  # before the objects, which hide their part of the surface behind the hands
         distance = float(np.linalg.norm(step.joints[step.joint_valid].mean(axis=0) - camera.position))
         photo_light.cast_shadow(canvas.background, canvas.covered(), lights, camera, distance, ranges, rng)
-    mask = canvas.mask(subject)
+    mask = np.zeros(canvas.cloth_depth.shape, np.uint8)
+    canvas.mask(subject, canvas.region, mask)
     if objects:
-        canvas.draw_objects(objects, lights, camera)
-        mask = (mask & AMODAL) | (canvas.mask(subject) & ~AMODAL)
+        amodal = mask & AMODAL
+        canvas.mask(subject, canvas.draw_objects(objects, lights, camera), mask)
+        mask = amodal | (mask & ~AMODAL)
     settings = sensor.sample_sensor(rng)
     if ranges is not None:
         settings = sensor.photo_sensor(settings, ranges, rng)
