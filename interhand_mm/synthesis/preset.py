@@ -62,7 +62,7 @@ class ViewRanges:
     hands_share: Range = (0.28, 0.95)
     off_axis: float = 0.85
     roll_deg: float = 10.0
-    upright: float = 0.45
+    upright: float = 0.55
     any_roll: float = 0.22
     principal_px: float = 4.0
     gray: float = 0.04
@@ -142,7 +142,7 @@ class LightRanges:
     level_spread: float = 0.28
     photo_pull: float = 0.35
     skin_pull: float = 0.42
-    skin_balance: Range = (0.0, 0.3)
+    skin_balance: Range = (0.0, 0.18)
     ambient: float = 0.10
     occlusion: float = 0.75
     shadow_share: float = 0.35
