@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
@@ -10,14 +11,16 @@ from typing import Any, TypedDict
 import cv2
 import numpy as np
 
-from . import sampling, writer
+from . import holding, sampling, shots, wearing, writer
 from .chunks import chunk_file, claim_folder, is_started, make_chunks, parse_shard
 from .hand.rigged import load_meshes
 from .plan import CAMERAS, SUBJECT_OFFSET, Chunk, SynthesisOptions, camera_sizes, plan
-from .render import appearance, shading
-from .seeds import PAINT, SEED_SPLITS, STEP, SUBJECT, TONE, stream
+from .render import appearance, shading, solids
+from .render.cameras import VirtualCamera
+from .render.photo_light import photo_lights
+from .seeds import OBJECT, PAINT, PHOTO, SEED_SPLITS, STEP, SUBJECT, TONE, VIEW, stream
 from .time_step import Step, Subject, make_subject
-from .view import View, light_limbs, render_view
+from .view import View, light_limbs, light_objects, render_view, skin_albedo
 
 
 class ChunkContent(TypedDict):
@@ -45,37 +48,104 @@ def subject_of(options: SynthesisOptions, split: str, number: int) -> Subject:
     return make_subject(number, rng, CAMERAS, camera_sizes(options.size), meshes, tone)
 
 
-def step_of(options: SynthesisOptions, chunk: Chunk, subject: Subject, index: int) -> tuple[Step, list[int], str, int]:
-    """Sample time step `index` of a split.
+@dataclass(frozen=True)
+class Shot:
+    """A time step and its place in the data set.
+
+    Attributes:
+        step: Time step.
+        cameras: Cameras that see it.
+        name: Name of its sequence.
+        frame: Frame index, unique within the capture.
+    """
+
+    step: Step
+    cameras: list[VirtualCamera]
+    name: str
+    frame: int
+
+
+def _sees(options: SynthesisOptions, chunk: Chunk, index: int, fixed: list[VirtualCamera]) -> sampling.See:
+    """Return the function that chooses a step's cameras: `fixed` ones, or new ones where the preset has ranges."""
+    ranges = options.look.views
+    if ranges is None:
+        return lambda step: (fixed, sampling.rejection_score(step, fixed))
+    rng = stream(options.seed, chunk.split, VIEW, index)
+    hard = (index + 1) / chunk.steps if options.rotation == "curriculum" else 1.0
+    numbers = range(index * options.views, (index + 1) * options.views)
+
+    def see(step: Step) -> tuple[list[VirtualCamera], float]:
+        cameras, score = shots.draw_views(step, rng, ranges, camera_sizes(options.size), numbers, hard)
+        return cameras, score + sampling.overlap_score(step)
+
+    return see
+
+
+def step_of(options: SynthesisOptions, chunk: Chunk, subject: Subject, index: int) -> Shot:
+    """Sample time step `index` of a split and the cameras that see it."""
+    progress = (index + 1) / chunk.steps
+    gesturing = options.look.poses.gesturing if options.look.poses else 0.0
+    draw = (options.rotation, progress, options.interacting, gesturing)
+    if not options.sequence:
+        rng = stream(options.seed, chunk.split, STEP, index)
+        fixed = _ring_of(options, subject, rng)
+        see = _sees(options, chunk, index, fixed)
+        step, cameras = sampling.sample_step(subject.meshes, rng, see, *draw)
+        return Shot(step, cameras, f"{index:05d}_{step.kind}", index)
+    sequence, frame = divmod(index - chunk.first, options.sequence)
+    number = chunk.first + sequence
+    key = (subject.meshes, options.seed, chunk.split, number)
+    step = sampling.sample_sequence_step(*key, frame, *draw)
+    cameras = _ring_of(options, subject, stream(options.seed, chunk.split, PAINT, number))
+    if options.look.views is not None:  # all frames of a sequence have the cameras of its first one
+        start = step if frame == 0 else sampling.sample_sequence_step(*key, 0, *draw)
+        cameras, _ = _sees(options, chunk, number, cameras)(start)
+    # joint_3d.json identifies a time step by capture and frame number, so the frame numbers of a capture's sequences
+    # must differ.
+    return Shot(step, cameras, f"{number:05d}_{step.kind}", (index - chunk.first + 1) * sampling.FRAME_STRIDE)
+
+
+def _ring_of(options: SynthesisOptions, subject: Subject, rng: np.random.Generator) -> list[VirtualCamera]:
+    """Sample `options.views` of the subject's calibrated cameras."""
+    chosen = np.sort(rng.permutation(len(subject.cameras))[: options.views])
+    return [subject.cameras[v] for v in chosen]
+
+
+def _lights_of(
+    options: SynthesisOptions, chunk: Chunk, index: int, rng: np.random.Generator, subject: Subject, shot: Shot,
+    photos: list[str] | None,
+) -> tuple[shading.Lights, str | None]:  # fmt: skip
+    """Sample the lights of a time step; they do not change within a sequence.
 
     Returns:
-        The step, the indices of the cameras that see it, the name of its sequence and its frame index.
+        The lights, and the photograph that they were estimated from, if any. All views of the step show it.
     """
-    progress = (index + 1) / chunk.steps
-    if options.sequence:
-        sequence, frame = divmod(index - chunk.first, options.sequence)
-        number = chunk.first + sequence
-        step = sampling.sample_sequence_step(
-            subject.meshes, options.seed, chunk.split, number, frame, options.rotation, progress, options.interacting
-        )
-        rng = stream(options.seed, chunk.split, PAINT, number)
-        views = np.sort(rng.permutation(len(subject.cameras))[: options.views])
-        # joint_3d.json identifies a time step by capture and frame number, so the frame numbers of a capture's
-        # sequences must differ.
-        return step, views.tolist(), f"{number:05d}_{step.kind}", (index - chunk.first + 1) * sampling.FRAME_STRIDE
-    rng = stream(options.seed, chunk.split, STEP, index)
-    views = np.sort(rng.permutation(len(subject.cameras))[: options.views])
-    seen_by = [subject.cameras[v] for v in views]
-    step = sampling.sample_step(subject.meshes, rng, seen_by, options.rotation, progress, options.interacting)
-    return step, views.tolist(), f"{index:05d}_{step.kind}", index
+    number = chunk.first + (index - chunk.first) // options.sequence if options.sequence else index
+    if options.look.light is not None and photos:
+        rng = stream(options.seed, chunk.split, PHOTO, number)
+        photo = photos[rng.integers(len(photos))]
+        pixels = appearance.load_photo(photo)
+        return photo_lights(pixels, shot.cameras[0], skin_albedo(subject), options.look.light, rng), photo
+    return shading.sample_lights(stream(options.seed, chunk.split, PAINT, number, 1) if options.sequence else rng), None
 
 
-def _lights_of(options: SynthesisOptions, chunk: Chunk, index: int, rng: np.random.Generator) -> shading.Lights:
-    """Sample the lights of a time step; they do not change within a sequence."""
-    if not options.sequence:
-        return shading.sample_lights(rng)
-    sequence = chunk.first + (index - chunk.first) // options.sequence
-    return shading.sample_lights(stream(options.seed, chunk.split, PAINT, sequence, 1))
+def _objects_of(
+    options: SynthesisOptions, chunk: Chunk, subject: Subject, shot: Shot, index: int
+) -> list[solids.Solid]:
+    """Sample the objects of a time step; the frames of a sequence have none, because nothing would move them."""
+    ranges = options.look.objects
+    if ranges is None or options.sequence:
+        return []
+    rng = stream(options.seed, chunk.split, OBJECT, index)
+    return holding.sample_objects(subject, shot.step, shot.cameras, ranges, rng)
+
+
+def _worn_of(options: SynthesisOptions, chunk: Chunk, subject: Subject) -> tuple[wearing.Worn, wearing.Worn]:
+    """Sample what the subject of a chunk wears on the right and on the left hand."""
+    if options.look.worn is None:
+        return [], []
+    rng = stream(options.seed, chunk.split, OBJECT, chunk.subject, 1)
+    return wearing.sample_worn(subject, options.look.worn, rng)
 
 
 def write_view_files(
@@ -95,31 +165,39 @@ def make_chunk(chunk: Chunk, options: SynthesisOptions, out: Path) -> int:
     content: ChunkContent = {
         "images": [],
         "annotations": [],
-        "camera": writer.camera_entry(subject.cameras),
+        "camera": {},
         "joint_3d": {},
         "overlap_mm": [],
     }
     number = SUBJECT_OFFSET[chunk.split] * options.split_by_subject + chunk.subject
+    worn = _worn_of(options, chunk, subject)
+    cameras = {} if options.look.views else {c.name: c for c in subject.cameras}
     for index in range(chunk.first, chunk.last):
-        step, views, name, frame = step_of(options, chunk, subject, index)
-        content["joint_3d"][str(frame)] = writer.joint_3d_entry(step)
+        shot = step_of(options, chunk, subject, index)
+        step, seen_by = shot.step, shot.cameras
+        cameras |= {c.name: c for c in seen_by}
+        content["joint_3d"][str(shot.frame)] = writer.joint_3d_entry(step)
         content["overlap_mm"].append(round(step.overlap_mm, 3))
         rng = stream(options.seed, chunk.split, PAINT, index)
-        lights = _lights_of(options, chunk, index, rng)
-        seen_by = [subject.cameras[v] for v in views]
-        limbs = light_limbs(subject, step, lights, seen_by)
+        lights, lit_by = _lights_of(options, chunk, index, rng, subject, shot, photos)
+        objects = _objects_of(options, chunk, subject, shot, index) + wearing.place_worn(worn, step)
+        limbs = light_limbs(subject, step, lights, seen_by, objects=objects)
+        lit = light_objects(objects, limbs, step, lights)
         both = options.aih and step.present.all()
-        alone = light_limbs(subject, step, lights, seen_by, shadows=False) if both else None
+        alone = light_limbs(subject, step, lights, seen_by, shadows=False, objects=objects) if both else None
         for k, camera in enumerate(seen_by):
             image_id = index * options.views + k
             if image_id >= options.count(chunk.split):
                 break
-            photo = photos[rng.integers(len(photos))] if photos else None
-            view = render_view(subject, step, limbs, lights, camera, rng, photo, alone)
-            image, annotation = writer.annotate_view(step, camera, image_id, chunk.subject, number, name, frame)
+            photo = lit_by or (photos[rng.integers(len(photos))] if photos else None)
+            view = render_view(subject, step, limbs, lights, camera, rng, photo, alone, options.look.light, lit)
+            image, annotation = writer.annotate_view(
+                step, camera, image_id, chunk.subject, number, shot.name, shot.frame
+            )
             write_view_files(out, options, chunk.split, image["file_name"], annotation, view)
             content["images"].append(image)
             content["annotations"].append(annotation)
+    content["camera"] = writer.camera_entry(list(cameras.values()))
     writer.write_fast(chunk_file(out, chunk), writer.dump_json(content))
     return len(content["images"])
 

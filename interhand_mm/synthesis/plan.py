@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 from ..errors import ConfigError
+from .preset import PRESETS, Preset
 from .render.cameras import IMAGE_SIZES
 from .seeds import SEED_SPLITS
 
@@ -34,9 +35,10 @@ class SynthesisOptions:
         depth: Also write depth maps.
         split_by_subject: No subject is in two splits.
         hand_mesh: Replaces the parametric hand: (left GLB file, right GLB file), or one folder with MANO files.
+        preset: Name of a preset of `preset.PRESETS`.
     """
 
-    VERSION: ClassVar[int] = 2  # tests/synthesis/test_version.py notices when it has to be increased
+    VERSION: ClassVar[int] = 3  # tests/synthesis/test_version.py notices when it has to be increased
 
     num: int
     num_val: int = 0
@@ -53,6 +55,7 @@ class SynthesisOptions:
     depth: bool = False
     split_by_subject: bool = True
     hand_mesh: tuple[str, ...] = ()
+    preset: str = "studio"
 
     def __post_init__(self) -> None:
         if min(self.num, self.num_val, self.num_test, self.seed, self.sequence, self.subjects) < 0:
@@ -61,9 +64,21 @@ class SynthesisOptions:
             raise ConfigError(f"--views must be between 1 and {CAMERAS}", got=self.views)
         if self.rotation not in ROTATIONS:
             raise ConfigError("--rotation is unknown", got=self.rotation, want=" or ".join(ROTATIONS))
+        if self.preset not in PRESETS:
+            raise ConfigError("--preset is unknown", got=self.preset, want=" or ".join(PRESETS))
+        if self.look.light is not None and self.background == "studio":
+            raise ConfigError(
+                f"--preset {self.preset} takes its light from the photograph behind the hands",
+                got="--background studio", want="photographs", fix="--background DIR, or --background skimage",
+            )  # fmt: skip
         if not 0 <= self.interacting <= 1:
             raise ConfigError("--interacting must be between 0 and 1", got=self.interacting)
         camera_sizes(self.size)
+
+    @property
+    def look(self) -> Preset:
+        """Preset of this set."""
+        return PRESETS[self.preset]
 
     def count(self, split: str) -> int:
         """Return the number of images of a split."""

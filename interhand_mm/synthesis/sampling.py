@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..structures.camera import camera_to_pixel, world_to_camera
 from ..structures.joints import WRISTS
-from .hand import contact, poses
+from .hand import contact, gestures, poses
 from .hand.mesh import HandMesh
 from .hand.skeleton import UPPER_ARM_BONE, HandPose, bone_transforms, clamp_pose
 from .hand.surface import ARM_END_MM
@@ -21,13 +22,15 @@ MAX_OVERLAP_MM, MAX_SELF_OVERLAP_MM = 4.0, 4.0
 KEYFRAME_STEPS = 15  # frames between two key poses of a sequence
 FRAME_STRIDE = 3  # distance of frame numbers, as in the training frames of the 30 fps release
 
+See = Callable[[Step], tuple[list[VirtualCamera], float]]
+
 
 @dataclass(frozen=True)
 class Draft:
     """A time step before collisions are resolved; the arguments of `make_step` without the meshes.
 
     Attributes:
-        kind: "right", "left" or one of `poses.INTERACTING`.
+        kind: "right", "left", or one of `poses.INTERACTING` or `gestures.PAIRS`.
         placed: Right and left placement; None for an absent hand.
         how: How the hands are brought together, see `place_hands`.
         offset: (3,) mm, middle of the hands.
@@ -68,6 +71,29 @@ def _open_until_free(pose: HandPose, mesh: HandMesh) -> HandPose:
     return pose
 
 
+def _settled(hand: tuple[poses.Placement, gestures.ThumbSpot | None], mesh: HandMesh) -> poses.Placement:
+    """Return the placement of a gesture with its thumb in place and its fingers apart."""
+    placed, spot = hand
+
+    def overlaps(pose: HandPose) -> np.ndarray:
+        return contact.finger_overlaps(search_skin(mesh, bone_transforms(mesh.rig, pose)))
+
+    return replace(placed, pose=gestures.settle(placed.pose, mesh.rig, spot, overlaps))
+
+
+def _gesture_placements(
+    meshes: tuple[HandMesh, HandMesh], rng: np.random.Generator, kind: str
+) -> tuple[Placements, str]:
+    """Sample hands near the poses of `gestures`; return them and how they are brought together."""
+    if kind in gestures.PAIRS:
+        right, left = gestures.pair_gesture(rng, kind)
+        return (_settled(right, meshes[0]), _settled(left, meshes[1])), gestures.PAIRS[kind].how
+    hand = gestures.single_gesture(rng)
+    if kind == "right":
+        return (_settled(hand, meshes[0]), None), "keep"
+    return (None, poses.mirrored(_settled(hand, meshes[1]))), "keep"
+
+
 def draw_draft(
     meshes: tuple[HandMesh, HandMesh],
     rng: np.random.Generator,
@@ -75,6 +101,7 @@ def draw_draft(
     progress: float,
     interacting: float,
     kind: str | None = None,
+    gesturing: float = 0.0,
 ) -> Draft:
     """Sample one draft.
 
@@ -85,21 +112,29 @@ def draw_draft(
         progress: Position in the split, 0 to 1.
         interacting: Share of time steps with two hands.
         kind: Kind of the step; None samples it.
+        gesturing: Share of drafts near the poses of `gestures`. At 0 nothing is sampled for it.
     """
+    gesture = kind in gestures.PAIRS or (gesturing > 0 and kind not in poses.INTERACTING and rng.random() < gesturing)
     if kind is None:
         both = rng.random() < interacting
+        if both and gesture:
+            kind = gestures.draw(gestures.PAIRS, rng)
+    if kind is None:
         kind = poses.INTERACTING[rng.integers(len(poses.INTERACTING))] if both else ("right", "left")[rng.integers(2)]
     how = "keep"
     right: poses.Placement | None = None
     left: poses.Placement | None = None
-    if kind == "right":
+    if gesture:
+        (right, left), how = _gesture_placements(meshes, rng, kind)
+    elif kind == "right":
         right = poses.single_placement(rng)
     elif kind == "left":
         left = poses.mirrored(poses.single_placement(rng))
     else:
         right, left, how = poses.interacting_placements(rng, kind)
-    right = right and replace(right, pose=_open_until_free(right.pose, meshes[0]))
-    left = left and replace(left, pose=_open_until_free(left.pose, meshes[1]))
+    if not gesture:
+        right = right and replace(right, pose=_open_until_free(right.pose, meshes[0]))
+        left = left and replace(left, pose=_open_until_free(left.pose, meshes[1]))
     return Draft(kind, (right, left), how, rng.normal(0, (16, 16, 22)), draw_turn(rotation, progress, rng))
 
 
@@ -132,13 +167,18 @@ def inside(uv: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.all((rounded >= 0) & (rounded <= np.array(size) - 1), axis=-1)
 
 
+def overlap_score(step: Step) -> float:
+    """Return the part of a time step's rejection score that does not depend on cameras."""
+    return max(0.0, step.overlap_mm - MAX_OVERLAP_MM)
+
+
 def rejection_score(step: Step, cameras: list[VirtualCamera]) -> float:
     """Return the rejection score of a time step; accept it if below 1.
 
     The score penalizes overlap of the hands, joints outside the image, arms that come from the camera and visible
     arm ends.
     """
-    score = max(0.0, step.overlap_mm - MAX_OVERLAP_MM)
+    score = overlap_score(step)
     for camera in cameras:
         score += 12.0 * max(0.0, (1 - inside(pixels(step, camera)[step.joint_valid], camera.size).mean()) - 0.08)
         for moves, wrist in zip(step.moves, WRISTS, strict=True):
@@ -161,12 +201,13 @@ def rejection_score(step: Step, cameras: list[VirtualCamera]) -> float:
 def sample_step(
     meshes: tuple[HandMesh, HandMesh],
     rng: np.random.Generator,
-    cameras: list[VirtualCamera],
+    see: See,
     rotation: str,
     progress: float,
     interacting: float,
-) -> Step:
-    """Sample a time step by rejection.
+    gesturing: float = 0.0,
+) -> tuple[Step, list[VirtualCamera]]:
+    """Sample a time step and the cameras that see it by rejection.
 
     At most `MAX_DRAFTS` drafts are tried; if none is accepted, the one with the lowest score is returned. All drafts
     have the kind of the first one, so that difficult kinds do not become rare.
@@ -174,23 +215,24 @@ def sample_step(
     Args:
         meshes: Right and left mesh.
         rng: Random generator.
-        cameras: Cameras that see the step.
+        see: Returns the cameras that see a step, and the step's rejection score.
         rotation: Rotation mode, see `draw_turn`.
         progress: Position in the split, 0 to 1.
         interacting: Share of time steps with two hands.
+        gesturing: Share of time steps near the poses of `gestures`.
     """
-    draft = draw_draft(meshes, rng, rotation, progress, interacting)
+    draft = draw_draft(meshes, rng, rotation, progress, interacting, None, gesturing)
     best = build(meshes, draft)
-    lowest = rejection_score(best, cameras)
+    cameras, lowest = see(best)
     for _ in range(MAX_DRAFTS - 1):
         if lowest < 1.0:
             break
-        draft = draw_draft(meshes, rng, rotation, progress, interacting, draft.kind)
+        draft = draw_draft(meshes, rng, rotation, progress, interacting, draft.kind, gesturing)
         step = build(meshes, draft)
-        score = rejection_score(step, cameras)
+        others, score = see(step)
         if score < lowest:
-            best, lowest = step, score
-    return best
+            best, cameras, lowest = step, others, score
+    return best, cameras
 
 
 def _slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
@@ -232,6 +274,7 @@ def sample_sequence_step(
     rotation: str,
     progress: float,
     interacting: float,
+    gesturing: float = 0.0,
 ) -> Step:
     """Sample one frame of a smooth sequence.
 
@@ -246,11 +289,15 @@ def sample_sequence_step(
         rotation: Rotation mode, see `draw_turn`.
         progress: Position in the split, 0 to 1.
         interacting: Share of sequences with two hands.
+        gesturing: Share of key poses near those of `gestures`.
     """
-    kind = draw_draft(meshes, stream(seed, split, SEQUENCE, sequence), rotation, progress, interacting).kind
+    rng = stream(seed, split, SEQUENCE, sequence)
+    kind = draw_draft(meshes, rng, rotation, progress, interacting, None, gesturing).kind
     key, rest = divmod(frame, KEYFRAME_STEPS)
     first, a, b = (
-        draw_draft(meshes, stream(seed, split, SEQUENCE, sequence, k), "frontal", progress, interacting, kind)
+        draw_draft(
+            meshes, stream(seed, split, SEQUENCE, sequence, k), "frontal", progress, interacting, kind, gesturing
+        )
         for k in (0, key, key + 1)
     )
     turn = draw_turn(rotation, progress, stream(seed, split, SEQUENCE, sequence, 0, 1))

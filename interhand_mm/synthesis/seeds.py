@@ -6,7 +6,7 @@ import numpy as np
 
 SEED_SPLITS = ("train", "val", "test")  # the index of a split is part of every seed, so this order must not change
 # Purposes: the third number of a seed, so that different purposes never share a random stream.
-SUBJECT, STEP, SEQUENCE, PAINT, TONE, SCENE = 1, 2, 3, 4, 6, 7
+SUBJECT, STEP, SEQUENCE, PAINT, TONE, SCENE, VIEW, PHOTO, OBJECT = 1, 2, 3, 4, 6, 7, 8, 9, 10
 AIH_RECIPES = 5  # the second number of the seed of the AIH recipes
 
 

@@ -10,12 +10,24 @@ from ..structures.joints import NUM_HAND_JOINTS, NUM_JOINTS, SIDES
 from .hand import contact, poses, skin
 from .hand.anatomy import sample_hand_size
 from .hand.mesh import HandMesh, build_hand
-from .hand.skeleton import FOREARM_BONE, HandPose, Rig, bone_transforms, joint_index, posed_joints
+from .hand.skeleton import (
+    ABDUCTION_LIMITS,
+    FLEXION_LIMITS,
+    FOREARM_BONE,
+    HandPose,
+    Rig,
+    bone_index,
+    bone_transforms,
+    joint_index,
+    posed_joints,
+)
 from .render import appearance, renderer
 from .render.cameras import VirtualCamera, camera_ring
 
 ALLOWED_OVERLAP_MM = 1.2  # soft tissue gives way where hands press on each other
 MAX_ELBOW_DEG = 40.0  # with a larger bend the upper arm returns into the frame, and its cut end is visible
+# Fingers that reach between each other: where the search ends, its length, and mm of movement per rad of a finger.
+INTERLACED_MM, INTERLACE_ROUNDS, FINGER_LEVER_MM = 3.0, 26, 45.0
 PLACEHOLDER_MM = 1.0  # InterHand2.6M writes (1, 1, 1) for a joint that is not annotated
 INDEX_TIP = joint_index(1, 4)
 
@@ -31,6 +43,8 @@ class Subject:
         meshes: Meshes of the right and the left hand, both as right hands.
         albedos: Linear albedo (V, 3) of each mesh.
         nails: (3,) nail color of each hand divided by its skin color.
+        skin: Fine detail of the skin.
+        normals: (V, 3) normals of each mesh for the light, with tendons and veins.
         tone: Fitzpatrick type, 0 (I) to 5 (VI).
         cloth: Clothes.
         dressed: Whether the torso is drawn.
@@ -42,6 +56,8 @@ class Subject:
     meshes: tuple[HandMesh, HandMesh]
     albedos: tuple[np.ndarray, np.ndarray]
     nails: tuple[np.ndarray, np.ndarray]
+    skin: skin.SkinDetail
+    normals: tuple[np.ndarray, np.ndarray]
     tone: float
     cloth: appearance.Cloth
     dressed: bool
@@ -54,7 +70,7 @@ class Step:
     """One time step.
 
     Attributes:
-        kind: "right", "left" or one of `poses.INTERACTING`.
+        kind: "right", "left", or one of `poses.INTERACTING` or `gestures.PAIRS`.
         joints: (42, 3) mm, world frame.
         present: (2,) bool, whether the right and the left hand are present.
         moves: (18, 3, 4) rest-to-world transform of each bone, for each limb; None for an absent hand.
@@ -105,16 +121,23 @@ def make_subject(
     tone = float(rng.uniform(0, 5)) if tone is None else tone
     seed = rng.integers(2**32)
     painted = {}
+    detail = skin.sample_detail(np.random.default_rng((int(seed), 1)), size.female, tone)
     for mesh in meshes:  # both hands belong to one person, so they get the same noise
         if id(mesh) not in painted:
             albedo, nail = skin.vertex_albedo(mesh.vertices, mesh.fields, np.random.default_rng(seed), tone)
             covered = mesh.fields["sleeve"][:, None]
             albedo = (1 - covered) * albedo + covered * np.clip(cloth.colors[0], 0.015, 0.8)
-            painted[id(mesh)] = albedo.astype(np.float32), nail / np.median(albedo[mesh.fields["red"] > 0.3], axis=0)
-    (a0, n0), (a1, n1) = (painted[id(mesh)] for mesh in meshes)
+            normals = skin.back_normals(
+                mesh.vertices, mesh.normals, mesh.fields["palmar"], mesh.fields["sleeve"], mesh.rig, detail
+            )
+            nails = nail / np.median(albedo[mesh.fields["red"] > 0.3], axis=0)
+            painted[id(mesh)] = albedo.astype(np.float32), nails, normals
+    (a0, n0, b0), (a1, n1, b1) = (painted[id(mesh)] for mesh in meshes)
     ring = camera_ring(rng, cameras, 2 + 3 * (number % 20), sizes)
     lamps = float(rng.uniform(0, 2 * np.pi))
-    return Subject(number, meshes, (a0, a1), (n0, n1), tone, cloth, bool(rng.random() < 0.6), lamps, ring)
+    return Subject(
+        number, meshes, (a0, a1), (n0, n1), detail, (b0, b1), tone, cloth, bool(rng.random() < 0.6), lamps, ring
+    )
 
 
 def _affine(placement: poses.Placement, left: bool) -> np.ndarray:
@@ -155,17 +178,61 @@ def search_skin(mesh: HandMesh, moves: np.ndarray) -> contact.Skin:
     return contact.sort_skin(points, normals, mesh.bones[k, 0])
 
 
+def _move_fingers(placed: poses.Placement, left: bool, rig: Rig, pushes: np.ndarray) -> poses.Placement:
+    """Turn the fingers of a hand so that they follow `pushes` (5, 3) in mm, within the joint limits."""
+    toward = _affine(placed, left)[:3, :3] @ bone_transforms(rig, placed.pose)[:, :3, :3] @ rig.frames
+    flexion, abduction = placed.pose.flexion.copy(), placed.pose.abduction.copy()
+    for f in range(5):
+        (sideways, _, up), (_, _, bent) = (pushes[f] @ toward[bone_index(f, s)] for s in (0, 1))
+        abduction[f] -= np.clip(0.6 * sideways / FINGER_LEVER_MM, -0.1, 0.1)
+        flexion[f, 0] -= np.clip(0.3 * up / FINGER_LEVER_MM, -0.05, 0.05)
+        flexion[f, 1] -= np.clip(0.9 * bent / FINGER_LEVER_MM, -0.15, 0.15)
+    abduction = np.clip(abduction, ABDUCTION_LIMITS[:, 0], ABDUCTION_LIMITS[:, 1])
+    flexion = np.clip(flexion, FLEXION_LIMITS[..., 0], FLEXION_LIMITS[..., 1])
+    return replace(placed, pose=replace(placed.pose, flexion=flexion, abduction=abduction))
+
+
+def interlace(
+    meshes: tuple[HandMesh, HandMesh], right: poses.Placement, left: poses.Placement
+) -> tuple[poses.Placement, poses.Placement]:
+    """Turn the fingers of two hands that reach between each other, until they overlap by little.
+
+    Moving whole hands cannot do it: each finger has its own gap.
+
+    Args:
+        meshes: Right and left mesh.
+        right: Right placement; its fingers point between those of the left hand.
+        left: Left placement.
+    """
+    best, lowest = (right, left), np.inf
+    for _ in range(INTERLACE_ROUNDS):
+        affine, other_affine = _affine(right, False), _affine(left, True)
+        first = search_skin(meshes[0], affine @ bone_transforms(meshes[0].rig, right.pose))
+        second = search_skin(meshes[1], other_affine @ bone_transforms(meshes[1].rig, left.pose))
+        deepest, _, push = contact.overlap(first, second, np.zeros(3))
+        if deepest < lowest:
+            best, lowest = (right, left), deepest
+        if lowest <= INTERLACED_MM:
+            break
+        right = _move_fingers(right, False, meshes[0].rig, contact.finger_pushes(first, second))
+        left = _move_fingers(left, True, meshes[1].rig, contact.finger_pushes(second, first))
+        left = replace(left, wrist=left.wrist + 0.3 * push)
+    return best
+
+
 def place_hands(meshes: tuple[HandMesh, HandMesh], placed: Placements, how: str) -> Placements:
     """Move the left hand until the hands touch or overlap by at most `ALLOWED_OVERLAP_MM`.
 
     Args:
         meshes: Right and left mesh.
         placed: Right and left placement; None for an absent hand.
-        how: "approach", "keep" or "tips", see `poses.interacting_placements`.
+        how: "approach", "keep" or "tips", see `poses.interacting_placements`, or "interlace".
     """
     right, left = placed
     if right is None or left is None:
         return placed
+    if how == "interlace":
+        return interlace(meshes, right, left)
     (joints, moves), (other, other_moves) = _limb(meshes[0], right, False), _limb(meshes[1], left, True)
     first = search_skin(meshes[0], _affine(right, False) @ moves)
     second = search_skin(meshes[1], _affine(left, True) @ other_moves)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from ..structures.mask_bits import LEFT_AMODAL, LEFT_LIMB_AMODAL, RIGHT_AMODAL, RIGHT_LIMB_AMODAL
+from .hand import skin
 from .hand.skeleton import FOREARM_BONE
-from .render import appearance, renderer, sensor, shading
+from .preset import LightRanges
+from .render import appearance, detail, photo_light, renderer, sensor, shading, solids
 from .render.cameras import VirtualCamera
 from .time_step import Step, Subject
 
+AMODAL = np.uint8(RIGHT_AMODAL | LEFT_AMODAL | RIGHT_LIMB_AMODAL | LEFT_LIMB_AMODAL)
 STUDIO_RADIANCE = 0.0006  # linear; the dark studio behind the hands is not perfectly black
 TORSO_GAP_MM = 95.0
 
 # Skinned vertices (V, 3) mm and the renderer's attribute table (V, ATTRIBUTES) of the right and left limb.
 Limb = tuple[np.ndarray, np.ndarray]
 Limbs = list[Limb | None]
+LitObjects = list[tuple[solids.Solid, np.ndarray]]  # objects and the light (N, 3) of their vertices
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,25 @@ class View:
     quality: int
 
 
+def view_direction(step: Step, camera: VirtualCamera) -> np.ndarray:
+    """Return the unit vector (3,) from a camera to the hands. It differs from the optical axis off the axis."""
+    ray: np.ndarray = step.joints[step.joint_valid].mean(axis=0) - camera.position
+    return ray / np.linalg.norm(ray)
+
+
+def skin_albedo(subject: Subject) -> np.ndarray:
+    """Return the median albedo (3,) of the hands, linear RGB."""
+    albedo: np.ndarray = np.median(subject.albedos[0][subject.meshes[0].is_hand > 0.5], axis=0)
+    return albedo.astype(float)
+
+
 def light_limbs(
-    subject: Subject, step: Step, lights: shading.Lights, cameras: list[VirtualCamera], shadows: bool = True
+    subject: Subject,
+    step: Step,
+    lights: shading.Lights,
+    cameras: list[VirtualCamera],
+    shadows: bool = True,
+    objects: Sequence[solids.Solid] = (),
 ) -> Limbs:
     """Skin and light the limbs once for all views of a step.
 
@@ -50,41 +73,87 @@ def light_limbs(
         lights: Lamps.
         cameras: Cameras that will render the step. Vertices that none of them sees are not lit.
         shadows: Whether each hand casts shadows on the other.
+        objects: Objects that cast shadows on the hands.
 
     Returns:
         Vertices and attribute table of each limb, None for an absent hand.
     """
     parts = []
-    for mesh, moves in zip(subject.meshes, step.moves, strict=True):
+    for mesh, own, moves in zip(subject.meshes, subject.normals, step.moves, strict=True):
         skinned = moves is not None
-        parts.append(renderer.skin(mesh.vertices, mesh.normals, mesh.bones, mesh.weights, moves) if skinned else None)
-    casters, normals = (np.concatenate([p[k] for p in parts if p is not None]) for k in (0, 1))
-    seen = np.zeros(len(casters), bool)
+        parts.append(renderer.skin(mesh.vertices, own, mesh.bones, mesh.weights, moves) if skinned else None)
+    joined_points, normals = (np.concatenate([p[k] for p in parts if p is not None]) for k in (0, 1))
+    seen = np.zeros(len(joined_points), bool)
     for c in cameras:
         size = np.array(c.size, float)
-        renderer.seen_by(casters, normals, c.rotation, c.position, c.focal, c.principal_pt, size, seen)
+        renderer.seen_by(joined_points, normals, c.rotation, c.position, c.focal, c.principal_pt, size, seen)
     center = step.joints[step.joint_valid].mean(axis=0)
-    lamp = (center, lights.toward, lights.rgb, lights.ambient, shading.across(lights.toward))
-    joined = shading.irradiance(casters, normals, casters, *lamp, seen) if shadows else None
+    lamp = (center, lights.toward, lights.rgb, lights.ambient, lights.occlusion, shading.across(lights.toward))
+    solid_points = [s.points.astype(np.float32) for s in objects]
+    casters = np.concatenate([joined_points, *solid_points])
+    joined = shading.irradiance(joined_points, normals, casters, *lamp, seen) if shadows else None
     limbs: Limbs = [None, None]
     start = 0
     for i, part in enumerate(parts):
         if part is None:
             continue
         points, normals = part
-        own = slice(start, start + len(points))
+        rows = slice(start, start + len(points))
         start += len(points)
         if joined is not None:
-            lit, shadow = joined[0][own], joined[1][own]
+            light = joined[0][rows], joined[1][rows], joined[2][rows]
         else:
-            lit, shadow = shading.irradiance(points, normals, points, *lamp, seen[own])
-        limbs[i] = points, _attributes(subject, i, normals, lit, shadow)
+            light = shading.irradiance(points, normals, np.concatenate([points, *solid_points]), *lamp, seen[rows])
+        limbs[i] = points, _attributes(subject, step, i, normals, light, seen[rows])
     return limbs
 
 
-def _attributes(subject: Subject, side: int, normals: np.ndarray, lit: np.ndarray, shadow: np.ndarray) -> np.ndarray:
-    """Return the renderer's attribute table (V, ATTRIBUTES) of one limb."""
-    mesh = subject.meshes[side]
+def light_objects(objects: Sequence[solids.Solid], limbs: Limbs, step: Step, lights: shading.Lights) -> LitObjects:
+    """Light the objects of a step; limbs and other objects cast shadows on them.
+
+    Args:
+        objects: Objects in the world.
+        limbs: Lit limbs from `light_limbs`.
+        step: Time step.
+        lights: Lamps.
+
+    Returns:
+        Each object with the light (N, 3) of its vertices.
+    """
+    center = step.joints[step.joint_valid].mean(axis=0)
+    lamp = (center, lights.toward, lights.rgb, lights.ambient, lights.occlusion, shading.across(lights.toward))
+    if not objects:
+        return []
+    points, normals = (
+        np.concatenate([getattr(s, k) for s in objects]).astype(np.float32) for k in ("points", "normals")
+    )
+    casters = np.concatenate([points, *(limb[0] for limb in limbs if limb is not None)])
+    light = shading.irradiance(points, normals, casters, *lamp, np.ones(len(points), bool))[0]
+    ends = np.cumsum([len(s.points) for s in objects])[:-1]
+    return list(zip(objects, np.split(light, ends), strict=True))
+
+
+def _attributes(
+    subject: Subject,
+    step: Step,
+    side: int,
+    normals: np.ndarray,
+    light: tuple[np.ndarray, np.ndarray, np.ndarray],
+    seen: np.ndarray,
+) -> np.ndarray:
+    """Return the renderer's attribute table (V, ATTRIBUTES) of one limb.
+
+    Args:
+        subject: Subject whose limb it is.
+        step: Time step.
+        side: 0 is right, 1 is left.
+        normals: (V, 3) world frame.
+        light: Result of `shading.irradiance` for the limb's vertices.
+        seen: (V,) bool, vertices that are lit.
+    """
+    mesh, moves = subject.meshes[side], step.moves[side]
+    assert moves is not None
+    lit, shadow, toward = light
     table = np.empty((len(normals), renderer.ATTRIBUTES), np.float32)
     table[:, renderer.LIT : renderer.LIT + 3] = lit * subject.albedos[side]
     table[:, renderer.NORMAL : renderer.NORMAL + 3] = normals
@@ -96,8 +165,16 @@ def _attributes(subject: Subject, side: int, normals: np.ndarray, lit: np.ndarra
     }
     for column, name in columns.items():
         table[:, column] = mesh.fields[name]
-    table[:, renderer.GLOSS] = 1 - mesh.fields["sleeve"]
-    table[:, renderer.SHADOW], table[:, renderer.IS_HAND] = shadow, mesh.is_hand
+    palmar, dorsal = skin.crease_gains(mesh.fields["joint"], mesh.rig, moves)
+    table[:, renderer.PALM_CREASE] *= palmar
+    table[:, renderer.BACK_CREASE] *= dorsal
+    table[:, renderer.GLOSS], table[:, renderer.SHADOW] = 1 - mesh.fields["sleeve"], shadow
+    table[:, renderer.REST : renderer.REST + 3] = mesh.vertices + subject.skin.shift
+    glow = detail.glow_at_rest(subject.normals[side], mesh.bones, mesh.weights, moves, toward, lit, seen)
+    table[:, renderer.GLOW : renderer.GLOW + 3] = glow
+    table[:, renderer.FINE] = mesh.fields["fine"] * subject.skin.roughness
+    table[:, renderer.HAIR] = mesh.fields["hair"] * subject.skin.hair
+    table[:, renderer.BAND] = 0.0
     return table
 
 
@@ -119,6 +196,8 @@ class Canvas:
         self.image = np.zeros_like(self.background)
         self.cloth_depth = np.zeros((size[1], size[0]), np.float32)
         self.screens = [np.zeros((1, 3), np.float32), np.zeros((1, 3), np.float32)]
+        self.solid_depth = np.full(shape[1:], renderer.FAR, np.float32)
+        self.solid_image = np.zeros((*shape[1:], 3), np.float32)
 
     def clear(self) -> None:
         """Reset the buffers, where the last image wrote to them."""
@@ -131,6 +210,7 @@ class Canvas:
     def draw(self, subject: Subject, step: Step, limbs: Limbs, camera: VirtualCamera) -> None:
         """Rasterize both limbs, each into its own buffers, and store the region that they cover."""
         low, high = np.full(2, np.inf), np.full(2, -np.inf)
+        look = view_direction(step, camera)
         for i, (limb, moves) in enumerate(zip(limbs, step.moves, strict=True)):
             if limb is None or moves is None:
                 continue
@@ -140,12 +220,54 @@ class Canvas:
             seen = screen[screen[:, 0] > -1e5, :2] / 2
             low, high = np.minimum(low, seen.min(axis=0)), np.maximum(high, seen.max(axis=0))
             arm = moves[FOREARM_BONE][:, :3] @ np.array([0.0, -1.0, 0.0])
-            backs = bool(arm @ c.rotation[2] < 0.25)
+            backs = bool(arm @ look < 0.25)
             buffers = self.depths[i], self.owners[i], self.covers[i]
             renderer.rasterize(screen, mesh.faces, i == 1, backs, mesh.is_hand, *buffers)
 
         low, high = np.clip(low - 2, 0, self.size), np.clip(high + 3, 0, self.size)
         self.region = np.concatenate([low, high]).astype(np.int64)
+
+    def draw_objects(self, objects: LitObjects, lights: shading.Lights, camera: VirtualCamera) -> np.ndarray:
+        """Draw objects over the background, and remove the limbs behind them from the depth buffers.
+
+        Returns:
+            Region (4,) of the objects: x0, y0, x1, y1 px.
+        """
+        low, high = np.array(self.size, float), np.zeros(2)
+        half, strengths = shading.half_vectors(lights, camera.rotation[2])
+        for solid, light in objects:
+            c = camera
+            screen = renderer.project_fine(solid.points, c.rotation, c.position, c.focal, c.principal_pt, 2)
+            shine = np.clip(solid.normals @ half.T, 0, 1) ** 40 @ strengths
+            colors = (light * solid.colors + solid.gloss * shine[:, None]).astype(np.float32)
+            solids.draw_solid(screen, solid.faces, colors, self.solid_depth, self.solid_image)
+            seen = screen[screen[:, 0] > -1e5, :2] / 2
+            if len(seen):
+                low, high = np.minimum(low, seen.min(axis=0)), np.maximum(high, seen.max(axis=0))
+        low, high = np.clip(low - 2, 0, self.size), np.clip(high + 3, 0, self.size)
+        region = np.concatenate([low, np.maximum(low, high)]).astype(np.int64)
+        solids.merge_solids(self.solid_depth, self.solid_image, self.cloth_depth, region, self.depths, self.background)
+        x0, y0, x1, y1 = 2 * region
+        self.solid_depth[y0:y1, x0:x1] = renderer.FAR
+        return region
+
+    def mask(self, subject: Subject, region: np.ndarray, out: np.ndarray) -> None:
+        """Write the mask bits of the limbs in the depth buffers into `out` (H, W) uint8, inside a region.
+
+        Args:
+            subject: Subject whose limbs they are.
+            region: (4,) x0, y0, x1, y1 px.
+            out: (H, W) uint8, written in place.
+        """
+        low, high = np.maximum(region[:2], self.region[:2]), np.minimum(region[2:], self.region[2:])
+        both = np.concatenate([low, np.maximum(low, high)])
+        hand_faces = subject.meshes[0].hand_faces, subject.meshes[1].hand_faces
+        renderer.mask_bits(self.depths, self.covers, self.owners, *hand_faces, self.cloth_depth, both, out)
+
+    def covered(self) -> np.ndarray:
+        """Return where the limbs are (H / 4, W / 4) bool, at a quarter of the image's resolution."""
+        out: np.ndarray = self.depths[:, ::8, ::8].min(axis=0) < renderer.FAR
+        return out
 
     def without_other(self, keep: int) -> np.ndarray:
         """Return the depth buffers (2, 2H, 2W) without the limb of the other side.
@@ -168,12 +290,13 @@ def _resolve(
     canvas: Canvas,
     depths: np.ndarray,
     subject: Subject,
+    step: Step,
     limbs: Limbs,
     lights: shading.Lights,
     camera: VirtualCamera,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Shade the samples; return the linear image (H, W, 3) and the depth map (H, W) in mm."""
-    look = camera.rotation[2]
+    look = view_direction(step, camera)
     directions, strengths = shading.half_vectors(lights, look)
     empty = np.zeros((1, renderer.ATTRIBUTES), np.float32)
     right, left = (empty if limb is None else limb[1] for limb in limbs)
@@ -196,6 +319,8 @@ def _resolve(
         canvas.cloth_depth,
         canvas.background,
         canvas.region,
+        detail.relief(),
+        1.0 / float(camera.focal[0]),
         image,
         depth,
     )
@@ -233,6 +358,8 @@ def render_view(
     rng: np.random.Generator,
     photo: str | None = None,
     alone_limbs: Limbs | None = None,
+    ranges: LightRanges | None = None,
+    objects: LitObjects | None = None,
 ) -> View:
     """Render one view.
 
@@ -245,30 +372,31 @@ def render_view(
         rng: Random generator for the background crop and the sensor.
         photo: Background photograph; None renders the dark studio.
         alone_limbs: Limbs from `light_limbs(shadows=False)`. If given, each hand is also rendered without the other.
+        ranges: Light of the preset; None is the studio's.
+        objects: Objects from `light_objects`. Their pixels belong to no visible mask; the amodal masks ignore them.
     """
-    width, height = camera.size
     canvas = _canvas(camera.size)
     canvas.clear()
     canvas.draw(subject, step, limbs, camera)
     _draw_background(canvas, subject, step, lights, camera, photo, rng)
+    if ranges is not None:  # before the objects, which hide their part of the surface behind the hands
+        distance = float(np.linalg.norm(step.joints[step.joint_valid].mean(axis=0) - camera.position))
+        photo_light.cast_shadow(canvas.background, canvas.covered(), lights, camera, distance, ranges, rng)
+    mask = np.zeros(canvas.cloth_depth.shape, np.uint8)
+    canvas.mask(subject, canvas.region, mask)
+    if objects:
+        amodal = mask & AMODAL
+        canvas.mask(subject, canvas.draw_objects(objects, lights, camera), mask)
+        mask = amodal | (mask & ~AMODAL)
     settings = sensor.sample_sensor(rng)
-    image, depth = _resolve(canvas, canvas.depths, subject, limbs, lights, camera)
+    if ranges is not None:
+        settings = sensor.photo_sensor(settings, ranges, rng)
+    image, depth = _resolve(canvas, canvas.depths, subject, step, limbs, lights, camera)
     noise_seed = rng.integers(2**63)
     developed = sensor.develop(image, settings, camera.gray, np.random.default_rng(noise_seed))
-    mask = np.zeros((height, width), np.uint8)
-    renderer.mask_bits(
-        canvas.depths,
-        canvas.covers,
-        canvas.owners,
-        subject.meshes[0].hand_faces,
-        subject.meshes[1].hand_faces,
-        canvas.cloth_depth,
-        canvas.region,
-        mask,
-    )
     alone: list[np.ndarray | None] = [None, None]
     for i in (0, 1):
         if alone_limbs is not None and alone_limbs[i] is not None:
-            one, _ = _resolve(canvas, canvas.without_other(i), subject, alone_limbs, lights, camera)
+            one, _ = _resolve(canvas, canvas.without_other(i), subject, step, alone_limbs, lights, camera)
             alone[i] = sensor.develop(one, settings, camera.gray, np.random.default_rng(noise_seed))
     return View(developed, mask, depth, (alone[0], alone[1]), settings.quality)

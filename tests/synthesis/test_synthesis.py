@@ -14,7 +14,7 @@ from interhand_mm.structures.joints import NUM_HAND_JOINTS
 from interhand_mm.synthesis import generate, sampling, time_step, view
 from interhand_mm.synthesis.chunks import parse_shard
 from interhand_mm.synthesis.generate import subject_of
-from interhand_mm.synthesis.hand import contact, poses, skeleton
+from interhand_mm.synthesis.hand import contact, gestures, poses, skeleton
 from interhand_mm.synthesis.hand.anatomy import sample_hand_size
 from interhand_mm.synthesis.hand.mesh import build_hand
 from interhand_mm.synthesis.plan import SynthesisOptions, plan
@@ -331,8 +331,8 @@ def test_sequences_move_smoothly(subject: time_step.Subject) -> None:
 def test_sequences_of_a_capture_share_no_frame_number(subject: time_step.Subject) -> None:
     options = replace(OPTIONS, sequence=2, num=16)
     chunk = plan(options)[0]
-    made = [generate.step_of(options, chunk, subject, chunk.first + i)[2:] for i in range(4)]
-    names, frames = zip(*made, strict=True)
+    made = [generate.step_of(options, chunk, subject, chunk.first + i) for i in range(4)]
+    names, frames = zip(*((shot.name, shot.frame) for shot in made), strict=True)
     assert names[0] == names[1] != names[2] == names[3]
     assert frames == (3, 6, 9, 12)  # joints are filed by capture and frame alone
 
@@ -372,7 +372,7 @@ def test_a_folder_of_another_seed_is_refused(made: Path, tmp_path: Path) -> None
 
 
 def test_bad_options_are_refused(tmp_path: Path) -> None:
-    for bad in ({"size": "wide"}, {"size": "10x10"}, {"views": 0}, {"num": -1}, {"rotation": "up"}):
+    for bad in ({"size": "wide"}, {"size": "10x10"}, {"views": 0}, {"num": -1}, {"rotation": "up"}, {"preset": "x"}):
         with pytest.raises(ConfigError):
             SynthesisOptions(**{"num": 4, **bad})
     with pytest.raises(BackgroundError, match="does not exist"):
@@ -398,3 +398,85 @@ def test_lengths_in_pixels_scale_with_the_image() -> None:
         glare.append((image > 0.02).mean())
     assert glare[0] > 0
     assert glare[1] == pytest.approx(glare[0], rel=0.25)
+
+
+def settled(name: str, mesh, noise: float) -> tuple[skeleton.HandPose, np.ndarray]:
+    """The pose of a gesture, and how deep its fingers lie in each other and in the palm."""
+    gesture = gestures.GESTURES[name]
+
+    def overlaps(pose: skeleton.HandPose) -> np.ndarray:
+        return contact.finger_overlaps(time_step.search_skin(mesh, skeleton.bone_transforms(mesh.rig, pose)))
+
+    pose = gestures.gesture_pose(gesture, np.random.default_rng(1), noise)
+    pose = gestures.settle(pose, mesh.rig, gesture.spot, overlaps)
+    return pose, overlaps(pose)
+
+
+@pytest.mark.parametrize("name", gestures.GESTURES)
+def test_gestures_are_possible(name: str, subject: time_step.Subject) -> None:
+    pose, depths = settled(name, subject.meshes[0], noise=1.0)
+    assert depths.max() < 8.0
+    limits = (skeleton.FLEXION_LIMITS, skeleton.ABDUCTION_LIMITS, skeleton.TWIST_LIMITS)
+    for angles, limit in zip((pose.flexion, pose.abduction, pose.twist), limits, strict=True):
+        assert (angles >= limit[..., 0] - 1e-9).all()
+        assert (angles <= limit[..., 1] + 1e-9).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "straight"),
+    [("open", "1111"), ("fist", "0000"), ("one", "1000"), ("two", "1100"), ("three", "1110"), ("four", "1111"),
+     ("letter_y", "0001"), ("horns", "1001"), ("ok", "0111"), ("thumb_up", "0000"), ("point_at", "1000")],
+)  # fmt: skip
+def test_gestures_show_their_fingers(name: str, straight: str, subject: time_step.Subject) -> None:
+    rig = subject.meshes[0].rig
+    pose, _ = settled(name, subject.meshes[0], noise=0.0)
+    joints = skeleton.posed_joints(rig, skeleton.bone_transforms(rig, pose))
+    for finger, shown in enumerate(straight, start=1):
+        chain = joints[[skeleton.joint_index(finger, digit) for digit in (1, 2, 3, 4)]]
+        length = np.linalg.norm(np.diff(chain, axis=0), axis=1).sum()
+        reach = np.linalg.norm(chain[-1] - chain[0]) / length
+        assert reach > 0.94 if shown == "1" else reach < 0.90
+
+
+@pytest.mark.parametrize(("name", "finger"), [("ok", 1), ("pinch", 1), ("seven", 3), ("eight", 2)])
+def test_the_thumb_meets_the_finger(name: str, finger: int, subject: time_step.Subject) -> None:
+    rig = subject.meshes[0].rig
+    pose, _ = settled(name, subject.meshes[0], noise=0.0)
+    joints = skeleton.posed_joints(rig, skeleton.bone_transforms(rig, pose))
+    tips = joints[skeleton.joint_index(0, 4)], joints[skeleton.joint_index(finger, 4)]
+    assert np.linalg.norm(tips[0] - tips[1]) < 32
+
+
+def test_the_studio_draws_no_gestures_and_wild_draws_many(subject: time_step.Subject) -> None:
+    def kinds(gesturing: float) -> list[str]:
+        draws = (np.random.default_rng(k) for k in range(12))
+        return [sampling.draw_draft(subject.meshes, r, "frontal", 1.0, 1.0, None, gesturing).kind for r in draws]
+
+    assert set(kinds(0.0)) <= set(poses.INTERACTING)
+    assert set(kinds(1.0)) <= set(gestures.PAIRS)
+
+
+@pytest.mark.parametrize("kind", gestures.PAIRS)
+def test_pairs_do_not_sink_into_each_other(kind: str, subject: time_step.Subject) -> None:
+    rng = np.random.default_rng(3)
+    drafts = (sampling.draw_draft(subject.meshes, rng, "frontal", 1.0, 1.0, kind, 1.0) for _ in range(6))
+    steps = (sampling.build(subject.meshes, draft) for draft in drafts)
+    step = next((step for step in steps if step.overlap_mm < sampling.MAX_OVERLAP_MM), None)
+    assert step is not None
+    assert step.kind == kind
+    assert step.present.all()
+
+
+def test_folded_hands_reach_between_each_other(subject: time_step.Subject) -> None:
+    """Along the row of the knuckles, right and left fingers take turns."""
+    changes = []
+    for seed in range(4):
+        draft = sampling.draw_draft(subject.meshes, np.random.default_rng(seed), "frontal", 1.0, 1.0, "folded", 1.0)
+        joints = sampling.build(subject.meshes, draft).joints
+        middles = np.stack(
+            [joints[[skeleton.joint_index(f, 3) + NUM_HAND_JOINTS * side for side in (0, 1)]] for f in range(1, 5)]
+        )
+        row = joints[skeleton.joint_index(1, 1)] - joints[skeleton.joint_index(4, 1)]
+        sides = np.tile([0, 1], 4)[np.argsort(middles.reshape(8, 3) @ row)]
+        changes.append(int(np.sum(sides[1:] != sides[:-1])))
+    assert np.median(changes) >= 6

@@ -226,6 +226,63 @@ def _self_overlap(skin):
     return deepest
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def finger_overlaps(skin):
+    """Return how deep the fingers of one hand lie in each other and in the palm, (5, 6) mm; 0 where they do not.
+
+    Row f holds the overlap of finger f with thumb to pinky and, in the last column, with the palm. Vertices of the
+    finger roots, which always touch their neighbors, do not count.
+
+    Args:
+        skin: `Skin` of the hand.
+    """
+    out = np.zeros((5, 6))
+    for i in range(skin.points.shape[0]):
+        finger = skin.fingers[i]
+        if finger < 0 or skin.segments[i] < (2 if finger == 0 else 1):
+            continue
+        x, y, z = skin.points[i]
+        v = _nearest(skin, x, y, z, finger)
+        if v < 0:
+            continue
+        n, p = skin.normals[v], skin.points[v]
+        other = skin.fingers[v]
+        if other < 0 or (other == 0 and skin.segments[v] == 0):  # the ball of the thumb belongs to the palm
+            other = 5
+        depth = -((x - p[0]) * n[0] + (y - p[1]) * n[1] + (z - p[2]) * n[2])
+        out[finger, other] = max(out[finger, other], depth)
+    return out
+
+
 def self_overlap(skin: Skin) -> float:
     """Return the deepest overlap in mm of a hand's fingers with each other and with the palm."""
     return float(_self_overlap(skin))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def finger_pushes(skin, other):
+    """Return the vector (5, 3) in mm that moves each finger out of another limb; 0 for a finger outside.
+
+    It is the mean over the finger's vertices in the limb, weighted by their depths, so that it changes smoothly.
+
+    Args:
+        skin: `Skin` of the hand.
+        other: `Skin` of the other limb.
+    """
+    out, weight = np.zeros((5, 3)), np.full(5, 1e-9)
+    for i in range(skin.points.shape[0]):
+        finger = skin.fingers[i]
+        if finger < 0:
+            continue
+        x, y, z = skin.points[i]
+        v = _nearest(other, x, y, z, -1)
+        if v < 0:
+            continue
+        n, p = other.normals[v], other.points[v]
+        depth = -((x - p[0]) * n[0] + (y - p[1]) * n[1] + (z - p[2]) * n[2])
+        if depth > 0.0:
+            weight[finger] += depth
+            out[finger] += depth * depth * n
+    for finger in range(5):
+        out[finger] /= weight[finger]
+    return out

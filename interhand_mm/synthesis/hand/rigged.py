@@ -26,7 +26,7 @@ from .skeleton import (
     frame_from,
     joint_index,
 )
-from .skin import smoothstep
+from .skin import detail_fields, palm_side, smoothstep
 from .surface import TIP_INSET_MM, arm_primitives
 
 _MANO_CHAIN = {"index": 1, "middle": 4, "pinky": 7, "ring": 10, "thumb": 13}
@@ -126,11 +126,12 @@ def assemble(
     tips = np.stack([rig.joints[joint_index(f, 4)] for f in range(5)])
     near = np.linalg.norm(points[:, None] - tips, axis=2).min(axis=1)
     zero = np.zeros(len(points), np.float32)
-    fields = {name: zero for name in ("palmar_crease", "dorsal_crease", "sleeve")}
+    fields = {name: zero for name in ("palmar_crease", "dorsal_crease", "sleeve", "joint")}
     fields["nail"], fields["crease"] = zero - 1, zero + 9
-    ahead = smoothstep(points[:, 1], -14.0, 6.0)
-    fields["palmar"] = (smoothstep(-all_normals[:, 2], -0.35, 0.45) * (0.12 + 0.88 * ahead)).astype(np.float32)
-    fields["red"] = (1 - smoothstep(near, 4.0, 16.0)).astype(np.float32)
+    palmar, red = palm_side(points, all_normals, np.zeros(len(points), bool)), 1 - smoothstep(near, 4.0, 16.0)
+    fine, hair = detail_fields(points, palmar, np.full(len(points), -1), fields["nail"], red, rig)
+    for name, values in {"palmar": palmar, "red": red, "fine": fine, "hair": hair}.items():
+        fields[name] = values.astype(np.float32)
     is_hand = (points[:, 1] > -HAND_END_MM).astype(np.float32)
     hand_faces = (is_hand[all_faces].sum(axis=1) > 1.5).astype(np.uint8)
     f32 = np.float32

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from .anatomy import HandSize
@@ -76,13 +78,13 @@ def skin_fields(
     Returns:
         Arrays (V,) by name: "nail" is above 0 on the nail plate, "crease" is the distance in mm to the nearest crease,
         "palmar_crease" and "dorsal_crease" are the strength of creases on either side, "palmar" is 1 on the palm side,
-        and "red" is 0..1, the amount of blood near the surface (fingertips, knuckles).
+        "red" is 0..1, the amount of blood near the surface (fingertips, knuckles), "joint" is the number of the
+        crease's joint for `crease_gains`, and "fine" and "hair" are those of `detail_fields`.
     """
     n = len(vertices)
     nail, crease = np.full(n, -1.0), np.full(n, 9.0)
-    palm_crease, back_crease, red = np.zeros(n), np.zeros(n), np.zeros(n)
-    palmar = smoothstep(-normals[:, 2] + 0.25 * (groups[:, 1] < 0.5), -0.35, 0.45)
-    palmar *= 0.12 + 0.88 * smoothstep(vertices[:, 1], -14.0, 6.0)  # on the arm, the inner side is hardly lighter
+    palm_crease, back_crease, red, number = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
+    palmar = palm_side(vertices, normals, groups[:, 1] < 0.5)
     owner = groups[:, 1:].argmin(axis=1)
     on_finger = groups[:, 1:].min(axis=1) < 1.5
     palm = (groups[:, 0] < 0.6) & (normals[:, 2] < 0.2) & (vertices[:, 1] > 4)
@@ -102,10 +104,11 @@ def skin_fields(
             down = smoothstep(-normals @ frame[:, 2], 0.0, 0.7)
             up = smoothstep(normals @ frame[:, 2], 0.25, 0.85)
             palm_crease[close], back_crease[close] = (fade * down)[close], (fade * up)[close]
+            number[close] = 2 * f + segment
             red[close] = np.maximum(red, 0.75 * up * (1 - smoothstep(np.abs(local[:, 1]), 3, 10)))[close]
         frame, tip = rig.frames[bone_index(f, 2)], rig.joints[joint_index(f, 4)]
         local = (vertices - tip) @ frame
-        palmar[mine] = smoothstep(-normals @ frame[:, 2], -0.30, 0.45)[mine]
+        palmar[mine] = smoothstep(-normals @ frame[:, 2], -0.45, 0.60)[mine]
         red[mine] = np.maximum(red, smoothstep(local[:, 1], -16, -2))[mine]
         length = 0.50 * size.segments_mm[f, 3] + 1.0
         u = (local[:, 1] - TIP_INSET_MM + 2.4 + length / 2 - 1.3 * (size.nail_length - 1)) / (length / 2)
@@ -116,8 +119,149 @@ def skin_fields(
     for f in range(1, 5):  # the knuckles
         d = np.linalg.norm(vertices - rig.joints[joint_index(f, 1)], axis=1)
         red = np.maximum(red, 0.55 * (1 - smoothstep(d, 8, 17)) * smoothstep(normals[:, 2], 0.1, 0.7))
-    names = ("nail", "crease", "palmar_crease", "dorsal_crease", "palmar", "red")
-    return dict(zip(names, (nail, crease, palm_crease, back_crease, palmar, red), strict=True))
+    fine, hair = detail_fields(vertices, palmar, np.where(on_finger, owner, -1), nail, red, rig)
+    names = ("nail", "crease", "palmar_crease", "dorsal_crease", "palmar", "red", "joint", "fine", "hair")
+    values = (nail, crease, palm_crease, back_crease, palmar, red, number, fine, hair)
+    return dict(zip(names, values, strict=True))
+
+
+def palm_side(vertices: np.ndarray, normals: np.ndarray, thumb: np.ndarray) -> np.ndarray:
+    """Return how much (V,) the skin is that of the palm, 0 to 1.
+
+    The border on the sides of the hand is wide, and the palm's color fades over the wrist, further on its middle.
+
+    Args:
+        vertices: (V, 3) mm, rest pose.
+        normals: (V, 3) unit normals.
+        thumb: (V,) bool, vertices of the thumb.
+    """
+    side = smoothstep(-normals[:, 2] + 0.25 * thumb, -0.60, 0.70)
+    bend = 5.0 * np.sin(0.13 * vertices[:, 0] + 0.6) + 3.0 * np.sin(0.31 * vertices[:, 0])
+    return side * (0.15 + 0.85 * smoothstep(vertices[:, 1] + bend, -52.0, 18.0))
+
+
+def detail_fields(
+    vertices: np.ndarray, palmar: np.ndarray, finger: np.ndarray, nail: np.ndarray, red: np.ndarray, rig: Rig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the strength of fine detail (V,) and the density of hair (V,), both 0 to about 1.
+
+    Args:
+        vertices: (V, 3) mm, rest pose.
+        palmar: (V,) from `palm_side`.
+        finger: (V,) 0 to 4, or -1 on palm and arm.
+        nail: (V,) above 0 on the nail plate.
+        red: (V,) 1 at knuckles and fingertips.
+        rig: Joints and bones.
+    """
+    fine = (1.0 - 0.30 * palmar + 0.35 * np.clip(red, 0, 1) * (1 - palmar)) * (1 - 0.9 * smoothstep(nail, -0.15, 0.1))
+    fine *= 1.0 - 0.35 * smoothstep(-vertices[:, 1], 10.0, 70.0)  # the skin of the arm is smoother
+    # Hair grows on the arm, on the back of the hand (less towards the thumb) and on the first segment of a finger.
+    hair = 0.45 + 0.55 * smoothstep(-vertices[:, 1], 0.0, 60.0)
+    hair *= 0.6 + 0.4 * smoothstep(vertices[:, 0], -25.0, 15.0)
+    for f in range(5):
+        s = (vertices - rig.joints[joint_index(f, 2)]) @ rig.frames[bone_index(f, 1)][:, 1]
+        hair = np.where(finger == f, 0.35 * (1 - smoothstep(s, -14.0, -5.0)), hair)
+    return fine, hair * (1 - smoothstep(palmar, 0.05, 0.55)) * (1 - 0.8 * np.clip(red, 0, 1))
+
+
+def crease_gains(joint: np.ndarray, rig: Rig, moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how deep the creases (V,) of the palm side and of the back are in a pose, relative to their fields.
+
+    The skin of the back gathers when a finger is straight and is smooth when it is bent; that of the palm folds deeper.
+
+    Args:
+        joint: (V,) field "joint": 2 * finger + 1 or 2, 0 elsewhere.
+        rig: Joints and bones.
+        moves: (18, 3, 4) transform of each bone from the rest pose to the world.
+    """
+    palmar, dorsal = np.ones(11), np.ones(11)
+    for f in range(5):
+        for segment in (1, 2):
+            bone = bone_index(f, segment)
+            frame = rig.frames[bone]
+            own, parent = moves[bone][:, :3] @ frame, moves[bone_index(f, segment - 1)][:, :3] @ frame
+            sine, cosine = -own[:, 1] @ parent[:, 2], own[:, 1] @ parent[:, 1]
+            bent = float(np.clip((np.arctan2(sine, cosine) + rig.rest_flexion[f, segment]) / (np.pi / 2), 0, 1))
+            palmar[2 * f + segment] = 0.8 + 0.7 * bent
+            dorsal[2 * f + segment] = 1.5 - 1.3 * bent
+    index = joint.astype(np.int64)
+    return palmar[index], dorsal[index]
+
+
+@dataclass(frozen=True)
+class SkinDetail:
+    """How the fine detail of one subject differs from that of others.
+
+    Attributes:
+        shift: (3,) mm, position of the hand in the solid texture.
+        roughness: Strength of pores and lines, 1 on average.
+        hair: Share of the skin that hair covers where it is densest.
+        tendons: Height in mm of the tendons on the back of the hand.
+        veins: Height in mm of the veins on the back of hand and arm.
+    """
+
+    shift: np.ndarray
+    roughness: float
+    hair: float
+    tendons: float
+    veins: float
+
+
+def sample_detail(rng: np.random.Generator, female: bool, level: float) -> SkinDetail:
+    """Sample the fine detail of one subject.
+
+    Args:
+        rng: Random generator.
+        female: Women have finer hair.
+        level: Fitzpatrick type 0..5; hair contrasts less with dark skin.
+    """
+    hair = rng.beta(0.9, 1.6) * (0.30 if female else 0.9) * (1 - 0.1 * level)
+    lean = rng.uniform(0.25, 1.0)  # under thin skin, tendons and veins stand out together
+    return SkinDetail(
+        shift=rng.uniform(0, 64, 3),
+        roughness=float(np.clip(rng.normal(1.0, 0.2), 0.6, 1.35)),
+        hair=float(hair),
+        tendons=float(lean * rng.uniform(0.5, 1.3)),
+        veins=float(lean * rng.uniform(0.2, 0.8) * (0.7 if female else 1.0)),
+    )
+
+
+def _back_height(points: np.ndarray, rig: Rig, detail: SkinDetail) -> np.ndarray:
+    """Return how far (N,) in mm tendons and veins lift the skin of the back of hand and arm at points (N, 3)."""
+    rng = np.random.default_rng(int(detail.shift[0] * 1e6))
+    waves, phase = rng.standard_normal((10, 3)) * (1.0, 0.4, 1.0) / 11.0, rng.uniform(0, 2 * np.pi, 10)
+    field = np.sin(points @ waves.T * 2.2 + phase).sum(axis=1) / 3.2
+    height = detail.veins * np.exp(-((field / 0.16) ** 2))
+    for f in range(1, 5):
+        knuckle = rig.joints[joint_index(f, 1)]
+        along = points[:, 1] / knuckle[1]
+        beside = points[:, 0] - knuckle[0] * (0.45 + 0.55 * along)
+        ends = smoothstep(along, 0.05, 0.45) * (1 - smoothstep(along, 0.80, 1.02))
+        height = height + detail.tendons * ends * np.exp(-((beside / 2.6) ** 2))
+    return height
+
+
+def back_normals(
+    vertices: np.ndarray, normals: np.ndarray, palmar: np.ndarray, sleeve: np.ndarray, rig: Rig, detail: SkinDetail
+) -> np.ndarray:
+    """Return the normals (V, 3) float32 with the tendons and veins of the back; they serve the light alone.
+
+    Args:
+        vertices: (V, 3) mm, rest pose.
+        normals: (V, 3) unit normals.
+        palmar: (V,) field "palmar".
+        sleeve: (V,) field "sleeve".
+        rig: Joints and bones.
+        detail: Fine detail of the subject.
+    """
+    step = 0.6
+    sides = [_back_height(vertices + sign * step * axis, rig, detail) for axis in np.eye(3) for sign in (1, -1)]
+    slope = np.stack([sides[0] - sides[1], sides[2] - sides[3], sides[4] - sides[5]], axis=1) / (2 * step)
+    fingers = smoothstep(vertices[:, 1], rig.joints[joint_index(4, 1)][1], rig.joints[joint_index(2, 1)][1] + 8)
+    slope *= ((1 - smoothstep(palmar, 0.1, 0.6)) * (1 - fingers) * (1 - sleeve))[:, None]
+    slope -= (slope * normals).sum(axis=1, keepdims=True) * normals
+    tilted = normals - slope
+    return (tilted / np.linalg.norm(tilted, axis=1, keepdims=True)).astype(np.float32)
 
 
 def _value_noise(points: np.ndarray, scale_mm: float, rng: np.random.Generator) -> np.ndarray:
@@ -167,12 +311,14 @@ def vertex_albedo(
     red = fields["red"][:, None] * (0.35 + 0.65 * pale)
     albedo *= 1 + red * (np.array([0.02, -0.17, -0.14]) - 0.10 * (1 - pale) * (1 - side))
     blotch = _value_noise(vertices, 9.0, rng)[:, None]
-    albedo *= 1 + blotch * np.array([0.025, 0.05, 0.045])
-    albedo *= 1 + _value_noise(vertices, 3.0, rng)[:, None] * 0.025
+    albedo *= 1 + blotch * np.array([0.035, 0.065, 0.06])
+    albedo *= 1 + _value_noise(vertices, 3.4, rng)[:, None] * 0.04
     freckle = smoothstep(_value_noise(vertices, 2.2, rng), 0.75, 1.1)[:, None] * (1 - side) * rng.uniform(0, 0.25)
     albedo *= 1 - freckle * np.array([0.5, 0.8, 0.9])
     vein = np.abs(_value_noise(vertices * (1, 0.45, 1), 13.0, rng))
     blue = (1 - smoothstep(vein, 0.03, 0.16))[:, None] * (1 - side) * pale * rng.uniform(0.2, 1.0)
     albedo *= 1 - blue * np.array([0.13, 0.05, 0.03]) * (fields["nail"][:, None] < -0.9)
-    nail = 0.45 * palm + 0.55 * to_linear(np.array([226, 170, 152]) * (0.72 + 0.28 * pale))
+    # The bed of the nail shows through: it is close to the fingers' own color, a little pinker and lighter.
+    share = 0.25 + 0.45 * pale
+    nail = ((1 - share) * back + share * palm) * np.array([1.13, 1.0, 1.03])
     return np.clip(albedo, 0.004, 0.95), nail

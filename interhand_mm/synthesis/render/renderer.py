@@ -10,10 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from .detail import shade_detail
+
 FAR = np.float32(1e9)
-# Columns of the attribute table (V, 13), whose values are interpolated between vertices.
-LIT, NORMAL, NAIL, CREASE, PALM_CREASE, BACK_CREASE, GLOSS, SHADOW, IS_HAND = 0, 3, 6, 7, 8, 9, 10, 11, 12
-ATTRIBUTES = 13
+# Columns of the attribute table (V, 21), whose values are interpolated between vertices.
+LIT, NORMAL, NAIL, CREASE, PALM_CREASE, BACK_CREASE, GLOSS, SHADOW, REST, GLOW, FINE, HAIR, BAND = (
+    0, 3, 6, 7, 8, 9, 10, 11, 12, 15, 18, 19, 20,
+)  # fmt: skip
+ATTRIBUTES = 21
 EDGE_MM = 4.0  # if the samples of a pixel differ more in depth, each of them is shaded
 
 
@@ -185,17 +189,33 @@ def _interpolate(row, col, face, screen, faces, table, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _skin_color(attr, look, shine_dirs, shine, nail_ratio, color):
-    """Compute linear RGB from interpolated attributes, into `color` (3,): creases, nails, highlights and sheen."""
+def _skin_color(attr, look, shine_dirs, shine, nail_ratio, texture, pixel_mm, scratch, fresh, fine, color):
+    """Compute linear RGB from interpolated attributes, into `color` (3,): creases, nails, detail, highlights, sheen."""
     nx, ny, nz = attr[3], attr[4], attr[5]
     inv = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-12)
     nx, ny, nz = nx * inv, ny * inv, nz * inv
-    s = attr[7]
-    line = np.exp(-(s * s) * 0.55) * attr[8] if attr[8] > 0.01 else 0.0
-    wave = 0.5 + 0.5 * np.cos(2.1 * s) if attr[9] > 0.01 else 0.0
-    dark = 1.0 - 0.36 * line - 0.17 * wave * wave * attr[9]
-    nail = min(max(attr[6] * 5.0 + 0.35, 0.0), 1.0)
-    rim = max(0.0, 1.0 - abs(attr[6] * 5.0 - 0.1) * 0.9) * 0.34 * (1.0 if attr[6] > -0.6 else 0.0)
+    if fresh:  # the samples of a pixel share their detail
+        shade_detail(
+            texture,
+            attr[12],
+            attr[13],
+            attr[14],
+            attr[15],
+            attr[16],
+            attr[17],
+            attr[18],
+            attr[19],
+            pixel_mm,
+            scratch,
+            fine,
+        )
+    wave = fine[3]
+    s = attr[7] + 0.30 * wave  # creases are not straight, and not equally deep everywhere
+    line = np.exp(-(s * s) * 0.55) * attr[8] * min(max(0.8 - 0.35 * wave, 0.2), 1.2) if attr[8] > 0.01 else 0.0
+    fold = 0.5 + 0.5 * np.cos(2.1 * s + 0.9 * wave) if attr[9] > 0.01 else 0.0
+    dark = (1.0 - 0.36 * line - 0.28 * fold * fold * attr[9]) * fine[0]
+    nail = min(max(attr[6] * 3.2 + 0.3, 0.0), 1.0)
+    rim = max(0.0, 1.0 - abs(attr[6] * 4.0 - 0.1) * 0.9) * 0.20 * (1.0 if attr[6] > -0.6 else 0.0)
     facing = max(-(nx * look[0] + ny * look[1] + nz * look[2]), 0.0)
     light = 0.0
     power = 20.0 + 45.0 * nail
@@ -205,18 +225,19 @@ def _skin_color(attr, look, shine_dirs, shine, nail_ratio, color):
             light += shine[k] * np.exp(-power * (1.0 - d) * 1.6)
     edge = (1.0 - facing) * (1.0 - facing)
     edge *= edge
-    gloss = attr[10] * attr[11] * (0.05 + 0.30 * nail) * light * (1.0 - 0.5 * line)
+    gloss = attr[10] * attr[11] * (0.05 + 0.18 * nail) * light * (1.0 - 0.5 * line) * (fine[0] * fine[0])
     for c in range(3):
         tint = 1.0 + nail * (nail_ratio[c] - 1.0)
-        warm = 1.0 - line * (0.0, 0.10, 0.12)[c]
-        color[c] = attr[c] * dark * (1.0 - rim) * tint * warm * (1.0 - 0.10 * edge) + gloss
+        warm = 1.0 - line * (0.0, 0.10, 0.12)[c] + fine[1] * (0.0, 0.5, 0.4)[c]
+        bare = 1.0 - fine[2] * (0.55, 0.60, 0.62)[c]
+        color[c] = attr[c] * dark * (1.0 - rim) * tint * warm * bare * (1.0 - 0.10 * edge) + gloss * (1.0 - fine[2])
     return facing
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def resolve(  # noqa: C901 - one numba kernel
     depths, owners, screens0, screens1, faces0, faces1, tables0, tables1, look, shine_dirs, shine, nail0, nail1,
-    cloth_depth, background, region, image, depth_out,
+    cloth_depth, background, region, texture, pixel_angle, image, depth_out,
 ):  # fmt: skip
     """Shade and average the four samples of every pixel, over a background.
 
@@ -227,8 +248,8 @@ def resolve(  # noqa: C901 - one numba kernel
         screens1: (V, 3) vertices of the left limb on the fine grid.
         faces0: (F, 3) faces of the right limb.
         faces1: (F, 3) faces of the left limb.
-        tables0: (V, 13) attributes of the right limb.
-        tables1: (V, 13) attributes of the left limb.
+        tables0: (V, 21) attributes of the right limb.
+        tables1: (V, 21) attributes of the left limb.
         look: (3,) viewing direction, world frame.
         shine_dirs: (L, 3) half vectors of the highlights.
         shine: (L,) strengths of the highlights.
@@ -237,10 +258,13 @@ def resolve(  # noqa: C901 - one numba kernel
         cloth_depth: (H, W) mm, depth of the clothes, FAR where there are none.
         background: (H, W, 3) float32 linear RGB.
         region: (4,) x0, y0, x1, y1 px; outside there is no limb.
+        texture: (T, T, T, 4) from `detail.relief`.
+        pixel_angle: Width of a pixel divided by its depth.
         image: (H, W, 3) float32 linear RGB, written inside the region.
         depth_out: (H, W) float32 mm, written inside the region; 0 where no limb is visible.
     """
     attr, color, total = np.empty(ATTRIBUTES, np.float32), np.empty(3), np.empty(3)
+    scratch, fine = np.empty(4, np.float32), np.empty(4)
     for y in range(region[1], region[3]):
         for x in range(region[0], region[2]):
             count, nearest, farthest, first = 0, FAR, np.float32(0.0), -1
@@ -261,7 +285,9 @@ def resolve(  # noqa: C901 - one numba kernel
                 continue
             for c in range(3):
                 total[c] = background[y, x, c] * (4 - count)
+            pixel_mm = nearest * pixel_angle
             once = same and farthest - nearest < EDGE_MM
+            fresh = True
             for k in range(4):
                 r, c = 2 * y + k // 2, 2 * x + k % 2
                 limb = 0 if depths[0, r, c] <= depths[1, r, c] else 1
@@ -271,10 +297,11 @@ def resolve(  # noqa: C901 - one numba kernel
                 row, col = (2 * y + 0.5, 2 * x + 0.5) if once else (float(r), float(c))
                 if limb == 0:
                     _interpolate(row, col, face, screens0, faces0, tables0, attr)
-                    _skin_color(attr, look, shine_dirs, shine, nail0, color)
+                    _skin_color(attr, look, shine_dirs, shine, nail0, texture, pixel_mm, scratch, fresh, fine, color)
                 else:
                     _interpolate(row, col, face, screens1, faces1, tables1, attr)
-                    _skin_color(attr, look, shine_dirs, shine, nail1, color)
+                    _skin_color(attr, look, shine_dirs, shine, nail1, texture, pixel_mm, scratch, fresh, fine, color)
+                fresh = False
                 share = count if once else 1
                 for i in range(3):
                     total[i] += max(color[i], 0.0) * share

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
 import numpy as np
 from numba import njit
 
+from ..preset import LightRanges
+
 _TABLE = 2048
 _TILE = 1024
+_VEIL = 0.025  # radius of scattered light, relative to the image's longer side
+_ENLARGE = np.array([[0.125, 0, 0], [0, 0.125, 0]])  # from pixels of the image to those of the third pyramid level
 BLACK_OFFSET = 2.5  # added to all pixel values, because black is not zero in the studio's images
 
 
@@ -25,6 +29,7 @@ class Sensor:
         read_noise: Standard deviation of the noise at black, in 0..255.
         shot_noise: Factor of the noise that grows with the square root of the pixel value.
         quality: JPEG quality.
+        veil: Share of the light that the lens scatters over its surroundings.
     """
 
     gain: float
@@ -33,6 +38,7 @@ class Sensor:
     read_noise: float
     shot_noise: float
     quality: int
+    veil: float = 0.0
 
 
 def sample_sensor(rng: np.random.Generator) -> Sensor:
@@ -45,6 +51,18 @@ def sample_sensor(rng: np.random.Generator) -> Sensor:
         shot_noise=float(rng.uniform(0.05, 0.22)),
         quality=int(rng.integers(84, 96)),
     )
+
+
+def photo_sensor(base: Sensor, ranges: LightRanges, rng: np.random.Generator) -> Sensor:
+    """Return a sensor for images with photographs, which were exposed and white-balanced before.
+
+    Args:
+        base: Sensor of the studio, whose blur, noise and quality are kept.
+        ranges: Ranges of the preset.
+        rng: Random generator.
+    """
+    gain, tint = np.exp(rng.normal(0, ranges.gain_spread)), 1 + ranges.tint_spread * rng.standard_normal(3)
+    return replace(base, gain=float(gain), tint=tint, veil=float(rng.uniform(*ranges.veil)))
 
 
 @lru_cache(maxsize=1)
@@ -88,6 +106,22 @@ def _add_noise(image, tile, y0, x0, read, shot, gray, out):
                 out[y, x, c] = np.uint8(min(max(value, 0.0), 255.0))
 
 
+def scatter(linear: np.ndarray, share: float) -> np.ndarray:
+    """Spread a share of the light over its surroundings, as lenses do.
+
+    Args:
+        linear: (H, W, 3) float32 linear RGB.
+        share: Share of the light, 0 to 1.
+    """
+    height, width = linear.shape[:2]
+    small = cv2.pyrDown(cv2.pyrDown(cv2.pyrDown(linear)))
+    small = cv2.GaussianBlur(small, (0, 0), _VEIL * max(height, width) / 8)
+    wide = cv2.warpAffine(
+        small, _ENLARGE, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+    )
+    return cv2.addWeighted(linear, 1 - share, wide, share, 0)
+
+
 def develop(linear: np.ndarray, sensor: Sensor, gray: bool, rng: np.random.Generator) -> np.ndarray:
     """Convert linear RGB (H, W, 3) float32 into the camera's image (H, W, 3) uint8 BGR.
 
@@ -98,6 +132,8 @@ def develop(linear: np.ndarray, sensor: Sensor, gray: bool, rng: np.random.Gener
         rng: Random generator for the noise.
     """
     height, width = linear.shape[:2]
+    if sensor.veil > 0:
+        linear = scatter(linear, sensor.veil)
     image, out = np.empty_like(linear), np.empty(linear.shape, np.uint8)
     _encode(linear, (sensor.gain * sensor.tint).astype(np.float32), gray, _encode_table(), image)
     image = cv2.GaussianBlur(image, (3, 3), sensor.blur_px)

@@ -20,11 +20,15 @@ class Lights:
         toward: (L, 3) unit vectors from the hands to the lamps.
         rgb: (L, 3) linear strengths.
         ambient: (3,) linear ambient light.
+        occlusion: Share of the ambient light that is blocked where all lamps are.
+        gloss: Factor on the highlights.
     """
 
     toward: np.ndarray
     rgb: np.ndarray
     ambient: np.ndarray
+    occlusion: float = 0.0
+    gloss: float = 1.0
 
 
 def sample_lights(rng: np.random.Generator) -> Lights:
@@ -49,7 +53,8 @@ def sample_lights(rng: np.random.Generator) -> Lights:
 
 
 def half_vectors(lights: Lights, look: np.ndarray, count: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Return the half vectors (count, 3) of the strongest lamps and their strengths (count,), which sum to 1.
+    """Return the half vectors (count, 3) of the strongest lamps and their strengths (count,), which sum to
+    `lights.gloss`.
 
     Args:
         lights: Lamps.
@@ -60,7 +65,7 @@ def half_vectors(lights: Lights, look: np.ndarray, count: int = 3) -> tuple[np.n
     half /= np.linalg.norm(half, axis=1, keepdims=True)
     power = lights.rgb.mean(axis=1)
     best = np.argsort(-power, kind="stable")[:count]
-    return np.ascontiguousarray(half[best]), np.ascontiguousarray(power[best] / power[best].sum())
+    return np.ascontiguousarray(half[best]), np.ascontiguousarray(lights.gloss * power[best] / power[best].sum())
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -83,7 +88,7 @@ def _shadow_map(points, toward, right, up, center, depth_map):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def irradiance(points, normals, casters, center, toward, rgb, ambient, frames, seen):  # noqa: C901 - one numba kernel
+def irradiance(points, normals, casters, center, toward, rgb, ambient, occlusion, frames, seen):  # noqa: C901 - one numba kernel
     """Compute diffuse light with soft shadows at every vertex. Light wraps around edges, as it does on skin.
 
     Args:
@@ -94,16 +99,18 @@ def irradiance(points, normals, casters, center, toward, rgb, ambient, frames, s
         toward: (L, 3) unit vectors to the lamps.
         rgb: (L, 3) strengths of the lamps.
         ambient: (3,) ambient light.
+        occlusion: Share of the ambient light that is blocked where all lamps are.
         frames: (L, 2, 3) axes of the shadow maps, from `across`.
         seen: (V,) bool, vertices to light; the others get ambient light only.
 
     Returns:
-        Light (V, 3) as linear RGB, and the share (V,) of direct light that is not shadowed.
+        Light (V, 3) as linear RGB, the share (V,) of direct light that is not shadowed, and the sum (V, 3) of the
+        lamps' visible strengths times their directions.
     """
     depth_map, half = np.empty((SHADOW_TEXELS, SHADOW_TEXELS), np.float32), SHADOW_TEXELS / 2
     n = points.shape[0]
     shadow, total = np.zeros(n, np.float32), np.full(n, 1e-6, np.float32)
-    out = np.empty((n, 3), np.float32)
+    out, glow = np.empty((n, 3), np.float32), np.zeros((n, 3), np.float32)
     out[:] = ambient
     for lamp in range(toward.shape[0]):
         t, right, up = toward[lamp], frames[lamp, 0], frames[lamp, 1]
@@ -138,6 +145,9 @@ def irradiance(points, normals, casters, center, toward, rgb, ambient, frames, s
             front = max(cosine, 0.0) * power
             total[i] += front
             shadow[i] += front * open_
+            strength = open_ * power * min(max(cosine + 0.2, 0.0) * 4.0, 1.0)
+            for c in range(3):
+                glow[i, c] += strength * t[c]
             # Red light scatters farthest under the skin, so it wraps wider and makes shadow edges warm.
             for c in range(3):
                 wrap = 0.34 if c == 0 else (0.20 if c == 1 else 0.15)
@@ -147,7 +157,10 @@ def irradiance(points, normals, casters, center, toward, rgb, ambient, frames, s
                     out[i, c] += rgb[lamp, c] * d2 * lit * (0.90 if c == 0 else 1.0)
     for i in range(n):
         shadow[i] = shadow[i] / total[i]
-    return out, shadow
+        if occlusion > 0.0 and seen[i]:
+            for c in range(3):
+                out[i, c] -= occlusion * (1.0 - shadow[i]) * ambient[c]
+    return out, shadow, glow
 
 
 def across(toward: np.ndarray) -> np.ndarray:
