@@ -173,9 +173,8 @@ def _limb(mesh: HandMesh, placement: poses.Placement, left: bool) -> tuple[np.nd
 
 def search_skin(mesh: HandMesh, moves: np.ndarray) -> contact.Skin:
     """Return the vertices `mesh.contact`, moved by bones (18, 3 or 4, 4)."""
-    k, moves = mesh.contact, np.ascontiguousarray(moves[:, :3])
-    points, normals = renderer.skin(mesh.vertices[k], mesh.normals[k], mesh.bones[k], mesh.weights[k], moves)
-    return contact.sort_skin(points, normals, mesh.bones[k, 0])
+    points, normals = renderer.skin(*mesh.contact_skin, np.ascontiguousarray(moves[:, :3]))
+    return contact.sort_skin(points, normals, mesh.contact_skin[2][:, 0])
 
 
 def _move_fingers(placed: poses.Placement, left: bool, rig: Rig, pushes: np.ndarray) -> poses.Placement:

@@ -217,8 +217,8 @@ class Canvas:
             c, mesh = camera, subject.meshes[i]
             screen = renderer.project_fine(limb[0], c.rotation, c.position, c.focal, c.principal_pt, 2)
             self.screens[i] = screen
-            seen = screen[screen[:, 0] > -1e5, :2] / 2
-            low, high = np.minimum(low, seen.min(axis=0)), np.maximum(high, seen.max(axis=0))
+            first, last = renderer.extent(screen)
+            low, high = np.minimum(low, first / 2), np.maximum(high, last / 2)
             arm = moves[FOREARM_BONE][:, :3] @ np.array([0.0, -1.0, 0.0])
             backs = bool(arm @ look < 0.25)
             buffers = self.depths[i], self.owners[i], self.covers[i]

@@ -61,6 +61,16 @@ def _sort_into_cubes(points, normals, bones, origin, shape):
     return p, q, fingers, segments, starts
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def bounds(points):
+    """Return the lowest and the highest coordinates (D,) of points (N, D), much faster than numpy does for small D."""
+    low, high = points[0].copy(), points[0].copy()
+    for i in range(1, points.shape[0]):
+        for k in range(points.shape[1]):
+            low[k], high[k] = min(low[k], points[i, k]), max(high[k], points[i, k])
+    return low, high
+
+
 def sort_skin(points: np.ndarray, normals: np.ndarray, bones: np.ndarray) -> Skin:
     """Sort posed vertices into cubes.
 
@@ -69,8 +79,9 @@ def sort_skin(points: np.ndarray, normals: np.ndarray, bones: np.ndarray) -> Ski
         normals: (N, 3) unit normals, outward.
         bones: (N,) bone that moves each vertex most.
     """
-    origin = points.min(axis=0) - 0.5 * REACH_MM
-    shape = ((points.max(axis=0) - origin) / REACH_MM).astype(np.int64) + 1
+    low, high = bounds(points)
+    origin = low - 0.5 * REACH_MM
+    shape = ((high - origin) / REACH_MM).astype(np.int64) + 1
     p, n, fingers, segments, starts = _sort_into_cubes(points, normals, bones, origin, shape)
     return Skin(p, n, fingers, segments, origin, shape, starts)
 

@@ -25,6 +25,7 @@ from .skeleton import (
     clamp_pose,
     frame_from,
     joint_index,
+    turn_about,
 )
 
 # Flexion of the base, middle and last joint of a finger, degrees.
@@ -149,27 +150,16 @@ PARTS_OF_PAIRS: dict[str, Gesture] = {
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _about_axis(axis, angle):
-    """Return `skeleton.axis_rotation` for the axis 0, 1 or 2."""
-    c, s = np.cos(angle), np.sin(angle)
-    j, k = (axis + 1) % 3, (axis + 2) % 3
-    out = np.zeros((3, 3))
-    out[axis, axis] = 1.0
-    out[j, j], out[j, k], out[k, j], out[k, k] = c, -s, s, c
-    return out
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _chain(angles, frames, joints, rest_flexion, rest_abduction, points, axes):
     """Pose one finger: its joints `points` (4, 3) and the frames `axes` (3, 3, 3) of its segments.
 
     `angles` (5,) are three flexions, abduction and twist in rad; `joints` (4, 3) and `frames` (3, 3, 3) are at rest.
     """
-    turn = _about_axis(2, angles[3] - rest_abduction) @ _about_axis(1, angles[4])
+    turn = turn_about(2, angles[3] - rest_abduction) @ turn_about(1, angles[4])
     move = np.eye(3)
     points[0] = joints[0]
     for s in range(3):
-        own = _about_axis(0, rest_flexion[s] - angles[s])
+        own = turn_about(0, rest_flexion[s] - angles[s])
         if s == 0:
             own = turn @ own
         move = move @ frames[s] @ own @ frames[s].T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -49,6 +50,12 @@ class HandMesh:
     hand_faces: np.ndarray
     fields: dict[str, np.ndarray]
     contact: np.ndarray
+
+    @cached_property
+    def contact_skin(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Vertices, normals, bones and weights of the vertices `contact`."""
+        k = self.contact
+        return self.vertices[k], self.normals[k], self.bones[k], self.weights[k]
 
 
 def _cubes(prims: np.ndarray, axes: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple:

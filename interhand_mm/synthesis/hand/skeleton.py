@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numba import njit
 
 from ...structures.joints import NUM_HAND_JOINTS, RIGHT_WRIST
 from .anatomy import HandSize
@@ -70,10 +71,6 @@ def joint_index(finger: int, digit: int) -> int:
         (4, 7)
     """
     return 4 * finger + 4 - digit
-
-
-_FINGER_BONES = np.array([[bone_index(f, s) for s in range(3)] for f in range(5)])
-_BONE_STARTS = np.array([[joint_index(f, s + 1) for s in range(3)] for f in range(5)])
 
 
 @dataclass(frozen=True)
@@ -178,16 +175,34 @@ def _about(point: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     return out
 
 
-def _rotations(axis: str, angles: np.ndarray) -> np.ndarray:
-    """Return the rotations (..., 3, 3) about the "x", "y" or "z" axis by angles in rad, as `axis_rotation`."""
-    i = "xyz".index(axis)
-    j, k = (i + 1) % 3, (i + 2) % 3
-    out = np.zeros((*angles.shape, 3, 3))
-    out[..., i, i] = 1.0
-    out[..., j, j] = out[..., k, k] = np.cos(angles)
-    out[..., k, j] = np.sin(angles)
-    out[..., j, k] = -out[..., k, j]
+@njit(cache=True, nogil=True, error_model="numpy")
+def turn_about(axis, angle):
+    """Return the same rotation (3, 3) as `axis_rotation`, about axis 0 (x), 1 (y) or 2 (z)."""
+    c, s = np.cos(angle), np.sin(angle)
+    j, k = (axis + 1) % 3, (axis + 2) % 3
+    out = np.zeros((3, 3))
+    out[axis, axis] = 1.0
+    out[j, j], out[j, k], out[k, j], out[k, k] = c, -s, s, c
     return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _move_fingers(flexion, abduction, twist, rest_flexion, rest_abduction, frames, joints, moves):
+    """Write the transforms of the 15 finger bones to `moves` (18, 4, 4), from the angles and rest of a hand."""
+    for f in range(5):
+        spread = turn_about(2, abduction[f] - rest_abduction[f]) @ turn_about(1, twist[f])
+        move, shift = np.eye(3), np.zeros(3)
+        for s in range(3):
+            turn = turn_about(0, rest_flexion[f, s] - flexion[f, s])
+            if s == 0:
+                turn = spread @ turn
+            frame = frames[1 + 3 * f + s]
+            own = frame @ turn @ frame.T
+            start = joints[4 * f + 3 - s]
+            shift = move @ (start - own @ start) + shift
+            move = move @ own
+            moves[1 + 3 * f + s, :3, :3] = move
+            moves[1 + 3 * f + s, :3, 3] = shift
 
 
 def bone_transforms(rig: Rig, pose: HandPose) -> np.ndarray:
@@ -196,19 +211,9 @@ def bone_transforms(rig: Rig, pose: HandPose) -> np.ndarray:
     A finger bone turns about its joint by Rz(abduction) Ry(twist) Rx(-flexion) in its rest frame; the angles are
     relative to the rest pose. The forearm turns about the wrist.
     """
-    turns = _rotations("x", rig.rest_flexion - pose.flexion)
-    spread = _rotations("z", pose.abduction - rig.rest_abduction) @ _rotations("y", pose.twist)
-    turns[:, 0] = spread @ turns[:, 0]
-    frames = rig.frames[_FINGER_BONES]
-    starts = rig.joints[_BONE_STARTS]
-    own = np.zeros((5, 3, 4, 4))
-    own[..., :3, :3] = frames @ turns @ frames.swapaxes(-1, -2)
-    own[..., :3, 3] = starts - (own[..., :3, :3] @ starts[..., None])[..., 0]
-    own[..., 3, 3] = 1.0
-    own[:, 1] = own[:, 0] @ own[:, 1]
-    own[:, 2] = own[:, 1] @ own[:, 2]
     moves = np.tile(np.eye(4), (NUM_BONES, 1, 1))
-    moves[_FINGER_BONES] = own
+    rest = rig.rest_flexion, rig.rest_abduction, rig.frames, rig.joints
+    _move_fingers(pose.flexion, pose.abduction, pose.twist, *rest, moves)
     wrist = axis_rotation("z", pose.wrist[1]) @ axis_rotation("x", pose.wrist[0])
     moves[FOREARM_BONE] = _about(rig.joints[WRIST], wrist)
     moves[UPPER_ARM_BONE] = moves[FOREARM_BONE] @ _about(rig.elbow, pose.elbow)

@@ -94,6 +94,17 @@ def project_fine(points, rotation, position, focal, principal, factor):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def extent(screen):
+    """Return the lowest and the highest column and row (2,) of the points (V, 3) in front of the camera, in samples."""
+    low, high = np.full(2, np.inf), np.full(2, -np.inf)
+    for i in range(screen.shape[0]):
+        if screen[i, 0] > -1e5:
+            for k in range(2):
+                low[k], high[k] = min(low[k], screen[i, k]), max(high[k], screen[i, k])
+    return low, high
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def seen_by(points, normals, rotation, position, focal, principal, size, seen):
     """Mark the vertices that a camera may see: inside its image, and not facing clearly away from it.
 
@@ -331,6 +342,13 @@ def mask_bits(depths, covers, owners, hand_faces0, hand_faces1, cloth_depth, reg
     amodal, visible = np.empty((2, 2), np.int64), np.empty((2, 2), np.int64)
     for y in range(region[1], region[3]):
         for x in range(region[0], region[2]):
+            any_cover = False
+            for limb in range(2):
+                for r in (2 * y, 2 * y + 1):
+                    any_cover |= (covers[limb, r, 2 * x] | covers[limb, r, 2 * x + 1]) != 0
+            if not any_cover:
+                out[y, x] = 0
+                continue
             amodal[:] = 0
             visible[:] = 0
             for k in range(4):
