@@ -227,6 +227,22 @@ def test_the_mesh_is_closed_and_weighted() -> None:
     assert np.sum(a * np.cross(b, c)) > 0, "faces look outward"
 
 
+def test_the_forearm_swells_towards_the_elbow_and_is_not_a_club() -> None:
+    for seed in range(4):
+        size = sample_hand_size(np.random.default_rng(seed))
+        arm = build_hand(size).vertices
+
+        def breadth(share: float, arm: np.ndarray = arm, length: float = size.forearm_length_mm) -> float:
+            return float(np.ptp(arm[np.abs(arm[:, 1] + share * length) < 6.5, 0]))
+
+        breadths = [breadth(share) for share in (0.15, 0.3, 0.45, 0.6, 0.72)]
+        assert np.all(np.diff(breadths) > -2.0)
+        assert 1.12 < breadths[-1] / breadths[0] < 1.6
+        assert breadth(1.0) < breadths[-1], "the elbow is narrower than the muscles below it"
+        girth = 2 * np.pi * size.forearm_half_mm / 1.04
+        assert breadths[-1] * np.pi == pytest.approx(girth, rel=0.12)
+
+
 def posed_limbs(subject: time_step.Subject, step: time_step.Step) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the world vertices and normals of both limbs."""
     return [

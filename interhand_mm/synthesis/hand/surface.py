@@ -93,12 +93,23 @@ def arm_primitives(size: HandSize, sleeve_mm: float) -> np.ndarray:
     flat = half / thick
     rows = [
         cone(v([0, -24, 0]), v([1, 14, -2]), half * 0.98, half * 0.98, 0, 14.0, flat),
-        cone(v([0, -12, 0]), v([0, -length * 0.34, 0]), half * 0.96, 0.74 * mid + 0.26 * half, 0, 10.0, 0.86 * flat),
-        cone(v([0, -length * 0.30, 0]), v([0, -length * 0.66, 0]), half, mid, 0, 26.0, 1.12),
-        cone(v([0, -length * 0.66, 0]), v([0, -length, 0]), mid, elbow, 0, 30.0, 1.08),
-        cone(v([0, -length, 0]), v([0, -ARM_END_MM, 0]), elbow, mid * 1.12, 0, 30.0, 1.0),
+        cone(v([0, -12, 0]), v([0, -length * 0.36, 0]), half * 0.96, 0.44 * mid + 0.53 * half, 0, 10.0, 0.88 * flat),
+        cone(v([0, -length * 0.36, 0]), v([0, -length, 0]), 0.44 * mid + 0.50 * half, elbow * 0.90, 0, 10.0, 1.15),
+        cone(v([0, -length, 0]), v([0, -ARM_END_MM, 0]), elbow * 0.90, mid * 1.08, 0, 10.0, 1.0),
         _ball(v([half * 0.62, -16.0, thick * 0.45]), 9.0, 8.0),  # the head of the ulna
+        _ball(v([mid * 0.34, -length - 6.0, mid * 0.46]), mid * 0.38, 10.0),  # the olecranon
     ]
+    # The muscles swell in the half towards the elbow and end in tendons: their x and z relative to `mid`, two radii
+    # relative to it, and where they are thickest. A wide blend would inflate them where they meet.
+    for x, z, thin, full, y in (
+        (-0.44, 0.18, 0.26, 0.48, 0.66),  # brachioradialis, on the thumb's side
+        (0.36, -0.28, 0.28, 0.52, 0.76),  # flexors, on the inner side
+        (0.06, 0.34, 0.26, 0.43, 0.58),  # extensors, on the outer side
+    ):
+        start, belly = v([0.75 * x * mid, -length * 0.22, 0.6 * z * mid]), v([x * mid, -length * y, z * mid])
+        end = v([0.75 * x * mid, -length * 1.04, 0.6 * z * mid])
+        rows.append(cone(start, belly, thin * mid, full * mid, 0, 9.0))
+        rows.append(cone(belly, end, full * mid, 0.70 * full * mid, 0, 9.0))
     if sleeve_mm < ARM_END_MM:
         top, s = -sleeve_mm, 5.0
         low = v([0, top - 6.0, 0])
