@@ -153,7 +153,7 @@ def detail_fields(
         red: (V,) 1 at knuckles and fingertips.
         rig: Joints and bones.
     """
-    fine = (1.0 - 0.30 * palmar + 0.35 * np.clip(red, 0, 1) * (1 - palmar)) * (1 - 0.9 * smoothstep(nail, -0.15, 0.1))
+    fine = (1.0 - 0.45 * palmar + 0.35 * np.clip(red, 0, 1) * (1 - palmar)) * (1 - 0.9 * smoothstep(nail, -0.15, 0.1))
     fine *= 1.0 - 0.35 * smoothstep(-vertices[:, 1], 10.0, 70.0)  # the skin of the arm is smoother
     # Hair grows on the arm, on the back of the hand (less towards the thumb) and on the first segment of a finger.
     hair = 0.45 + 0.55 * smoothstep(-vertices[:, 1], 0.0, 60.0)
@@ -194,7 +194,8 @@ class SkinDetail:
 
     Attributes:
         shift: (3,) mm, position of the hand in the solid texture.
-        roughness: Strength of pores and lines, 1 on average.
+        roughness: Strength of pores and lines. 1 is that of old hands; a hand detector trained on photographs finds fewer
+            of such hands.
         hair: Share of the skin that hair covers where it is densest.
         tendons: Height in mm of the tendons on the back of the hand.
         veins: Height in mm of the veins on the back of hand and arm.
@@ -219,7 +220,7 @@ def sample_detail(rng: np.random.Generator, female: bool, level: float) -> SkinD
     lean = rng.uniform(0.25, 1.0)  # under thin skin, tendons and veins stand out together
     return SkinDetail(
         shift=rng.uniform(0, 64, 3),
-        roughness=float(np.clip(rng.normal(1.0, 0.2), 0.6, 1.35)),
+        roughness=float(np.clip(rng.normal(0.5, 0.18), 0.2, 1.0)),
         hair=float(hair),
         tendons=float(lean * rng.uniform(0.5, 1.3)),
         veins=float(lean * rng.uniform(0.2, 0.8) * (0.7 if female else 1.0)),
