@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
@@ -45,7 +45,9 @@ def subject_of(options: SynthesisOptions, split: str, number: int) -> Subject:
     # Steps of the golden ratio: even a few subjects cover all skin tones. Each split starts at another tone.
     start = stream(options.seed, source, TONE, 0).random()
     tone = 5.0 * ((start + number * 0.618034) % 1.0)
-    return make_subject(number, rng, CAMERAS, camera_sizes(options.size), meshes, tone)
+    subject = make_subject(number, rng, CAMERAS, camera_sizes(options.size), meshes, tone)
+    skin, strength = subject.skin, options.look.skin_detail
+    return replace(subject, skin=replace(skin, roughness=strength * skin.roughness, hair=strength * skin.hair))
 
 
 @dataclass(frozen=True)

@@ -211,6 +211,9 @@ class Preset:
         poses: Poses; None draws no gestures.
         objects: Objects in and before the hands; None draws none.
         worn: Rings, watches and cuffs; None draws none.
+        skin_detail: Strength of pores, lines and hair. They bring the detail of skin nearer to that of sharp photographs,
+            but a detector that learned from photographs finds fewer hands with them (docs/datasets/synthetic.md), and
+            what they do to networks is not measured yet.
     """
 
     name: str
@@ -219,6 +222,7 @@ class Preset:
     poses: PoseRanges | None = None
     objects: ObjectRanges | None = None
     worn: WornRanges | None = None
+    skin_detail: float = 0.0
 
 
 PRESETS = {
@@ -232,6 +236,7 @@ PRESETS = {
             poses=PoseRanges(),
             objects=ObjectRanges(),
             worn=WornRanges(),
+            skin_detail=1.0,
         ),
     )
 }

@@ -194,8 +194,7 @@ class SkinDetail:
 
     Attributes:
         shift: (3,) mm, position of the hand in the solid texture.
-        roughness: Strength of pores and lines. 1 is that of old hands; a hand detector trained on photographs finds fewer
-            of such hands.
+        roughness: Strength of pores and lines. 1 is that of old hands.
         hair: Share of the skin that hair covers where it is densest.
         tendons: Height in mm of the tendons on the back of the hand.
         veins: Height in mm of the veins on the back of hand and arm.
