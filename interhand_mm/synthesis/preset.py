@@ -211,8 +211,8 @@ class Preset:
         poses: Poses; None draws no gestures.
         objects: Objects in and before the hands; None draws none.
         worn: Rings, watches and cuffs; None draws none.
-        skin_detail: Strength of pores, lines and hair. They bring the detail of skin nearer to that of sharp photographs,
-            but a detector that learned from photographs finds fewer hands with them (docs/datasets/synthetic.md), and
+        skin_detail: Strength of pores, lines and hair. They bring skin nearer to that of sharp photographs, but a
+            detector that learned from photographs finds fewer hands with them (docs/datasets/synthetic.md), and
             what they do to networks is not measured yet.
     """
 
