@@ -153,7 +153,7 @@ def check_plausible(dataset: Any) -> None:
         AnnotationError: The annotations cannot be true.
     """
     for part in leaf_datasets(dataset):
-        # Those of the Segmentor and the Inpaintor have masks and no joints.
+        # A plugin's data sets may have masks and no joints.
         if not isinstance(part, HandDataset) or not len(part) or "keypoints" not in part.get_data_info(0):
             continue
         found = measure(part)

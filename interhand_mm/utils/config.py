@@ -131,7 +131,8 @@ def preview_config(
     """
     cfg = read_config(path)
     for override in overrides:
-        if _exists(cfg, override.partition("=")[0]):
+        key = override.partition("=")[0]
+        if _exists(cfg, key) or (key.split(".")[0] not in cfg and not key.startswith("+")):  # the latter is an error
             _apply_override(cfg, override)
     if isinstance(data_root, dict) and isinstance(cfg.get("data_root"), dict):
         cfg.data_root.update(data_root)

@@ -221,7 +221,7 @@ def test_wrong_use_says_so(tmp_path, monkeypatch):
 
 def test_another_set_is_not_overwritten(finished):
     settings, _ = finished
-    with pytest.raises(ConfigError, match="contains another data set"):
+    with pytest.raises(ConfigError, match="was started with other options"):
         run_steps(Settings(out=settings.out, data=settings.data, num=32), "data", print)
 
 

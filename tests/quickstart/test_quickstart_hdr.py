@@ -85,7 +85,7 @@ def test_what_is_done_is_not_done_again(finished):
     assert len(before) == len(TRAININGS)
     assert {path: path.stat().st_mtime_ns for path in settings.hdr.glob("*/epoch_*.pth")} == before
     assert sum("is trained" in text for text in lines) == len(TRAININGS)
-    with pytest.raises(ConfigError, match="another data set"):
+    with pytest.raises(ConfigError, match="was started with other options"):
         run_hdr(Settings(out=settings.out, data=settings.data, num=17), lines.append)
 
 
