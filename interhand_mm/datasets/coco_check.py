@@ -13,16 +13,14 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmengine.logging import print_log
-from PIL import Image
 
 from ..errors import AnnotationError, ImageError
 from ..utils.config import walk_dicts
 from ..utils.files import write_text
-from ..utils.images import CHECK_DOWNLOAD
+from ..utils.images import shown_size
 
 _FIX = "pass --data-root; tools/make_scenes.py writes a folder with such files"
 _SIZES_CHECKED = 100  # images whose header is read, spread evenly; another size of all images is found by the first
-_EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 _FIELDS = {"images": ("id", "file_name", "width", "height"), "annotations": ("image_id", "category_id", "bbox")}
 
 
@@ -49,7 +47,7 @@ def check_coco(cfg: Config) -> None:
 def _check_dataset(dataset: Any, work_dir: str | None) -> None:
     root = Path(dataset.get("data_root") or "")
     path = root / dataset["ann_file"]
-    content = _read(path)
+    content = read_coco(path)
     names = {category["name"]: category["id"] for category in content["categories"]}
     classes = (dataset.get("metainfo") or {}).get("classes", ())
     classes = [classes] if isinstance(classes, str) else list(classes)
@@ -62,15 +60,26 @@ def _check_dataset(dataset: Any, work_dir: str | None) -> None:
         dataset["ann_file"] = str(_complete(content, Path(work_dir).resolve() / "annotations" / path.name))
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Read a COCO file and check that its records have the fields that are needed."""
+def read_coco(path: Path, fix: str = _FIX) -> dict[str, Any]:
+    """Read a COCO file and check that its records have the fields that are needed.
+
+    Args:
+        path: The file.
+        fix: Hint for a file that is missing or of another form.
+
+    Returns:
+        The lists "images", "annotations" and "categories".
+
+    Raises:
+        AnnotationError: The file is missing or of another form, or a record is not complete.
+    """
     try:
         content = json.loads(path.read_bytes())
         lists = {key: list(content[key]) for key in ("images", "annotations", "categories")}
         for category in lists["categories"]:
             category["id"], category["name"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AnnotationError(f"not a COCO file: {path}", got=f"{type(error).__name__}: {error}", fix=_FIX) from error
+        raise AnnotationError(f"not a COCO file: {path}", got=f"{type(error).__name__}: {error}", fix=fix) from error
     for key, fields in _FIELDS.items():
         for number, record in enumerate(lists[key]):
             if missing := [field for field in fields if not isinstance(record, dict) or field not in record]:
@@ -143,14 +152,7 @@ def _check_images(folder: Path, images: list[dict[str, Any]], path: Path) -> Non
 
 def _wrong_sizes(folder: Path, images: list[dict[str, Any]]) -> Iterator[str]:
     for image in images:
-        try:
-            with Image.open(folder / image["file_name"]) as header:
-                size, turned = header.size, header.getexif().get(_EXIF_ORIENTATION) in _TURNED
-        except OSError as error:
-            raise ImageError(
-                f"image cannot be read: {folder / image['file_name']}", got=error, fix=CHECK_DOWNLOAD
-            ) from error
-        shown = size[::-1] if turned else size
+        shown, turned = shown_size(folder / image["file_name"])
         if shown != (image["width"], image["height"]):
             note = " after the turn of its EXIF orientation" if turned else ""
             yield f"{image['file_name']} has {shown[0]} x {shown[1]} px{note}, not {image['width']} x {image['height']}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import zlib
 from collections import Counter
@@ -19,12 +18,14 @@ from ..structures.boxes import joints_bbox, square_bbox
 from ..structures.camera import camera_to_pixel, pixel_to_camera
 from ..structures.joints import HAND_JOINT_NAMES, HANDS, NUM_HAND_JOINTS, NUM_JOINTS, OWN_WRIST, SIDES, WRISTS
 from .base import HandDataset
+from .coco_check import read_coco
 from .single_hand import named_metainfo
 
 PARTS = ("all", "train", "val")
 # Depth of a hand whose annotation has no depths. No loss and no metric uses it, because `depth_valid` is 0.
 _UNKNOWN_MM = 700.0
 _TWO_HANDS = "two_hands"
+_FIX = "docs/datasets/photographs.md describes the file"
 # With more than this share of another hand inside the crop, it is unclear whether the sample shows one hand or two.
 _FOREIGN_SHARE = 0.3
 # Weak perspective: the focal length of a photograph without a known camera, in units of its longer side (53 degrees).
@@ -112,17 +113,13 @@ class CocoHandDataset(HandDataset):
             Path(ann_file), label_prefix, min_side_score, pair_reach, padding
         )
         if part != "all":
-            wanted = part == "val"
-            self.rows = [row for row in self.rows if self._in_val(row, val_share) == wanted]
+            names = {number: image["file_name"] for number, image in self.images.items()}
+            self.rows = [row for row in self.rows if in_validation(names[row.image], val_share) == (part == "val")]
         if not self.rows:
             raise AnnotationError(f"no sample is left in {ann_file}", got=f"left out: {dict(left_out) or 'none'}")
         pairs = sum(len(row.hands) == 2 for row in self.rows)
         counted = "".join(f", {count} left out ({reason})" for reason, count in left_out.items())
         print_log(f"{ann_file}: {len(self.rows)} samples, {pairs} of them pairs{counted}", "current", logging.INFO)
-
-    def _in_val(self, row: _Row, share: float) -> bool:
-        name = self.images[row.image]["file_name"]
-        return zlib.crc32(name.encode()) / 2**32 < share
 
     @property
     def protocol(self) -> dict[str, str]:
@@ -165,6 +162,16 @@ class CocoHandDataset(HandDataset):
             "focal": focal.astype(np.float32),
             "principal_pt": principal_pt.astype(np.float32),
         }
+
+
+def in_validation(file_name: str, share: float) -> bool:
+    """Return whether an image belongs to the validation part, by a hash of its name without the folder.
+
+    Args:
+        file_name: Path of the image.
+        share: Share of all images that belong to the part.
+    """
+    return zlib.crc32(Path(file_name).name.encode()) / 2**32 < share
 
 
 def camera_of(image: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -213,22 +220,25 @@ def read_coco_hands(
     Raises:
         AnnotationError: The file is missing or broken, or its joints are unknown.
     """
-    content = _load(path)
+    content = read_coco(path, _FIX)
     images = {image["id"]: image for image in content["images"]}
     categories = {category["id"]: category for category in content["categories"]}
     order = joint_order(content["categories"], path)
     left_out: Counter[str] = Counter()
     by_image: dict[int, list[tuple[int, tuple[Hand, ...] | None, np.ndarray]]] = {}
     for record in content["annotations"]:
-        if record["image_id"] not in images:
-            raise AnnotationError(f"{path}: annotation {record['id']} belongs to no image", got=record["image_id"])
+        if record["image_id"] not in images or "id" not in record:
+            raise AnnotationError(f"{path}: an annotation has no id, or belongs to no image", got=record)
         category = categories.get(record["category_id"], {}).get("name", "")
-        found = _hands_of(record, category, prefix, min_side_score, order)
+        try:
+            found = _hands_of(record, category, prefix, min_side_score, order)
+        except (ValueError, TypeError, KeyError) as error:
+            got = f"{type(error).__name__}: {error}"
+            raise AnnotationError(f"{path}: annotation {record['id']} cannot be read", got=got) from error
         if isinstance(found, str):
             left_out[found] += 1
         hands = None if isinstance(found, str) else found
-        box = _xyxy(record["bbox"]) if "bbox" in record else np.zeros(4)
-        by_image.setdefault(record["image_id"], []).append((record["id"], hands, box))
+        by_image.setdefault(record["image_id"], []).append((record["id"], hands, _xyxy(record["bbox"])))
     rows = [row for image, found in by_image.items() for row in _rows_of(image, found, pair_reach, padding)]
     return images, rows, left_out
 
@@ -247,16 +257,6 @@ def joint_order(categories: Sequence[dict[str, Any]], path: Path) -> np.ndarray:
             fix="write their names into the category; 4 is the fingertip, 1 the joint next to the palm",
         )  # fmt: skip
     return np.array([names.index(name) for name in HAND_JOINT_NAMES])
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-        if not all(isinstance(content[key], list) for key in ("images", "annotations", "categories")):
-            raise TypeError("images, annotations and categories must be lists")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AnnotationError(f"not a COCO file: {path}", got=f"{type(error).__name__}: {error}") from error
-    return content
 
 
 def _xyxy(xywh: Sequence[float]) -> np.ndarray:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from ..datasets.annotations.index import SPLITS
-from ..errors import AnnotationError, ImageError
+from ..errors import AnnotationError
 from ..utils.coco import coco_detection
 from ..utils.files import write_text
-from ..utils.images import CHECK_DOWNLOAD
+from ..utils.images import shown_size
 from .egohands_matlab import EGOHANDS_CLASSES, LabeledFrame, LabeledVideo, polygon_area, polygon_box, read_egohands
 
 SHARES = {"train": 36, "val": 4, "test": 8}  # number of videos of each split in the official split of 48
@@ -68,7 +67,7 @@ def _scenes(root: str, videos: Sequence[LabeledVideo], ignored: list[str]) -> li
     frames = [frame for video in videos for frame in video.frames]
     scenes: list[dict[str, Any]] = []
     for frame in tqdm(frames, desc="reading EgoHands", leave=False, disable=len(frames) < 500):
-        width, height = image_size(Path(root) / frame.file_name)
+        (width, height), _ = shown_size(Path(root) / frame.file_name)
         scenes.append({"id": len(scenes) + 1, "file_name": frame.file_name, "width": width, "height": height})
         scenes[-1]["hands"] = list(_hands(frame, (width, height), ignored))
     return scenes
@@ -103,19 +102,6 @@ def _coco_boxes(scenes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         for scene in scenes
         for hand, box, outline, area in scene["hands"]
     ]
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) in px from the header of an image file.
-
-    Raises:
-        ImageError: The file is missing or not an image.
-    """
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except OSError as error:
-        raise ImageError(f"image cannot be read: {path}", got=error.strerror or error, fix=CHECK_DOWNLOAD) from error
 
 
 def split_by_session(videos: Sequence[LabeledVideo], seed: int = 0) -> dict[str, list[str]]:

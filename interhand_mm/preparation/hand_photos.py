@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from ..datasets.coco_check import read_coco
+from ..datasets.coco_hand import in_validation
 from ..errors import AnnotationError
 from ..structures.boxes import joints_bbox
 from ..utils.files import write_json
-from ..utils.images import find_images
+from ..utils.images import find_images, shown_size
 
-_HAND, _TWO_HANDS = "hand", "two_hands"
+_HAND = "hand"
 _CATEGORIES = [{"id": 1, "name": _HAND}]
 _SPLITS = ("train", "val")
 
@@ -42,14 +41,9 @@ def prepare_hand_photos(
 
     Raises:
         AnnotationError: The file is missing or broken, or a folder contains no images.
+        ImageError: An image cannot be read.
     """
-    try:
-        content = json.loads(Path(ann_file).read_bytes())
-        hands, left_out = single_hand_boxes(content, label_prefix)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AnnotationError(
-            f"not a COCO file of hands: {ann_file}", got=f"{type(error).__name__}: {error}"
-        ) from error
+    hands, left_out = single_hand_boxes(read_coco(Path(ann_file)), label_prefix)
     empty = {"images": _images_in(negatives), "annotations": [], "categories": _CATEGORIES}
     lines = [f"left out: {count} images ({reason})" for reason, count in left_out.items()]
     for name, coco in (("hands", hands), ("negatives", empty)):
@@ -66,13 +60,18 @@ def single_hand_boxes(content: dict[str, Any], prefix: str = "") -> tuple[dict[s
     Args:
         content: COCO file with the categories "hand" and "two_hands".
         prefix: Prefix of the list of the hands in a box around two.
+
+    Raises:
+        AnnotationError: An annotation belongs to no image or to no category.
     """
     names = {category["id"]: category["name"] for category in content["categories"]}
     boxes: dict[int, list[list[float]]] = {image["id"]: [] for image in content["images"]}
     unusable: dict[int, str] = {}
     for record in content["annotations"]:
-        image = record["image_id"]
-        if names[record["category_id"]] == _HAND:
+        image, name = record["image_id"], names.get(record["category_id"])
+        if image not in boxes or name is None:
+            raise AnnotationError("an annotation belongs to no image or to no category", got=record)
+        if name == _HAND:
             boxes[image].append(record["bbox"])
             continue
         inside = record.get(f"{prefix}hands", [])
@@ -100,19 +99,15 @@ def _images_in(folders: Sequence[str]) -> list[dict[str, Any]]:
         if not files:
             raise AnnotationError(f"no images in {folder}")
         for file in files:
-            image = cv2.imread(file)
-            if image is not None:
-                height, width = image.shape[:2]
-                path = str(Path(file).resolve())
-                images.append({"id": len(images) + 1, "file_name": path, "width": width, "height": height})
+            (width, height), _ = shown_size(file)
+            path = str(Path(file).resolve())
+            images.append({"id": len(images) + 1, "file_name": path, "width": width, "height": height})
     return images
 
 
 def _part(coco: dict[str, Any], split: str, val_share: float) -> dict[str, Any]:
-    def in_val(image: dict[str, Any]) -> bool:
-        return zlib.crc32(Path(image["file_name"]).name.encode()) / 2**32 < val_share
-
-    images = [image for image in coco["images"] if in_val(image) == (split == "val")]
+    wanted = split == "val"
+    images = [image for image in coco["images"] if in_validation(image["file_name"], val_share) == wanted]
     chosen = {image["id"] for image in images}
     return {
         "images": images,

@@ -36,6 +36,7 @@ PACKAGED_PHOTOGRAPHS = {
     "flower": ("sklearn", "datasets/images/flower.jpg"),
 }
 
+_EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _JPEG_SCAN = 0xDA
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -210,6 +211,28 @@ def read_mask(path: str | Path) -> np.ndarray:
     """
     stored = read_image(path, cv2.IMREAD_GRAYSCALE)
     return np.asarray(stored > (127 if Path(path).suffix.lower() in (".jpg", ".jpeg") else 0))
+
+
+def shown_size(path: str | Path) -> tuple[tuple[int, int], bool]:
+    """Read from an image's header how large it is shown.
+
+    Args:
+        path: Image file.
+
+    Returns:
+        (width, height) in px after the turn by the EXIF orientation, and whether this turn exchanges the two.
+
+    Raises:
+        ImageError: The file is missing or not an image.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as header:
+            size, turned = header.size, header.getexif().get(_EXIF_ORIENTATION) in _TURNED
+    except OSError as error:
+        raise ImageError(f"image cannot be read: {path}", got=error.strerror or error, fix=CHECK_DOWNLOAD) from error
+    return (size[::-1] if turned else size), turned
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

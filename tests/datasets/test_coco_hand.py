@@ -137,3 +137,21 @@ def test_wrong_files_and_options_are_refused(tmp_path: Path) -> None:
         CocoHandDataset(**files)
     with pytest.raises(AnnotationError, match="not a COCO file"):
         CocoHandDataset(ann_file=str(tmp_path / "none.json"), img_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda record: record.update(keypoints=[1.0] * 64), "annotation 1 cannot be read"),
+        (lambda record: record.update(image_id=9), "belongs to no image"),
+        (lambda record: record.pop("bbox"), "is not complete"),
+    ],
+)
+def test_a_broken_annotation_is_named(tmp_path: Path, change: Any, message: str) -> None:
+    broken = record(1, 1, hand(20, 20), side="left")
+    files = write(tmp_path, [broken])
+    content = json.loads(Path(files["ann_file"]).read_text())
+    change(content["annotations"][0])
+    Path(files["ann_file"]).write_text(json.dumps(content))
+    with pytest.raises(AnnotationError, match=message):
+        CocoHandDataset(**files)
