@@ -91,11 +91,10 @@ def hand_statistics(image: np.ndarray, points: np.ndarray) -> dict[str, float] |
     if zoom > _LARGEST_ZOOM:
         return None
     corner = (low + high - side) / 2
-    warp = np.array([[zoom, 0, -zoom * corner[0]], [0, zoom, -zoom * corner[1]]])
-    if zoom < 0.7:  # warpAffine does not average
-        image = resize_image(image, (round(image.shape[1] * zoom), round(image.shape[0] * zoom)))
-        warp = np.array([[1, 0, -zoom * corner[0]], [0, 1, -zoom * corner[1]]])
-    crop = cv2.warpAffine(image, warp, (SIDE_PX, SIDE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # Resizing first, because a warp does not average the pixels of an image that shrinks.
+    resized = resize_image(image, (round(image.shape[1] * zoom), round(image.shape[0] * zoom)))
+    shift = np.array([[1, 0, -zoom * corner[0]], [0, 1, -zoom * corner[1]]])
+    crop = cv2.warpAffine(resized, shift, (SIDE_PX, SIDE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     placed = (points - corner) * zoom
     inside, border = hand_region(placed)
     gray = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY).astype(np.float32)
@@ -106,7 +105,7 @@ def hand_statistics(image: np.ndarray, points: np.ndarray) -> dict[str, float] |
         "contrast": float(gray[inside].std()),
         "saturation": float(hsv[..., 1][inside].mean()),
         "overexposed": float((gray[inside] > 250).mean()),
-        "hand / image": side / _MARGIN / max(image.shape[:2]) * (zoom if zoom < 0.7 else 1.0),
+        "hand / image": side / _MARGIN / max(image.shape[:2]),
         "fingers from up (deg)": abs(float(np.degrees(np.arctan2(up[0], up[1])))),
         "flexion": flexion(placed),
     }

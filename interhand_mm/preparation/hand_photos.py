@@ -13,11 +13,11 @@ from ..datasets.coco_check import read_coco
 from ..datasets.coco_hand import in_validation
 from ..errors import AnnotationError
 from ..structures.boxes import joints_bbox
+from ..utils.coco import coco_detection
 from ..utils.files import write_json
 from ..utils.images import find_images, shown_size
 
 _HAND = "hand"
-_CATEGORIES = [{"id": 1, "name": _HAND}]
 _SPLITS = ("train", "val")
 
 
@@ -44,7 +44,7 @@ def prepare_hand_photos(
         ImageError: An image cannot be read.
     """
     hands, left_out = single_hand_boxes(read_coco(Path(ann_file)), label_prefix)
-    empty = {"images": _images_in(negatives), "annotations": [], "categories": _CATEGORIES}
+    empty = coco_detection(_images_in(negatives), [], [_HAND])
     lines = [f"left out: {count} images ({reason})" for reason, count in left_out.items()]
     for name, coco in (("hands", hands), ("negatives", empty)):
         for split in _SPLITS:
@@ -80,11 +80,10 @@ def single_hand_boxes(content: dict[str, Any], prefix: str = "") -> tuple[dict[s
         boxes[image] += [_box_of(hand["keypoints"]) for hand in inside]
     images = [image for image in content["images"] if image["id"] not in unusable]
     rows = [(image["id"], box) for image in images for box in boxes[image["id"]]]
-    annotations = [
-        {"id": i, "image_id": image, "category_id": 1, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
-        for i, (image, box) in enumerate(rows, start=1)
+    records = [
+        {"image_id": image, "category": 0, "bbox": box, "area": box[2] * box[3], "iscrowd": 0} for image, box in rows
     ]
-    return {"images": images, "annotations": annotations, "categories": _CATEGORIES}, Counter(unusable.values())
+    return coco_detection(images, records, [_HAND]), Counter(unusable.values())
 
 
 def _box_of(keypoints: Sequence[float]) -> list[float]:

@@ -137,7 +137,7 @@ def claim_folder(out: Path, options: Options, sources: dict[str, Any] | None = N
     """Record the options in a new or empty output folder, or check that it was started with the same options.
 
     Raises:
-        ConfigError: See `is_started`.
+        ConfigError: The folder contains something else, or was started with other options or by other code.
     """
     if not is_started(out, options, sources):
         write_bytes(out / MANIFEST, (json.dumps(manifest(options, sources), indent=1) + "\n").encode())

@@ -67,7 +67,9 @@ class Shot:
     frame: int
 
 
-def _sees(options: SynthesisOptions, chunk: Chunk, index: int, fixed: list[VirtualCamera]) -> sampling.See:
+def _camera_chooser(
+    options: SynthesisOptions, chunk: Chunk, index: int, fixed: list[VirtualCamera]
+) -> sampling.ChooseCameras:
     """Return the function that chooses a step's cameras: `fixed` ones, or new ones where the preset has ranges."""
     ranges = options.look.views
     if ranges is None:
@@ -76,11 +78,11 @@ def _sees(options: SynthesisOptions, chunk: Chunk, index: int, fixed: list[Virtu
     hard = (index + 1) / chunk.steps if options.rotation == "curriculum" else 1.0
     numbers = range(index * options.views, (index + 1) * options.views)
 
-    def see(step: Step) -> tuple[list[VirtualCamera], float]:
+    def choose(step: Step) -> tuple[list[VirtualCamera], float]:
         cameras, score = shots.draw_views(step, rng, ranges, camera_sizes(options.size), numbers, hard)
         return cameras, score + sampling.overlap_score(step)
 
-    return see
+    return choose
 
 
 def step_of(options: SynthesisOptions, chunk: Chunk, subject: Subject, index: int) -> Shot:
@@ -91,8 +93,8 @@ def step_of(options: SynthesisOptions, chunk: Chunk, subject: Subject, index: in
     if not options.sequence:
         rng = stream(options.seed, chunk.split, STEP, index)
         fixed = _ring_of(options, subject, rng)
-        see = _sees(options, chunk, index, fixed)
-        step, cameras = sampling.sample_step(subject.meshes, rng, see, *draw)
+        choose = _camera_chooser(options, chunk, index, fixed)
+        step, cameras = sampling.sample_step(subject.meshes, rng, choose, *draw)
         return Shot(step, cameras, f"{index:05d}_{step.kind}", index)
     sequence, frame = divmod(index - chunk.first, options.sequence)
     number = chunk.first + sequence
@@ -101,7 +103,7 @@ def step_of(options: SynthesisOptions, chunk: Chunk, subject: Subject, index: in
     cameras = _ring_of(options, subject, stream(options.seed, chunk.split, PAINT, number))
     if options.look.views is not None:  # all frames of a sequence have the cameras of its first one
         start = step if frame == 0 else sampling.sample_sequence_step(*key, 0, *draw)
-        cameras, _ = _sees(options, chunk, number, cameras)(start)
+        cameras, _ = _camera_chooser(options, chunk, number, cameras)(start)
     # joint_3d.json identifies a time step by capture and frame number, so the frame numbers of a capture's sequences
     # must differ.
     return Shot(step, cameras, f"{number:05d}_{step.kind}", (index - chunk.first + 1) * sampling.FRAME_STRIDE)

@@ -22,7 +22,7 @@ MAX_OVERLAP_MM, MAX_SELF_OVERLAP_MM = 4.0, 4.0
 KEYFRAME_STEPS = 15  # frames between two key poses of a sequence
 FRAME_STRIDE = 3  # distance of frame numbers, as in the training frames of the 30 fps release
 
-See = Callable[[Step], tuple[list[VirtualCamera], float]]
+ChooseCameras = Callable[[Step], tuple[list[VirtualCamera], float]]
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def rejection_score(step: Step, cameras: list[VirtualCamera]) -> float:
 def sample_step(
     meshes: tuple[HandMesh, HandMesh],
     rng: np.random.Generator,
-    see: See,
+    choose_cameras: ChooseCameras,
     rotation: str,
     progress: float,
     interacting: float,
@@ -215,7 +215,7 @@ def sample_step(
     Args:
         meshes: Right and left mesh.
         rng: Random generator.
-        see: Returns the cameras that see a step, and the step's rejection score.
+        choose_cameras: Function that returns the cameras for a step, and the step's rejection score.
         rotation: Rotation mode, see `draw_turn`.
         progress: Position in the split, 0 to 1.
         interacting: Share of time steps with two hands.
@@ -223,13 +223,13 @@ def sample_step(
     """
     draft = draw_draft(meshes, rng, rotation, progress, interacting, None, gesturing)
     best = build(meshes, draft)
-    cameras, lowest = see(best)
+    cameras, lowest = choose_cameras(best)
     for _ in range(MAX_DRAFTS - 1):
         if lowest < 1.0:
             break
         draft = draw_draft(meshes, rng, rotation, progress, interacting, draft.kind, gesturing)
         step = build(meshes, draft)
-        others, score = see(step)
+        others, score = choose_cameras(step)
         if score < lowest:
             best, cameras, lowest = step, others, score
     return best, cameras

@@ -127,7 +127,7 @@ def preview_config(
     Overrides that need a data set's class are left out, because looking it up would import torch.
 
     Raises:
-        ConfigError: See `load_config`.
+        ConfigError: The file is missing or not a config, or an override names a key that does not exist.
     """
     cfg = read_config(path)
     for override in overrides:

@@ -1,4 +1,4 @@
-"""HEIC and AVIF images: files of several tiles and layers, which are one picture only for a library that knows them."""
+"""Read HEIC and AVIF images. Such a file may consist of several tiles, which a video library takes for videos."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def heif_format(start: bytes) -> Literal["HEIC", "AVIF"] | None:
 
 
 def decode_heif(data: bytes, path: str | Path) -> tuple[np.ndarray, bytes | None]:
-    """Decode the main picture of a HEIC or AVIF file: all tiles, turned and mirrored as the file says.
+    """Decode the main image of a HEIC or AVIF file, with all tiles, turned and mirrored as the file demands.
 
     OpenCV reads no HEIC, and ignores the turn in AVIF.
 
@@ -72,7 +72,7 @@ def _decode_heic(data: bytes, path: str | Path) -> tuple[np.ndarray, bytes | Non
             fix="pip install -r requirements/heic.txt, or convert the image to JPEG",
         ) from error
     try:
-        image = pillow_heif.open_heif(io.BytesIO(data), bgr_mode=True)  # its main picture, if there are several
+        image = pillow_heif.open_heif(io.BytesIO(data), bgr_mode=True)  # the main image, if the file contains several
         pixels = np.asarray(image)
     except Exception as error:  # libheif's errors have no common base class
         raise ImageError(f"not a HEIC image: {path}", got=error, fix="copy or download it again") from error

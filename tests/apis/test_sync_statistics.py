@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 
+from interhand_mm.checkpoints.io import read_checkpoint
 from tests.conftest import ROOT
 
 SCRIPT = """
@@ -75,10 +76,10 @@ def test_saved_and_validated_statistics_are_the_mean_of_all_processes(tmp_path, 
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29671", str(script)]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
     done = subprocess.run([*launch, str(tmp_path), by], capture_output=True, text=True, env=env, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    variance = torch.load(tmp_path / f"{saved}.pth", weights_only=False)["state_dict"]["bn.running_var"]
+    variance = read_checkpoint(tmp_path / f"{saved}.pth")["state_dict"]["bn.running_var"]
     # Process r sees the numbers r, r + 2, ...: two batches of four, the even numbers or the odd ones.
     expected = []
     for rank in (0, 1):

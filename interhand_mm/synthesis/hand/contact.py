@@ -13,7 +13,7 @@ from numba import njit
 
 from .skeleton import FOREARM_BONE, HAND_BONE
 
-REACH_MM = 12.0  # vertices are searched within this distance, so larger depths and gaps are not told apart
+REACH_MM = 12.0  # vertices are searched within this distance; larger depths and gaps are not measured
 _OPEN = 1e3  # stands for a gap larger than `REACH_MM`
 
 
@@ -108,6 +108,13 @@ def _nearest(skin, x, y, z, without):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _depth_at(skin, v, x, y, z):
+    """Return how deep in mm a point lies below vertex `v` along its normal; negative outside."""
+    n, p = skin.normals[v], skin.points[v]
+    return -((x - p[0]) * n[0] + (y - p[1]) * n[1] + (z - p[2]) * n[2])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _touch(skin, other, shift, sign, direction, push):
     """Compare the vertices of `other` + `sign` * `shift` with `skin`; see `overlap`. `push` moves `other` outward."""
     deepest, weight = -_OPEN, 0.0
@@ -119,7 +126,7 @@ def _touch(skin, other, shift, sign, direction, push):
         if v < 0:
             continue
         nx, ny, nz = skin.normals[v, 0], skin.normals[v, 1], skin.normals[v, 2]
-        depth = -((x - skin.points[v, 0]) * nx + (y - skin.points[v, 1]) * ny + (z - skin.points[v, 2]) * nz)
+        depth = _depth_at(skin, v, x, y, z)
         if depth > deepest:
             deepest = depth
             direction[0], direction[1], direction[2] = sign * nx, sign * ny, sign * nz
@@ -221,8 +228,16 @@ def approach(first: Skin, second: Skin, shift: np.ndarray, rounds: int = 4) -> n
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _self_overlap(skin):
-    deepest = 0.0
+def finger_overlaps(skin):
+    """Return how deep the fingers of one hand lie in each other and in the palm, (5, 6) mm; 0 where they do not.
+
+    Row f holds the overlap of finger f with thumb to pinky and, in the last column, with the palm. Vertices of the
+    finger roots do not count.
+
+    Args:
+        skin: `Skin` of the hand.
+    """
+    out = np.zeros((5, 6))
     for i in range(skin.points.shape[0]):
         finger = skin.fingers[i]
         # The root of a finger, and the thumb up to its last joint, always touch the palm and their neighbors.
@@ -232,42 +247,16 @@ def _self_overlap(skin):
         v = _nearest(skin, x, y, z, finger)
         if v < 0:
             continue
-        n, p = skin.normals[v], skin.points[v]
-        deepest = max(deepest, -((x - p[0]) * n[0] + (y - p[1]) * n[1] + (z - p[2]) * n[2]))
-    return deepest
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def finger_overlaps(skin):
-    """Return how deep the fingers of one hand lie in each other and in the palm, (5, 6) mm; 0 where they do not.
-
-    Row f holds the overlap of finger f with thumb to pinky and, in the last column, with the palm. Vertices of the
-    finger roots, which always touch their neighbors, do not count.
-
-    Args:
-        skin: `Skin` of the hand.
-    """
-    out = np.zeros((5, 6))
-    for i in range(skin.points.shape[0]):
-        finger = skin.fingers[i]
-        if finger < 0 or skin.segments[i] < (2 if finger == 0 else 1):
-            continue
-        x, y, z = skin.points[i]
-        v = _nearest(skin, x, y, z, finger)
-        if v < 0:
-            continue
-        n, p = skin.normals[v], skin.points[v]
         other = skin.fingers[v]
         if other < 0 or (other == 0 and skin.segments[v] == 0):  # the ball of the thumb belongs to the palm
             other = 5
-        depth = -((x - p[0]) * n[0] + (y - p[1]) * n[1] + (z - p[2]) * n[2])
-        out[finger, other] = max(out[finger, other], depth)
+        out[finger, other] = max(out[finger, other], _depth_at(skin, v, x, y, z))
     return out
 
 
 def self_overlap(skin: Skin) -> float:
     """Return the deepest overlap in mm of a hand's fingers with each other and with the palm."""
-    return float(_self_overlap(skin))
+    return float(finger_overlaps(skin).max())
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -289,11 +278,10 @@ def finger_pushes(skin, other):
         v = _nearest(other, x, y, z, -1)
         if v < 0:
             continue
-        n, p = other.normals[v], other.points[v]
-        depth = -((x - p[0]) * n[0] + (y - p[1]) * n[1] + (z - p[2]) * n[2])
+        depth = _depth_at(other, v, x, y, z)
         if depth > 0.0:
             weight[finger] += depth
-            out[finger] += depth * depth * n
+            out[finger] += depth * depth * other.normals[v]
     for finger in range(5):
         out[finger] /= weight[finger]
     return out
