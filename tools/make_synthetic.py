@@ -11,7 +11,6 @@ import argparse
 
 from interhand_mm.cli.arguments import ToolParser, run
 from interhand_mm.synthesis.plan import ROTATIONS, SynthesisOptions
-from interhand_mm.synthesis.preset import PRESETS
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,7 +39,7 @@ def parse_args() -> argparse.Namespace:
     add("--depth", action="store_true", help="also write depth maps (16 bit, 0.1 mm)")
     add("--split-by-subject", action=argparse.BooleanOptionalAction, default=True, help="no subject is in two splits")
     add("--hand-mesh", nargs="+", default=[], metavar="FILE", help="LEFT.glb RIGHT.glb, or one folder with MANO files")
-    add("--preset", default="studio", choices=tuple(PRESETS), help="cameras and light: studio or wild [studio]")
+    add("--preset", default="studio", help="studio, wild, or parts of wild as in studio+views+light [studio]")
     add("--quiet", action="store_true", help="do not show a progress bar")
     return parser.parse_args()
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 from ..errors import ConfigError
-from .preset import PRESETS, Preset
+from .preset import Preset, preset_named
 from .render.cameras import IMAGE_SIZES
 from .seeds import SEED_SPLITS
 
@@ -35,7 +35,7 @@ class SynthesisOptions:
         depth: Also write depth maps.
         split_by_subject: No subject is in two splits.
         hand_mesh: Replaces the parametric hand: (left GLB file, right GLB file), or one folder with MANO files.
-        preset: Name of a preset of `preset.PRESETS`.
+        preset: Name of a preset, see `preset.preset_named`.
     """
 
     VERSION: ClassVar[int] = 3  # tests/synthesis/test_version.py notices when it has to be increased
@@ -64,8 +64,6 @@ class SynthesisOptions:
             raise ConfigError(f"--views must be between 1 and {CAMERAS}", got=self.views)
         if self.rotation not in ROTATIONS:
             raise ConfigError("--rotation is unknown", got=self.rotation, want=" or ".join(ROTATIONS))
-        if self.preset not in PRESETS:
-            raise ConfigError("--preset is unknown", got=self.preset, want=" or ".join(PRESETS))
         if self.look.light is not None and self.background == "studio":
             raise ConfigError(
                 f"--preset {self.preset} takes its light from the photograph behind the hands",
@@ -78,7 +76,7 @@ class SynthesisOptions:
     @property
     def look(self) -> Preset:
         """Preset of this set."""
-        return PRESETS[self.preset]
+        return preset_named(self.preset)
 
     def count(self, split: str) -> int:
         """Return the number of images of a split."""

@@ -6,7 +6,9 @@ needs. "wild" imitates photographs by phones, webcams and head-mounted cameras.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from ..errors import ConfigError
 
 Range = tuple[float, float]
 
@@ -240,3 +242,29 @@ PRESETS = {
         ),
     )
 }
+
+PARTS = ("views", "light", "poses", "objects", "worn", "skin_detail")
+
+
+def preset_named(name: str) -> Preset:
+    """Return the preset of a name, or the studio with parts of the wild preset, as in "studio+views+light".
+
+    Args:
+        name: Name of a preset, followed by parts of the wild one, each after a "+".
+
+    Raises:
+        ConfigError: The preset or a part does not exist, or a part changes nothing.
+
+    Example:
+        >>> preset_named("studio+poses").poses.gesturing
+        0.65
+    """
+    base, *parts = name.split("+")
+    if base not in PRESETS:
+        raise ConfigError("--preset is unknown", got=name, want=" or ".join(PRESETS))
+    preset, wild = PRESETS[base], PRESETS["wild"]
+    unknown = [part for part in parts if part not in PARTS or getattr(preset, part) == getattr(wild, part)]
+    if unknown or len(set(parts)) < len(parts):
+        want = " or ".join(PRESETS) + ", or studio+ and different parts of " + ", ".join(PARTS)
+        raise ConfigError("--preset has parts that are unknown or change nothing", got=name, want=want)
+    return replace(preset, name=name, **{part: getattr(wild, part) for part in parts})
