@@ -49,7 +49,7 @@ train_pipeline = [
     dict(type="EncodeHand", encoder={{_base_.codec}}),
     dict(type="PackHandInputs"),
 ]
-mask_root = "data/quickstart/masks"  # exact masks of the renderer
+mask_root = "masks"  # below data_root: exact masks of the renderer
 train_dataloader = dict(
     batch_size=32,
     num_workers=0,

@@ -11,7 +11,9 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from interhand_mm.datasets import InterHandDataset
 from interhand_mm.engine.runner import build_runner
+from interhand_mm.errors import ConfigError
 from interhand_mm.hdr.data.prepare_aih import prepare_aih
 from interhand_mm.utils.config import DataOptions, load_config, walk_dicts
 from tests.conftest import ROOT
@@ -110,8 +112,6 @@ def shrunk(name: str, data: dict[str, str]) -> Config:
         options.backgrounds = [data["photographs"]]
     cfg = load_config(path, SMALLER.get(name, []), options)
     for _, node in walk_dicts(cfg.train_dataloader):
-        if "mask_root" in node:
-            node["mask_root"] = f"{data['InterHandDataset']}/masks"
         if node.get("type") == "CocoDataset":  # a mix names each of its files
             node.update(ann_file="annotations/coco/hand_train.json", data_prefix=dict(img="images/train/"))
             node.update(data_root=data["CocoDataset"])
@@ -137,3 +137,29 @@ def test_config_builds_and_takes_a_step(name, data, tmp_path):
     assert all(np.isfinite(float(value)) for value in losses.values())
     changed = [not torch.equal(old, new) for old, new in zip(before, runner.model.parameters(), strict=True)]
     assert sum(changed) > len(changed) / 4  # some configs freeze parts, and single hands train no root depth
+
+
+WITH_MASKS = sorted(name for name in NAMES if "mask_root" in (ROOT / f"configs/{name}.py").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", WITH_MASKS)
+def test_masks_follow_the_data_root(name):
+    cfg = load_config(ROOT / f"configs/{name}.py", (), DataOptions(data_root="elsewhere"))
+    roots = [
+        Path(node["data_root"], node["mask_root"])
+        for loader in ("train_dataloader", "test_dataloader")
+        for _, node in walk_dicts(cfg[loader])
+        if node.get("mask_root")
+    ]
+    assert set(roots) <= {Path("elsewhere/masks")}
+    assert roots or name == "hdr/pose_detnet"  # its masks are optional and off
+
+
+def test_a_mask_folder_beside_the_data_root_is_refused(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/quickstart/masks").mkdir(parents=True)
+    options = dict(data_root=data["InterHandDataset"], cache_dir=str(tmp_path / "cache"))
+    with pytest.raises(ConfigError, match="mask_root='masks'"):
+        InterHandDataset(mask_root="data/quickstart/masks", **options)
+    sample = InterHandDataset(mask_root="masks", **options).load_item(0)
+    assert sample["mask_path"].startswith(data["InterHandDataset"] + "/masks/train/")

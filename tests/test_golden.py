@@ -57,8 +57,8 @@ def _data_options(name: str, folder: Path) -> tuple[DataOptions, list[str]]:
     photographs = [str(write_photographs(folder / "photographs"))] if name == "internet_bgaug" else None
     if name not in ("marginal", "hdr_segmentor", "hdr_pose"):
         return DataOptions(data_root=str(root), backgrounds=photographs), []
-    masks = str(write_masks(root))
-    return DataOptions(data_root=str(root)), [f"train_dataloader.dataset.mask_root={masks}"]
+    write_masks(root)
+    return DataOptions(data_root=str(root)), ["train_dataloader.dataset.mask_root=masks"]
 
 
 def _losses(name: str, folder: Path) -> list[float]:

@@ -5,7 +5,7 @@ _base_ = ["../quickstart/marginal.py"]
 
 codec = dict(input_size=(128, 128))
 data_root = "data/quickstart/hdr"
-mask_root = "data/quickstart/hdr/masks"
+mask_root = "masks"  # below data_root
 load = dict(type="LoadHandImage")
 ranges = dict(shift=0.05, scale=0.1, rotation_deg=30.0, rotation_prob=0.6)
 crop = dict(type="OneHandCrop", encoder={{_base_.codec}}, enlarge=1.25, part="limb")

@@ -7,7 +7,7 @@ _base_ = ["../_base_/runtime.py", "../_base_/interhand26m.py"]
 
 codec = dict(input_size=(128, 128))
 data_root = "data/quickstart/hdr"
-mask_root = "data/quickstart/hdr/masks"
+mask_root = "masks"  # below data_root
 max_epochs = 7
 
 model = dict(

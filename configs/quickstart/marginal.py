@@ -44,7 +44,7 @@ train_pipeline = [
     dict(type="PackHandInputs"),
 ]
 # Exact masks of the renderer; marginal_bgaug.py uses them.
-mask_root = "data/quickstart/masks"
+mask_root = "masks"  # below data_root
 # No workers: the quick start trains two networks at once, one per core.
 train_dataloader = dict(
     batch_size=32, num_workers=0, persistent_workers=False, dataset=dict(mask_root=mask_root, pipeline=train_pipeline)

@@ -5,7 +5,7 @@ _base_ = ["../_base_/runtime.py", "../_base_/interhand26m.py"]
 
 codec = dict(_delete_=True, type="mmpose.MSRAHeatmap", input_size=(64, 64), heatmap_size=(64, 64), sigma=2.0)
 data_root = "data/quickstart"
-mask_root = "data/quickstart/masks"
+mask_root = "masks"  # below data_root
 hand_types = ("right", "left")  # left hands are mirrored
 
 model = dict(

@@ -53,7 +53,8 @@ class InterHandDataset(HandDataset):
         blocklist: File of `tools/prepare_interhand26m.py`, with one "<split>/<file name>" per line. These images are
             left out, and the log shows their number.
         cache_dir: Folder for the index. Default: beside the annotations.
-        mask_root: Folder with a foreground mask (.png) for each image, under the same relative path.
+        mask_root: Folder with a foreground mask (.png) for each image, under the same relative path. A relative path
+            is taken below `data_root`, so that masks and images always belong together.
         crop_cache: Folder that `write_crop_cache` wrote. Pixels are read from it instead of the image files.
         boxes: File of detected boxes from `tools/detect.py`, used for the crop. Annotations without a detection are
             left out; `coverage` counts them.
@@ -82,7 +83,7 @@ class InterHandDataset(HandDataset):
         super().__init__(**kwargs)
         self.root, self.split, self.depth_source = Path(data_root), split, depth_source
         self.image_root = self.root / "images" / split
-        self.mask_root = Path(mask_root) if mask_root else None
+        self.mask_root = _mask_folder(self.root, mask_root) if mask_root else None
         self.index: HandIndex = open_index(find_annotations(self.root, split, annot_subset), cache_dir)
         self.rootnet = None
         if depth_source == "rootnet":
@@ -299,6 +300,18 @@ class InterHandDataset(HandDataset):
             x, y, w, h = self.rootnet.bbox[row].astype(np.float64)
             bbox, depth = np.array([x, y, x + w, y + h]), np.asarray(self.rootnet.abs_depth[row])
         return (bbox if self.boxes is None else self.boxes.bbox[self._box_rows[idx]]), depth
+
+
+def _mask_folder(root: Path, mask_root: str) -> Path:
+    """Return the folder of the masks: `mask_root` itself if it is absolute, otherwise below `root`."""
+    folder = root / mask_root
+    if not folder.is_dir() and Path(mask_root).is_dir():  # configs of earlier versions named the whole path
+        raise ConfigError(
+            f"mask_root is relative to the data root, and {folder} does not exist",
+            got=mask_root,
+            fix=f"mask_root='masks', or the absolute path {Path(mask_root).resolve()}",
+        )
+    return folder
 
 
 def find_rootnet(root: Path, split: str, annot_subset: str, fps: int) -> Path:

@@ -48,7 +48,7 @@ class HDRRun:
         plugin: Config with the plugin; see `with_plugin`.
         plugin_checkpoints: Checkpoints of the segmentor, the inpaintor and the single-hand pose, in this order.
         data_root: Overrides the config's `data_root` where `config` is a file.
-        mask_root: Folder of the true masks. Default: `masks/` in the data root.
+        mask_root: Folder of the true masks. A relative path is taken below the data root.
         limit: Maximum number of samples, taken evenly.
     """
 
@@ -57,7 +57,7 @@ class HDRRun:
     plugin: str | Path
     plugin_checkpoints: Sequence[str | Path] = ()
     data_root: str | None = None
-    mask_root: str | None = None
+    mask_root: str = "masks"
     limit: int | None = None
 
     def open(self) -> tuple[Any, Subset[Any]]:
@@ -77,7 +77,7 @@ class HDRRun:
 
     def _samples(self, cfg: Config) -> Subset[Any]:
         source = copy.deepcopy(cfg.test_dataloader.dataset)
-        source.mask_root = self.mask_root or str(Path(source.data_root) / "masks")
+        source.mask_root = self.mask_root
         crop = next(i for i, step in enumerate(source.pipeline) if step.type == "HandCrop")
         if not any(step.type == "CropHandMasks" for step in source.pipeline):
             source.pipeline.insert(crop + 1, dict(type="CropHandMasks", part="limb"))

@@ -29,14 +29,12 @@ class Training:
         name: Name of its work folder, OUT/hdr/NAME.
         config: Name of its config in configs/hdr, without ending.
         batch: Batch size of the config.
-        masks: Config keys of the data sets that read mask files.
         from_pose: Whether the training starts from the quick start's pose network, if that is trained.
     """
 
     name: str
     config: str
     batch: int = 16
-    masks: tuple[str, ...] = ()
     from_pose: bool = False
 
     @property
@@ -46,14 +44,12 @@ class Training:
 
     def overrides(self, settings: Settings) -> list[str]:
         """Return the config overrides for training and testing."""
-        masks = [f"{path}.mask_root={settings.hdr_data / 'masks'}" for path in self.masks]
-        return [*masks, f"randomness.seed={settings.seed}", *settings.hdr_overrides]
+        return [f"randomness.seed={settings.seed}", *settings.hdr_overrides]
 
 
-_TRAIN, _TEST = "train_dataloader.dataset", "test_dataloader.dataset"
-SEGMENTOR = Training("segmentor", "small_segmentor", masks=(_TRAIN, _TEST), from_pose=True)
+SEGMENTOR = Training("segmentor", "small_segmentor", from_pose=True)
 INPAINTOR = Training("inpaintor", "small_inpaintor")
-POSE = Training("pose", "small_pose", 32, (f"{_TRAIN}.datasets.0", f"{_TRAIN}.datasets.1", _TEST), from_pose=True)
+POSE = Training("pose", "small_pose", 32, from_pose=True)
 TRAININGS = (SEGMENTOR, INPAINTOR, POSE)
 
 

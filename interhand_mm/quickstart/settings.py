@@ -119,9 +119,7 @@ class Settings:
 
     def config_options(self) -> list[str]:
         """Return the config overrides of every command."""
-        masks = self.data / "masks"
-        roots = [f"{loader}_dataloader.dataset.mask_root={masks}" for loader in ("train", "test")]
-        return [*roots, f"randomness.seed={self.seed}", *self.overrides]
+        return [f"randomness.seed={self.seed}", *self.overrides]
 
 
 def read_json(path: Path) -> Any:
