@@ -7,10 +7,7 @@ the joints, because photographs have no masks.
 from __future__ import annotations
 
 import itertools
-import json
-import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,6 +16,7 @@ import numpy as np
 from ..errors import EvaluationError
 from ..structures.joints import BONES, FINGERS, HANDS, PALM, RIGHT_WRIST
 from ..utils.images import read_image, resize_image
+from ..utils.mediapipe_hands import find_hands_by_mediapipe
 from ..utils.provenance import provenance
 
 SIDE_PX = 256  # of the square around the hand after resampling
@@ -153,15 +151,7 @@ def mediapipe_finds(python: str, files: Sequence[str]) -> list[int]:
     Raises:
         EvaluationError: MediaPipe cannot be run.
     """
-    script = Path(__file__).parent / "mediapipe_hands.py"
-    done = subprocess.run([python, str(script)], input="\n".join(files), capture_output=True, text=True, check=False)
-    counts = [len(json.loads(line)) for line in done.stdout.splitlines()]
-    if done.returncode or len(counts) != len(files):
-        raise EvaluationError(
-            f"MediaPipe Hands failed in {python}", got=done.stderr.strip().splitlines()[-1:],
-            fix="pip install mediapipe==0.10.21 opencv-python-headless in an environment of its own",
-        )  # fmt: skip
-    return counts
+    return [len(found.boxes) for found in find_hands_by_mediapipe(python, files)]
 
 
 def benchmark_realism(rendered: Any, real: Any, count: int, mediapipe: str | None = None) -> dict[str, Any]:

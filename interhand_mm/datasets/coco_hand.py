@@ -24,8 +24,8 @@ from .single_hand import named_metainfo
 PARTS = ("all", "train", "val")
 # Depth of a hand whose annotation has no depths. No loss and no metric uses it, because `depth_valid` is 0.
 _UNKNOWN_MM = 700.0
-_TWO_HANDS = "two_hands"
-_FIX = "docs/datasets/photographs.md describes the file"
+TWO_HANDS = "two_hands"
+COCO_FILE_FIX = "docs/datasets/photographs.md describes the file"
 # With more than this share of another hand inside the crop, it is unclear whether the sample shows one hand or two.
 _FOREIGN_SHARE = 0.3
 # Weak perspective: the focal length of a photograph without a known camera, in units of its longer side (53 degrees).
@@ -220,7 +220,7 @@ def read_coco_hands(
     Raises:
         AnnotationError: The file is missing or broken, or its joints are unknown.
     """
-    content = read_coco(path, _FIX)
+    content = read_coco(path, COCO_FILE_FIX)
     images = {image["id"]: image for image in content["images"]}
     categories = {category["id"]: category for category in content["categories"]}
     order = joint_order(content["categories"], path)
@@ -269,7 +269,7 @@ def _hands_of(
 ) -> tuple[Hand, ...] | str:
     """Return the hands of an annotation, or the reason why it is left out."""
     parts = record.get(f"{prefix}hands")
-    if category == _TWO_HANDS or parts:
+    if category == TWO_HANDS or parts:
         # Inside the list names have no prefix. The boxes are those of the joints, because the annotated one is of both.
         found = [_hand_of(part, "", "", min_side_score, order) for part in parts or []]
         hands = tuple(hand for hand in found if isinstance(hand, Hand))

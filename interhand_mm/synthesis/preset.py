@@ -243,7 +243,7 @@ PRESETS = {
     )
 }
 
-PARTS = ("views", "light", "poses", "objects", "worn", "skin_detail")
+PRESET_PARTS = ("views", "light", "poses", "objects", "worn", "skin_detail")
 
 
 def preset_named(name: str) -> Preset:
@@ -263,8 +263,8 @@ def preset_named(name: str) -> Preset:
     if base not in PRESETS:
         raise ConfigError("--preset is unknown", got=name, want=" or ".join(PRESETS))
     preset, wild = PRESETS[base], PRESETS["wild"]
-    unknown = [part for part in parts if part not in PARTS or getattr(preset, part) == getattr(wild, part)]
+    unknown = [part for part in parts if part not in PRESET_PARTS or getattr(preset, part) == getattr(wild, part)]
     if unknown or len(set(parts)) < len(parts):
-        want = " or ".join(PRESETS) + ", or studio+ and different parts of " + ", ".join(PARTS)
+        want = " or ".join(PRESETS) + ", or studio+ and different parts of " + ", ".join(PRESET_PARTS)
         raise ConfigError("--preset has parts that are unknown or change nothing", got=name, want=want)
     return replace(preset, name=name, **{part: getattr(wild, part) for part in parts})
