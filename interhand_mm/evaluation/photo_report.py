@@ -25,6 +25,7 @@ SIZE_LIMITS_PX = (32, 64, 128)
 # low, because a wrong pose should count as a large error and not as a missing hand.
 POSE_IOU = 0.1
 PCK_SHARE = 0.1
+SCORES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 CROP_PX = 256
 ALL_PARTS = "all"
 DEFINITIONS = {
@@ -33,6 +34,9 @@ DEFINITIONS = {
     "found": "IoU of at least .5 with an annotated box of one hand, one to one, highest score first",
     "false": "found nothing; up to two hands in an annotated box around two are neither right nor false",
     "box_AP50": "COCO's average precision at IoU .5, over boxes of all scores",
+    "boxes_by_score": "the metrics of the boxes with at least this score",
+    "box_to_joints": "median side of a detection divided by that of the joints' tight box times 1.2, which the pose "
+    "network expects; with box_scale 1, 1 divided by it is the right box_scale",
     "pairs_found": "a right and a left hand, each at least half inside an annotated box around two, whose IoU with the "
     "box around both is at least .5",
     "pairs_found_any_side": "the same, whatever the sides of the two hands",
@@ -56,8 +60,7 @@ class _Judged:
     sizes: np.ndarray  # (M,) px
     box_scores: np.ndarray  # (D,) of the detections that count
     box_right: np.ndarray  # (D,) bool
-    boxes_found: int
-    boxes_false: int
+    box_ratios: np.ndarray  # (R,) side of a detection / side of the joints' box, labelled hands with a detection
     pairs: np.ndarray  # (P, 3) bool: a right and a left hand, two hands, two boxes
     joints: int
     joints_near: int
@@ -85,7 +88,7 @@ def photo_metrics(
     if len(parts) > 1:
         rows[ALL_PARTS] = list(range(len(photos)))
     return {
-        name: _part_metrics([photos[i] for i in own], [found[i] for i in own], [judged[i] for i in own])
+        name: _part_metrics([photos[i] for i in own], [found[i] for i in own], [judged[i] for i in own], score_thr)
         for name, own in rows.items()
     }
 
@@ -116,11 +119,30 @@ def _judge(photo: AnnotatedPhoto, hands: FoundHands, score_thr: float) -> _Judge
         np.sqrt((photo.boxes[:, 2:] - photo.boxes[:, :2]).prod(axis=1)),
         scores[box_counted],
         box_matched[box_counted] >= 0,
-        int((sure & (box_matched >= 0)).sum()),
-        int((sure & box_counted & (box_matched < 0)).sum()),
+        _box_ratios(boxes, scores, photo.labels),
         np.reshape(pairs, (-1, 3)).astype(bool),
         *_pose_errors(photo.labels, hands),
     )
+
+
+def _box_ratios(boxes: np.ndarray, scores: np.ndarray, labels: Sequence[LabelledHand]) -> np.ndarray:
+    truth = np.reshape([joints_bbox(label.points, label.visible) for label in labels], (-1, 4))
+    matched = match_by_score(boxes, scores, truth)
+    sides = [np.sqrt((each[:, 2:] - each[:, :2]).prod(axis=1)) for each in (boxes, truth)]
+    return sides[0][matched >= 0] / sides[1][matched[matched >= 0]]
+
+
+def _at_score(judged: Sequence[_Judged], empty: Sequence[int], total: int, score_thr: float) -> dict[str, float]:
+    """Return the metrics of the boxes with at least this score."""
+    sure = [row.box_scores >= score_thr for row in judged]
+    right = sum(int((keep & row.box_right).sum()) for keep, row in zip(sure, judged, strict=True))
+    false = sum(int((keep & ~row.box_right).sum()) for keep, row in zip(sure, judged, strict=True))
+    return {
+        "boxes_found": _share(right, total),
+        "false_boxes_per_image": false / len(judged),
+        "boxes_precision": _share(right, right + false),
+        "empty_images_with_a_box": _share(sum(bool(sure[i].any()) for i in empty), len(empty)),
+    }
 
 
 def _pose_errors(
@@ -150,11 +172,10 @@ def _pose_errors(
 
 
 def _part_metrics(
-    photos: Sequence[AnnotatedPhoto], found: Sequence[FoundHands], judged: Sequence[_Judged]
+    photos: Sequence[AnnotatedPhoto], found: Sequence[FoundHands], judged: Sequence[_Judged], score_thr: float
 ) -> dict[str, Any]:
     total = sum(len(photo.boxes) for photo in photos)
     right, false = sum(row.hands_right for row in judged), sum(row.hands_false for row in judged)
-    boxes, false_boxes = sum(row.boxes_found for row in judged), sum(row.boxes_false for row in judged)
     empty = [i for i, photo in enumerate(photos) if photo.is_empty]
     pairs = np.concatenate([row.pairs for row in judged])
     pixels = np.concatenate([row.errors_px for row in judged])
@@ -162,18 +183,17 @@ def _part_metrics(
     sides = np.concatenate([row.sides_right for row in judged])
     scores, is_right = (np.concatenate([getattr(row, name) for row in judged]) for name in ("box_scores", "box_right"))
     joints = sum(row.joints for row in judged)
+    ratios = np.concatenate([row.box_ratios for row in judged])
     hit, sizes = (np.concatenate([getattr(row, name) for row in judged]) for name in ("found", "sizes"))
     return {
         "hands_found": _share(right, total),
         "false_hands_per_image": false / len(photos),
         "hands_precision": _share(right, right + false),
         "hands_found_by_size": _by_size(hit, sizes),
-        "boxes_found": _share(boxes, total),
-        "false_boxes_per_image": false_boxes / len(photos),
-        "boxes_precision": _share(boxes, boxes + false_boxes),
+        **_at_score(judged, empty, total, score_thr),
         "box_AP50": average_precision(scores, is_right, total),
         "empty_images_with_a_hand": _share(sum(judged[i].hands_false > 0 for i in empty), len(empty)),
-        "empty_images_with_a_box": _share(sum(judged[i].boxes_false > 0 for i in empty), len(empty)),
+        "box_to_joints": _median(ratios),
         **{
             name: _mean(pairs[:, column])
             for column, name in enumerate(("pairs_found", "pairs_found_any_side", "pairs_boxes_found"))
@@ -183,7 +203,10 @@ def _part_metrics(
         f"PCK@{PCK_SHARE}": _share(sum(row.joints_near for row in judged), joints),
         "PA_MPJPE_mm": _mean(millimeters),
         "side_accuracy": _mean(sides),
-        "ms": float(np.nanmedian([each.milliseconds for each in found])),
+        "ms": _median(np.array([each.milliseconds for each in found])),
+        "boxes_by_score": {}
+        if found[0].detections is None
+        else {f"{score:g}": _at_score(judged, empty, total, score) for score in SCORES},
         "counts": {
             "images": len(photos),
             "images_without_hands": len(empty),
@@ -211,6 +234,10 @@ def _share(part: float, total: float) -> float:
     return part / total if total else float("nan")
 
 
+def _median(values: np.ndarray) -> float:
+    return float(np.median(values)) if len(values) else float("nan")
+
+
 def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
@@ -224,6 +251,7 @@ _ROWS = (
     ("false_boxes_per_image", "false boxes per image", 3),
     ("boxes_precision", "precision of boxes %", 1),
     ("box_AP50", "AP50 of boxes %", 1),
+    ("box_to_joints", "side of a box / of the joints' box", 2),
     ("empty_images_with_a_hand", "empty images with a hand %", 1),
     ("empty_images_with_a_box", "empty images with a box %", 1),
     ("pairs_found", "pairs found, right and left %", 1),
@@ -260,7 +288,21 @@ def photo_table(networks: Mapping[str, Mapping[str, Mapping[str, Any]]], width: 
             cells = [block["hands_found_by_size"][size] for block in parts.values()]
             table.add_row(f"hands of {size} found %", *(_cell(100 * each["found"], 1, each["hands"]) for each in cells))
         console.print(table)
+        if rows := list(parts.values())[-1]["boxes_by_score"]:
+            console.print(_score_table(rows))
     return text.getvalue()
+
+
+def _score_table(rows: Mapping[str, Mapping[str, float]]) -> Table:
+    table = Table(title="boxes by minimum score", title_justify="left")
+    table.add_column("")
+    for score in rows:
+        table.add_column(score, justify="right")
+    for metric, label, digits in _ROWS:
+        if all(metric in block for block in rows.values()):
+            scale = 100 if label.endswith("%") else 1
+            table.add_row(label, *(_cell(scale * block[metric], digits) for block in rows.values()))
+    return table
 
 
 def _cell(value: float, digits: int, count: int | None = None) -> str:

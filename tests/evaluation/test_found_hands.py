@@ -138,6 +138,17 @@ def test_the_threshold_divides_recall_and_average_precision_of_boxes() -> None:
     row = metrics(photo(BOX), hands)
     assert (row["boxes_found"], row["false_boxes_per_image"]) == (0, 0)  # both below .3
     assert row["box_AP50"] == 1  # the right one has the higher score
+    low, middle = (row["boxes_by_score"][score] for score in ("0.1", "0.2"))
+    assert (low["boxes_found"], low["false_boxes_per_image"], low["boxes_precision"]) == (1, 1, 0.5)
+    assert (middle["boxes_found"], middle["false_boxes_per_image"]) == (1, 0)
+    assert "boxes by minimum score" in photo_table({"mine": {"a": row}})
+
+
+def test_the_size_of_boxes_is_compared_with_the_joints() -> None:
+    label = LabelledHand(0, joints(), np.ones(21, bool))
+    large = np.array([[90.0, 90, 210, 210]])  # 120 px; the joints' box has 100 px
+    hands = replace(found(), detections=large, detection_scores=np.array([0.9]))
+    assert metrics(photo(BOX, labels=[label]), hands)["box_to_joints"] == pytest.approx(1.2)
 
 
 def test_average_precision_is_that_of_coco() -> None:
