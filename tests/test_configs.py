@@ -15,6 +15,7 @@ from interhand_mm.datasets import InterHandDataset
 from interhand_mm.engine.runner import build_runner
 from interhand_mm.errors import ConfigError
 from interhand_mm.hdr.data.prepare_aih import prepare_aih
+from interhand_mm.structures.joints import HAND_JOINT_NAMES
 from interhand_mm.utils.config import DataOptions, load_config, walk_dicts
 from tests.conftest import ROOT
 from tests.fixtures import tiny_sets
@@ -48,6 +49,7 @@ SMALLER = {
         "codec.input_size=(64,64)", "codec.heatmap_size=(16,16,16)", "codec.sigma=1.0",
     ],
     "mobilenet_marginal": ["model.backbone.init_cfg=None"],
+    "mobilenet_mixed": ["model.backbone.init_cfg=None"],
     "mobilenet_photos": ["model.backbone.init_cfg=None"],
     "detector/rtmdet_mobilenet": ["model.backbone.init_cfg=None"],
     "heatmap_freihand": ["model.backbone.depth=18", "model.head.in_channels=512"],
@@ -84,6 +86,7 @@ def data(tmp_path_factory, rendered_hands) -> dict[str, str]:
         "STBDataset": str(tiny_sets.write_stb(base / "stb", rendered_hands)),
         "FreiHANDDataset": str(tiny_sets.write_freihand(base / "freihand", rendered_hands)),
         "CocoDataset": str(write_coco(base / "coco")),
+        "CocoHandDataset": str(write_labelled_hand(base / "labelled")),
         "photographs": str(write_photographs(base / "photographs")),
     }
 
@@ -102,12 +105,27 @@ def write_coco(root: Path) -> Path:
     return root
 
 
+def write_labelled_hand(root: Path) -> Path:
+    """Write one photograph of a left hand with 2D keypoints of another network."""
+    write_photographs(root, num=1, size=(96, 96))
+    points = np.c_[np.random.default_rng(0).uniform(20, 70, (21, 2)), np.ones(21)]
+    label = dict(pseudo_keypoints=points.ravel().tolist(), pseudo_side="left", pseudo_side_score=0.9)
+    content = dict(
+        images=[dict(id=1, file_name=next(root.iterdir()).name, width=96, height=96)],
+        annotations=[dict(id=1, image_id=1, category_id=1, bbox=[20, 20, 50, 50], **label)],
+        categories=[dict(id=1, name="hand", keypoints=list(HAND_JOINT_NAMES))],
+    )
+    (root / "hands.json").write_text(json.dumps(content))
+    return root
+
+
 def shrunk(name: str, data: dict[str, str]) -> Config:
     """Return a config that reads miniature data, in batches of two and without workers."""
     path = ROOT / f"configs/{name}.py"
     types = {node["type"] for _, node in walk_dicts(load_config(path).train_dataloader) if node.get("type") in data}
     roots = {kind: data[kind] for kind in types}
-    options = DataOptions(data_root=roots if len(roots) > 1 else next(iter(roots.values())))
+    own_roots = load_config(path).get("data_root") is None and len(types) > 1
+    options = DataOptions(data_root=None if own_roots else roots if len(roots) > 1 else next(iter(roots.values())))
     if "RandomBackgroundReplace" in str(load_config(path)._cfg_dict):
         options.backgrounds = [data["photographs"]]
     cfg = load_config(path, SMALLER.get(name, []), options)
@@ -115,6 +133,10 @@ def shrunk(name: str, data: dict[str, str]) -> Config:
         if node.get("type") == "CocoDataset":  # a mix names each of its files
             node.update(ann_file="annotations/coco/hand_train.json", data_prefix=dict(img="images/train/"))
             node.update(data_root=data["CocoDataset"])
+        if node.get("type") == "CocoHandDataset":
+            node.update(ann_file=f"{data['CocoHandDataset']}/hands.json", img_dir=data["CocoHandDataset"], part="all")
+        elif own_roots and node.get("type") in data:
+            node.update(data_root=data[node["type"]])
         if types == {"CocoDataset"}:
             node.update({key: (96, 96) for key in ("scale", "size", "crop_size") if key in node})
     cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
