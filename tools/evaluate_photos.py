@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from interhand_mm.cli.arguments import ToolParser, run
-from interhand_mm.cli.path_types import existing_file, output_file, output_folder
+from interhand_mm.cli.path_types import existing_file, image_folder, output_file, output_folder
 from interhand_mm.inference.options import InferenceOptions
 from interhand_mm.utils.early import check_checkpoint, check_config
 from interhand_mm.utils.precision import AMP_CHOICES, pick_amp
@@ -19,11 +19,11 @@ def parse_args() -> argparse.Namespace:
     parser = ToolParser(__doc__)
     add = parser.add_argument
     add("ann_file", type=existing_file, help="COCO file of photographs")
-    add("img_dir", type=existing_file, help="folder that its file names are relative to")
+    add("img_dir", type=image_folder, help="folder that its file names are relative to")
     files = ("CONFIG", "CHECKPOINT")
     add("--detector", nargs=2, default=(), metavar=files, help="hand detector [the shipped one]")
     add("--pose", nargs=2, default=(), metavar=files, help="pose network [the shipped one]")
-    add("--boxes", default="detected", choices=("detected", "annotated"), help="source of the boxes [detected]")
+    add("--box-source", default="detected", choices=("detected", "annotated"), help="source of the boxes [detected]")
     add("--mediapipe", metavar="PYTHON", help="interpreter with MediaPipe 0.10.21, to evaluate it too")
     add("--out", type=output_file, metavar="FILE", help="write the metrics to this .json file")
     add("--sheet", type=output_folder, metavar="DIR", help="write images with everything that was found into it")
@@ -67,11 +67,11 @@ def main() -> None:
     choice = PhotoChoice(args.label_prefix, args.split, args.val_share, args.parts, args.num)
     photos = choose_photos(args.ann_file, args.img_dir, choice)
     options = replace(options, device=args.device, amp=pick_amp(args.amp, args.device))
-    inferencer = build_chain(args.detector, args.pose, options, args.boxes)
+    inferencer = build_chain(args.detector, args.pose, options, args.box_source)
     sheet = SheetOptions(args.sheet, args.sheet_num) if args.sheet else None
     report = evaluate_photos(inferencer, photos, args.img_dir, args.mediapipe, sheet)
     networks = {"detector": args.detector, "pose": args.pose}
-    if args.boxes == "annotated":
+    if args.box_source == "annotated":
         del networks["detector"]
     report["provenance"] = photo_provenance(networks, ann_file=args.ann_file, choice=vars(choice))
     print(photo_table(report["networks"]))

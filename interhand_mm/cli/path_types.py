@@ -56,6 +56,11 @@ def existing_file(path: str) -> str:
     return _existing(path, "file", InputError)
 
 
+def image_folder(path: str) -> str:
+    """Return the path of an existing folder of images."""
+    return _existing(path, "folder of images", InputError)
+
+
 def photographs(path: str) -> str:
     """Return an existing folder or list of photographs."""
     return _existing(path, "folder of photographs", BackgroundError, "--backgrounds TRAIN_DIR TEST_DIR")

@@ -153,7 +153,7 @@ def test_the_tool_writes_metrics_with_the_hash_of_the_weights(tmp_path: Path, ti
     ann_file, img_dir = write(tmp_path, {"1.png": [HAND], "2.png": []})
     out = tmp_path / "metrics.json"
     done = subprocess.run(
-        [sys.executable, "tools/evaluate_photos.py", ann_file, img_dir, "--boxes", "annotated", "--pose", *tiny_pose,
+        [sys.executable, "tools/evaluate_photos.py", ann_file, img_dir, "--box-source", "annotated", "--pose", *tiny_pose,
          "--out", str(out)],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip

@@ -66,6 +66,9 @@ WRONG = {
     ),
     "boxes": (["tools/test.py", *NET, "{file}", "--boxes", "/no"], "InputError: file does not exist: /no", ""),
     "predictions": (["tools/eval_preds.py", *NET, "/no.npz"], "InputError: file does not exist: /no.npz", ""),
+    "folder of images": (
+        ["tools/evaluate_photos.py", "{file}", "/no"], "InputError: folder of images does not exist: /no", "",
+    ),
     "work dir": (["tools/train.py", *NET, "--work-dir", "/proc/no"], "OutputError: cannot write into /proc/no", ""),
     "work dir is a file": (["tools/train.py", *NET, "--work-dir", "{file}"], "OutputError: cannot write", ""),
     "output": (["tools/test.py", *NET, "{file}", "--out", "/proc/no/m.json"], "OutputError: cannot write into /proc/no", ""),
