@@ -1,17 +1,17 @@
-# A hand detector for photographs: MobileNetV2 from ImageNet weights with the head of RTMDet, 256 px, one class "hand".
+# A hand detector for photographs: MobileNetV2 from ImageNet weights with the head of RTMDet, 224 px, one class "hand".
 # It trains on scenes (tools/make_scenes.py) and on photographs with and without hands (tools/prepare_hand_photos.py).
 _base_ = ["../quickstart/detector.py"]
 
 data_root = "data/scenes"
 photos_root = "data/hand_photos"
-input_size = (256, 256)
+input_size = (224, 224)
 model = dict(
     data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
     backbone=dict(
         _delete_=True,
         type="mmpose.MobileNetV2",
         out_indices=(2, 4, 6),
-        frozen_stages=3,  # a third less time for a training step than with none
+        frozen_stages=4,  # half the time of a training step without frozen stages
         init_cfg=dict(type="Pretrained", checkpoint="data/mobilenetv2_imagenet.pth"),
     ),
     neck=dict(in_channels=[32, 96, 320]),
@@ -62,4 +62,4 @@ train_dataloader = dict(
     ),
 )
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-train_cfg = dict(by_epoch=True, max_epochs=9)
+train_cfg = dict(by_epoch=True, max_epochs=5)

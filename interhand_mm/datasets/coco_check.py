@@ -28,7 +28,9 @@ def check_coco(cfg: Config) -> None:
     """Check that mmdet can learn or test hands with every COCO file of a config, and complete the files.
 
     mmdet drops boxes of other classes, outside their image or without area silently. Their number is logged. Where
-    annotations have no `id`, `area` or `iscrowd`, a completed copy is written into the work directory and used.
+    annotations have no `id`, `area` or `iscrowd`, a completed copy is written into the work directory and used. A file
+    without annotations is accepted beside others that have some, if its images are kept (`filter_empty_gt=False`):
+    a detector learns from them what no hand is.
 
     Args:
         cfg: Config of a detector.
@@ -39,21 +41,31 @@ def check_coco(cfg: Config) -> None:
         ImageError: Images are missing or cannot be read.
     """
     for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
-        for _, dataset in walk_dicts({loader: cfg.get(loader) or {}}):
-            if "ann_file" in dataset and str(dataset.get("type", "")).endswith("CocoDataset"):
-                _check_dataset(dataset, cfg.get("work_dir"))
+        found = [node for _, node in walk_dicts({loader: cfg.get(loader) or {}}) if _is_coco(node)]
+        contents = [read_coco(_ann_path(dataset)) for dataset in found]
+        mixed = any(content["annotations"] for content in contents)
+        for dataset, content in zip(found, contents, strict=True):
+            _check_dataset(dataset, content, cfg.get("work_dir"), mixed)
 
 
-def _check_dataset(dataset: Any, work_dir: str | None) -> None:
-    root = Path(dataset.get("data_root") or "")
-    path = root / dataset["ann_file"]
-    content = read_coco(path)
+def _is_coco(node: Any) -> bool:
+    return "ann_file" in node and str(node.get("type", "")).endswith("CocoDataset")
+
+
+def _ann_path(dataset: Any) -> Path:
+    return Path(dataset.get("data_root") or "") / dataset["ann_file"]
+
+
+def _check_dataset(dataset: Any, content: dict[str, Any], work_dir: str | None, mixed: bool) -> None:
+    root, path = Path(dataset.get("data_root") or ""), _ann_path(dataset)
     names = {category["name"]: category["id"] for category in content["categories"]}
     classes = (dataset.get("metainfo") or {}).get("classes", ())
     classes = [classes] if isinstance(classes, str) else list(classes)
     if absent := sorted(set(classes) - set(names)):
         raise AnnotationError(f"{path} does not contain all classes of the config", got=sorted(names), want=absent)
-    _check_boxes(path, content, {names[name] for name in classes or names}, classes)
+    keeps_empty = (dataset.get("filter_cfg") or {}).get("filter_empty_gt") is False
+    if content["annotations"] or not (mixed and keeps_empty):
+        _check_boxes(path, content, {names[name] for name in classes or names}, classes)
     _check_images(root / (dataset.get("data_prefix") or {}).get("img", ""), content["images"], path)
     incomplete = [a for a in content["annotations"] if not {"id", "area", "iscrowd"} <= set(a)]
     if incomplete and work_dir:

@@ -77,6 +77,21 @@ def test_no_annotations_at_all_is_an_error(root):
         check_coco(config(root))
 
 
+@pytest.mark.parametrize(("kept", "empty"), [(True, 1), (False, 1), (True, 2)])
+def test_images_without_hands_are_negatives_beside_others_if_they_are_kept(root, kept, empty):
+    content = json.loads((root / "hands.json").read_text())
+    (root / "negatives.json").write_text(json.dumps({**content, "annotations": []}))
+    one = config(root).train_dataloader.dataset
+    negatives = dict(one, ann_file="negatives.json", filter_cfg=dict(filter_empty_gt=not kept))
+    datasets = [negatives] * empty + [one] * (2 - empty)
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(type="ConcatDataset", datasets=datasets))))
+    if kept and empty == 1:
+        check_coco(cfg)
+    else:
+        with pytest.raises(AnnotationError, match="contains no box to use"):
+            check_coco(cfg)
+
+
 def test_boxes_that_are_dropped_are_counted(root, monkeypatch):
     said = []
     monkeypatch.setattr(coco_check, "print_log", lambda text, *_: said.append(text))
