@@ -1,9 +1,10 @@
 """Estimate the hands in images, a video or a camera stream, and write overlay, JSON and an interactive 3D page.
 
+python demo/topdown_demo.py --input hand.jpg --out-dir out
 python demo/topdown_demo.py DET_CONFIG DET_CHECKPOINT POSE_CONFIG POSE_CHECKPOINT --input clip.mp4 --out-dir out
 python demo/topdown_demo.py none none POSE_CONFIG POSE_CHECKPOINT --input hand.jpg --bbox 80 40 310 270 --out-dir out
 
-docs/guide/inference.md describes the options and the files.
+Without networks, those that the package carries are used. docs/guide/inference.md describes the options and the files.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--gif", action="store_true", help="write videos as GIF instead of MP4")
     parser.add_argument("--no-html", action="store_true", help="write no 3D page")
     parser.add_argument("--show", action="store_true", help="also open a window; q or Esc ends the run")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()  # networks may stand before and after the options
 
 
 def main() -> None:

@@ -1,6 +1,9 @@
 """Estimate the hands in a camera stream, live in a window, and write them to files with --out-dir.
 
+python demo/webcam_demo.py --smooth
 python demo/webcam_demo.py DET_CONFIG DET_CHECKPOINT POSE_CONFIG POSE_CHECKPOINT --camera 0 --smooth
+
+Without networks, those that the package carries are used.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--out-dir", metavar="DIR", help="also write camera<N>.mp4, .json and .html to this folder")
     parser.add_argument("--no-window", action="store_true", help="open no window; Ctrl-C ends the run")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()  # networks may stand before and after the options
 
 
 def main() -> None:

@@ -61,7 +61,8 @@ def test_it_contains_code_data_and_tools(wheel):
     found = set(zipfile.ZipFile(wheel).namelist())
     wanted = {"interhand_mm/py.typed"}
     wanted |= {str(path.relative_to(ROOT)) for path in (ROOT / "interhand_mm").rglob("*.py")}
-    wanted |= {str(path.relative_to(ROOT)) for path in (ROOT / "interhand_mm/visualization/viewer").iterdir()}
+    for data in ("visualization/viewer", "weights"):
+        wanted |= {str(path.relative_to(ROOT)) for path in (ROOT / "interhand_mm" / data).iterdir()}
     for folder, pattern in FOLDERS.items():
         wanted |= {f"interhand_mm/.mim/{path.relative_to(ROOT)}" for path in (ROOT / folder).rglob(pattern)
                    if "__pycache__" not in path.parts}  # fmt: skip

@@ -2,21 +2,23 @@
 
 python tools/detect.py configs/detector/rtmdet_tiny_hands.py detector.pth --data-root DIR --split test --out boxes.json
 python tools/test.py configs/internet.py internet.pth --data-root DIR --boxes boxes.json
+
+Without CONFIG and CHECKPOINT, the detector that the package carries is used.
 """
 
 from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import ToolParser, run
+from interhand_mm.cli.arguments import ToolParser, check_pair, run
 from interhand_mm.cli.path_types import checkpoint_file, config_file, data_folder, output_file
 
 
 def parse_args() -> argparse.Namespace:
     parser = ToolParser(__doc__)
     add = parser.add_argument
-    add("config", type=config_file, help="mmdet config, such as those in configs/detector/")
-    add("checkpoint", type=checkpoint_file, help="checkpoint of the detector")
+    add("config", nargs="?", type=config_file, help="mmdet config, such as those in configs/detector/")
+    add("checkpoint", nargs="?", type=checkpoint_file, help="checkpoint of the detector")
     add("--data-root", type=data_folder, required=True, metavar="DIR", help="folder with images/ and annotations/")
     add("--split", default="test", choices=("train", "val", "test"), help="split to detect [test]")
     add(
@@ -41,8 +43,10 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    check_pair("detector", args.config, args.checkpoint)
     from interhand_mm.apis.detect import detect_split, write_boxes  # imported late, so that --help is fast
     from interhand_mm.checkpoints.io import sha256
+    from interhand_mm.checkpoints.shipped import choose_model
     from interhand_mm.inference.detector import HandDetector
     from interhand_mm.inference.options import InferenceOptions
 
@@ -53,9 +57,10 @@ def main() -> None:
         batch_size=args.batch_size,
         amp=args.amp,
     )
-    detector = HandDetector(args.config, args.checkpoint, options)
+    config, checkpoint = choose_model("detector", args.config, args.checkpoint)
+    detector = HandDetector(config, checkpoint, options)
     found = detect_split(detector, args.data_root, args.split, args.annot_subset, options.batch_size)
-    write_boxes(args.out, found, config=args.config, checkpoint=args.checkpoint, sha256=sha256(args.checkpoint))
+    write_boxes(args.out, found, config=args.config or "shipped", checkpoint=str(checkpoint), sha256=sha256(checkpoint))
     counts = found["counts"]
     print(", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items()))
     print(f"recall {counts['found'] / counts['annotations']:.4f}; written to {args.out}")

@@ -3,22 +3,26 @@
 python tools/export_onnx.py configs/internet.py internet.pth --out internet.onnx
 python tools/export_onnx.py configs/internet.py internet.pth --out internet_b1.onnx --batch-size 1
 python demo/topdown_demo.py none none configs/internet.py internet.onnx --backend openvino --input a.jpg --out-dir out
+python tools/export_onnx.py --out hands.onnx
+python demo/topdown_demo.py shipped shipped shipped hands.onnx --backend openvino --input a.jpg --out-dir out
 
-This needs `pip install -r requirements/export.txt`. Without --batch-size the file takes any number of crops.
+Without CONFIG and CHECKPOINT, the pose network that the package carries is exported. Without --batch-size the file
+takes any number of crops. This needs `pip install -r requirements/export.txt`.
 """
 
 from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import ToolParser, run
+from interhand_mm.cli.arguments import ToolParser, check_pair, run
 from interhand_mm.cli.path_types import checkpoint_file, config_file, output_file
+from interhand_mm.errors import ConfigError
 
 
 def parse_args() -> argparse.Namespace:
     parser = ToolParser(__doc__)
-    parser.add_argument("config", type=config_file, help="a file of configs/")
-    parser.add_argument("checkpoint", type=checkpoint_file, help="checkpoint of this project")
+    parser.add_argument("config", nargs="?", type=config_file, help="a file of configs/")
+    parser.add_argument("checkpoint", nargs="?", type=checkpoint_file, help="checkpoint of this project")
     parser.add_argument(
         "--out", type=output_file, required=True, metavar="FILE", help="file to write, which ends in .onnx"
     )
@@ -29,10 +33,19 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    check_pair("pose", args.config, args.checkpoint)
+    if args.config is None and args.cfg_options:
+        raise ConfigError("--cfg-options has no effect on the shipped network", fix="name a config and a checkpoint")
     from interhand_mm.apis.export import export_onnx  # imported late, so that --help is fast
+    from interhand_mm.checkpoints.shipped import open_shipped
     from interhand_mm.utils.config import load_config
 
-    done = export_onnx(load_config(args.config, args.cfg_options), args.checkpoint, args.out, args.batch_size)
+    if args.config is None:
+        shipped = open_shipped("pose")
+        cfg, checkpoint = shipped.config, shipped.checkpoint
+    else:
+        cfg, checkpoint = load_config(args.config, args.cfg_options), args.checkpoint
+    done = export_onnx(cfg, checkpoint, args.out, args.batch_size)
     for name, differences in done["compared"].items():
         print(f"{name}: {differences}")
     print(f"{done['path']} was written, {done['bytes'] / 1e6:.1f} MB")

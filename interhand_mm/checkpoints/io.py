@@ -10,11 +10,13 @@ from typing import Any
 import mmengine.logging.history_buffer as history_buffer
 import numpy as np
 import torch
+from mmengine.runner import CheckpointLoader
 from numpy._core import multiarray  # numpy writes its own scalars and arrays under this private name
 
 from ..errors import CheckpointError
 from ..utils.early import check_checkpoint
 from ..utils.files import atomic_write
+from .tensor_file import SUFFIX, is_tensor_file, read_tensor_file
 from .versions import OLD_FAMILY, input_normalization, is_old
 
 
@@ -39,18 +41,24 @@ SAFE_TYPES: list[Any] = [
 
 
 def allow_safe_types() -> None:
-    """Let `torch.load(weights_only=True)` read `SAFE_TYPES`. Call this before a runner resumes."""
+    """Let torch read `SAFE_TYPES` with `weights_only=True`, and mmengine safetensors. Call it before a runner loads."""
     torch.serialization.add_safe_globals(SAFE_TYPES)
+    CheckpointLoader.register_scheme(prefixes=r".*\.safetensors$", loader=read_tensor_file, force=True)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint to the CPU without executing anything in it.
+
+    Args:
+        path: File of torch, or safetensors file such as those of `interhand_mm/weights`.
 
     Raises:
         CheckpointError: The file is missing, cut short, not a checkpoint, or contains types outside `SAFE_TYPES`.
     """
     check_checkpoint(path)
     path = Path(path)
+    if path.suffix == SUFFIX or is_tensor_file(path):
+        return read_tensor_file(path)
     allow_safe_types()
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)

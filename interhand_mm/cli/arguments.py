@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ..checkpoints.shipped import SHIPPED, ModelName, shipped_record
 from ..errors import ConfigError, InterHandError
 from ..inference.options import BACKENDS, CameraOptions, InferenceOptions
 from ..utils.early import check_checkpoint, check_config, check_writable
@@ -124,11 +125,14 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def add_inference_options(parser: argparse.ArgumentParser) -> None:
     """Add the two networks, the inference options and the camera; `build_inferencer` reads them."""
     add = parser.add_argument
-    add("det_config", help="mmdet config of the hand detector, or none to use --bbox or the whole image")
-    add("det_checkpoint", help="checkpoint of the detector, or none")
-    add("pose_config", help="config of the pose network, such as those in configs/")
-    add(
+    networks = parser.add_argument_group("networks", "Each may be the word shipped, which is also the default.")
+    network = networks.add_argument
+    network("det_config", nargs="?", help="mmdet config of the hand detector; none to use --bbox or the whole image")
+    network("det_checkpoint", nargs="?", help="checkpoint of the detector, or none")
+    network("pose_config", nargs="?", help="config of the pose network, such as those in configs/")
+    network(
         "pose_checkpoint",
+        nargs="?",
         help="checkpoint of the pose network; with --backend, the file of tools/export_onnx.py",
     )
     add("--score-thr", type=float, default=0.3, help="minimum score of a detection [0.3]")
@@ -204,8 +208,6 @@ def check_inference_arguments(args: argparse.Namespace) -> None:
             missing, or the output folder cannot be written.
     """
     bbox, backend = getattr(args, "bbox", None), getattr(args, "backend", "torch")
-    detector = [name for name in (getattr(args, "det_config", "none"), getattr(args, "det_checkpoint", "none"))]
-    _check_detector([name for name in detector if name.lower() != "none"], bbox is not None)
     InferenceOptions(bbox=bbox)
     if hasattr(args, "depth_mm"):
         camera_options(args)
@@ -214,24 +216,73 @@ def check_inference_arguments(args: argparse.Namespace) -> None:
         from ..inference.io.sources import check_input  # imported late, because --help needs no image library
 
         check_input(source)
-    hdr = args.hdr or []
-    for config in (*detector[:1], args.pose_config, *hdr[:1]):
-        if config.lower() != "none":
-            check_config(config)
-    for checkpoint in (*detector[1:], *hdr[1:]):
-        if checkpoint.lower() != "none":
-            check_checkpoint(checkpoint)
-    check_checkpoint(args.pose_checkpoint, "checkpoint" if backend == "torch" else "exported model")
+    if hasattr(args, "det_config"):
+        _check_detector(args.det_config, args.det_checkpoint, bbox is not None)
+    for config in (args.hdr or [])[:1]:
+        check_config(config)
+    for checkpoint in (args.hdr or [])[1:]:
+        check_checkpoint(checkpoint)
+    _check_pose(args.pose_config, args.pose_checkpoint, backend)
     if getattr(args, "out_dir", None) is not None:
         check_writable(args.out_dir, "--out-dir DIR")
 
 
-def _check_detector(given: list[str], has_bbox: bool) -> None:
-    """Raise `ConfigError` if the detector that the command line names would not be used."""
+def is_shipped(word: str | None) -> bool:
+    """Return True where the command line asks for a shipped network: by the word, or by leaving the argument out."""
+    return word is None or word.lower() == SHIPPED
+
+
+def is_none(word: str | None) -> bool:
+    """Return True where the command line asks for no detector."""
+    return word is not None and word.lower() == "none"
+
+
+def check_pair(name: ModelName, config: str | None, weights: str | None, what: str = "checkpoint") -> None:
+    """Check the config and the weights that the command line names for a network. Nothing heavy is imported.
+
+    Args:
+        name: "detector" or "pose".
+        config: Path of the config, `SHIPPED` or None.
+        weights: Path of the weights, `SHIPPED` or None.
+        what: Name of the file of weights for messages.
+
+    Raises:
+        ConfigError: A config was given without weights.
+        ConfigError, CheckpointError: A file is missing, or the package carries no such network.
+    """
+    of = {"detector": "the detector", "pose": "the pose network"}[name]
+    if config is None or is_shipped(config):
+        shipped_record(name)
+    elif is_shipped(weights):
+        raise ConfigError(f"{of} needs a config and a {what}", got=config, fix=f"give both, or {SHIPPED} {SHIPPED}")
+    else:
+        check_config(config)
+    if weights is not None and not is_shipped(weights):
+        check_checkpoint(weights, what)
+
+
+def _check_detector(config: str | None, checkpoint: str | None, has_bbox: bool) -> None:
+    """Raise an error if the detector that the command line names is incomplete, missing or would not be used."""
+    given = [word for word in (config, checkpoint) if word is not None and not is_none(word) and not is_shipped(word)]
     if has_bbox and given:
         raise ConfigError("--bbox replaces the detector", got=" ".join(given), fix="write none none in its place")
-    if len(given) == 1:
-        raise ConfigError("the detector needs a config and a checkpoint", got=given[0], fix="give both, or none none")
+    if is_none(config) != is_none(checkpoint):
+        raise ConfigError(
+            "the detector needs a config and a checkpoint", got=" ".join(given) or "none", fix="give both, or none none"
+        )
+    if not (has_bbox or is_none(config)):
+        check_pair("detector", config, checkpoint)
+
+
+def _check_pose(config: str | None, checkpoint: str | None, backend: str) -> None:
+    """Raise an error if the pose network that the command line names is incomplete or missing."""
+    exported = backend != "torch"
+    check_pair("pose", config, checkpoint, "exported model" if exported else "checkpoint")
+    if exported and is_shipped(checkpoint):
+        raise ConfigError(
+            f"--backend {backend} needs an exported model",
+            fix="python tools/export_onnx.py --out hands.onnx, and write shipped shipped shipped hands.onnx",
+        )
 
 
 def inference_options(args: argparse.Namespace) -> InferenceOptions:

@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ..checkpoints.io import check_shapes, read_checkpoint
+from ..checkpoints.shipped import choose_model
 from ..errors import CheckpointError, ConfigError
 from ..structures.boxes import scale_boxes
 from ..structures.results import Detections
@@ -76,14 +77,14 @@ def detector_scope(cfg: Config) -> Iterator[None]:
 
 
 class HandDetector:
-    """Detect hands with an mmdet config and its checkpoint.
+    """Detect hands with an mmdet config and its checkpoint, or with the detector that the package carries.
 
     The boxes are expected to be the tight box of a hand's joints, enlarged by 1.2, which is what the configs in
     `configs/detector` learn. For a detector that was trained on outlines of hands, see `InferenceOptions.box_scale`.
 
     Args:
-        config: Any mmdet config with a `test_dataloader`, as a path or loaded.
-        checkpoint: Its weights. Reading them executes no code.
+        config: Any mmdet config with a `test_dataloader`, as a path or loaded. None for the shipped detector.
+        checkpoint: Its weights, None for the shipped ones. Reading them executes no code.
         options: The fields `device`, `amp`, `batch_size`, `score_thr` and `box_scale` are used. With `amp`
             "bfloat16", backbone and neck compute in bfloat16; otherwise everything computes in float32.
 
@@ -99,15 +100,19 @@ class HandDetector:
     """
 
     def __init__(
-        self, config: str | Path | Config, checkpoint: str | Path, options: InferenceOptions = InferenceOptions()
+        self,
+        config: str | Path | Config | None = None,
+        checkpoint: str | Path | None = None,
+        options: InferenceOptions = InferenceOptions(),
     ) -> None:
+        config, checkpoint = choose_model("detector", config, checkpoint)
         self.cfg = config if isinstance(config, Config) else load_config(config)
         self.options, self.device = options, torch.device(options.device)
         weights = read_checkpoint(checkpoint)
         with detector_scope(self.cfg):
             self.pipeline = _array_pipeline(self.cfg)
-            self.model = _build(self.cfg)
-        _load(self.model, weights, self.cfg, checkpoint)
+            self.model = build_detector(self.cfg)
+        load_detector(self.model, weights, self.cfg, checkpoint)
         self.classes = class_names(self.cfg, weights)
         hand_sides(self.classes)  # raises an error unless there is a class for hands
         # Channels-last weights double the speed of convolutions on a CPU, and are no slower on a GPU.
@@ -183,8 +188,12 @@ def _array_pipeline(cfg: Config) -> Any:
     return Compose([dict(type="mmdet.LoadImageFromNDArray"), *steps])
 
 
-def _build(cfg: Config) -> Any:
-    """Build the detector. mmdet publishes no types, so it is `Any`."""
+def build_detector(cfg: Config) -> Any:
+    """Build a config's detector with initial weights. mmdet publishes no types, so it is `Any`.
+
+    Raises:
+        ConfigError: mmdet cannot build it, or it is not a detector.
+    """
     from mmdet.models.detectors.base import BaseDetector
     from mmdet.registry import MODELS
     from mmengine.model import revert_sync_batchnorm
@@ -198,7 +207,12 @@ def _build(cfg: Config) -> Any:
     return revert_sync_batchnorm(model)
 
 
-def _load(model: torch.nn.Module, weights: dict[str, Any], cfg: Config, checkpoint: str | Path) -> None:
+def load_detector(model: torch.nn.Module, weights: dict[str, Any], cfg: Config, checkpoint: str | Path) -> None:
+    """Load the content of a checkpoint into a detector that it must fit.
+
+    Raises:
+        CheckpointError: Names or shapes differ.
+    """
     state = weights.get("state_dict", weights)
     found = {n: t for n, t in state.items() if torch.is_tensor(t) and not n.startswith("data_preprocessor.")}
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}

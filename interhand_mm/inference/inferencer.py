@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 
+from ..checkpoints.shipped import choose_model
 from ..errors import ConfigError, InputError
 from ..models.plugin import HandPlugin
 from ..structures.anthropometry import HAND_LENGTH_MM, SEGMENT_FRACTIONS
@@ -40,14 +41,19 @@ class InterHandInferencer:
 
     The detector's boxes are grouped into single hands and interacting pairs, cropped as in training, and passed
     through the pose network. Crops of several hands and frames share a batch unless a frame depends on the result of
-    the previous one. Without a detector and without `options.bbox`, the whole image is the crop.
+    the previous one.
+
+    Without arguments, the detector and the pose network that the package carries are used. A pose network without a
+    detector and without `options.bbox` takes the whole image as its crop.
 
     Args:
-        pose_config: Config of the pose network, as a path or loaded (`load_config`, `with_plugin`).
-        pose_checkpoint: Checkpoint of the pose network. For the backends "onnxruntime" and "openvino", the file that
-            `tools/export_onnx.py` writes.
+        pose_config: Config of the pose network, as a path or loaded (`load_config`, `with_plugin`). None for the
+            shipped network.
+        pose_checkpoint: Checkpoint of the pose network, None for the shipped one. For the backends "onnxruntime" and
+            "openvino", the file that `tools/export_onnx.py` writes.
         detector: Hand detector, such as a `HandDetector`: a function from a list of (H, W, 3) uint8 BGR images to one
-            `Detections` per image.
+            `Detections` per image. None for the shipped one if the pose network is the shipped one too, unless
+            `options.bbox` is given.
         options: Device, precision, batch size, video options, and a fixed box instead of a detector.
         camera: Known parameters of the camera, and the known distance of the hands.
 
@@ -66,14 +72,20 @@ class InterHandInferencer:
 
     def __init__(
         self,
-        pose_config: str | Path | Config,
-        pose_checkpoint: str | Path,
+        pose_config: str | Path | Config | None = None,
+        pose_checkpoint: str | Path | None = None,
         detector: Detector | None = None,
         options: InferenceOptions = InferenceOptions(),
         camera: CameraOptions = CameraOptions(),
     ) -> None:
         if detector is not None and options.bbox is not None:
             raise ConfigError("a detector and a bbox cannot be used together", fix="leave one of them out")
+        with_detector = pose_config is None and detector is None and options.bbox is None
+        pose_config, pose_checkpoint = choose_model("pose", pose_config, pose_checkpoint, options.backend != "torch")
+        if with_detector:
+            from .detector import HandDetector  # imported late, because it loads mmdet
+
+            detector = HandDetector(options=options)
         self.detector, self.options, self.camera = detector, options, camera
         self.pose = PoseModel(pose_config, pose_checkpoint, options)
         self.watch = Stopwatch()
