@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import ToolParser, run
+from interhand_mm.cli.arguments import ToolParser, check_pair, run
 from interhand_mm.cli.path_types import existing_file, image_folder, output_file, output_folder
 from interhand_mm.inference.options import InferenceOptions
-from interhand_mm.utils.early import check_checkpoint, check_config
 from interhand_mm.utils.precision import AMP_CHOICES, pick_amp
 
 
@@ -46,10 +45,9 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     options = InferenceOptions(score_thr=args.score_thr, box_scale=args.box_scale)
-    for files in (args.detector, args.pose):
-        if files:
-            check_config(files[0])
-            check_checkpoint(files[1])
+    check_pair("pose", *(args.pose or (None, None)))
+    if args.box_source == "detected":
+        check_pair("detector", *(args.detector or (None, None)))
     # imported late, so that --help and wrong paths answer at once
     from dataclasses import replace
 

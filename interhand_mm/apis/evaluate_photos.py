@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..checkpoints.io import sha256
+from ..checkpoints.shipped import SHIPPED, ModelName, shipped_record
 from ..datasets.coco_hand import PARTS, in_validation
 from ..datasets.coco_photos import read_photos
 from ..errors import ConfigError, EvaluationError, ImageError
@@ -308,16 +309,18 @@ def write_sheets(folder: str, tiles: Sequence[np.ndarray]) -> None:
         write_image(Path(folder) / f"sheet_{number + 1}.jpg", sheet)
 
 
-def photo_provenance(networks: Mapping[str, Sequence[str]], **more: Any) -> dict[str, Any]:
-    """Return the provenance with config, checkpoint and sha256 of each network; "shipped" for an empty entry.
+def photo_provenance(networks: Mapping[ModelName, Sequence[str]], **more: Any) -> dict[str, Any]:
+    """Return the provenance with config, checkpoint and sha256 of each network.
 
     Args:
-        networks: Name of each network -> its config and checkpoint.
+        networks: Name of each network -> its config and checkpoint; empty for the shipped one.
         **more: Further entries.
     """
     entries: dict[str, Any] = {}
     for name, files in networks.items():
-        entries[name] = "shipped"
         if files:
             entries[name] = {"config": files[0], "checkpoint": files[1], "sha256": sha256(files[1])}
+        else:
+            record = shipped_record(name)
+            entries[name] = {"config": SHIPPED, "version": record.version, "sha256": record.sha256}
     return provenance(**entries, **more)

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -19,6 +20,7 @@ from interhand_mm.apis.evaluate_photos import (
     SheetOptions,
     choose_photos,
     evaluate_photos,
+    photo_provenance,
 )
 from interhand_mm.datasets.coco_hand import in_validation
 from interhand_mm.errors import ConfigError, EvaluationError, ImageError
@@ -169,3 +171,10 @@ def test_the_tool_writes_metrics_with_the_hash_of_the_weights(tmp_path: Path, ti
     )  # fmt: skip
     assert wrong.returncode == 2
     assert "config does not exist: no.py" in wrong.stderr
+
+
+def test_without_networks_the_shipped_ones_are_used_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = SimpleNamespace(version="1.0", sha256="ab" * 32)
+    monkeypatch.setattr("interhand_mm.apis.evaluate_photos.shipped_record", lambda name: record)
+    entry = photo_provenance({"pose": ()})["pose"]
+    assert entry == {"config": "shipped", "version": "1.0", "sha256": "ab" * 32}
