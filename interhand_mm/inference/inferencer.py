@@ -16,7 +16,7 @@ from ..models.plugin import HandPlugin
 from ..structures.anthropometry import HAND_LENGTH_MM, SEGMENT_FRACTIONS
 from ..structures.camera import lift_to_camera, relative_to_wrists
 from ..structures.joints import NUM_HAND_JOINTS
-from ..structures.results import Detections, FrameResult, HandsResult, Intrinsics
+from ..structures.results import Detections, FrameResult, HandsResult, Intrinsics, Presence
 from .grouping import group_hands, interaction_bbox
 from .handedness import decide_presence
 from .intrinsics import choose_intrinsics
@@ -25,6 +25,7 @@ from .io.sources import open_source
 from .lifting import wrist_depths_from_size, wrist_depths_given
 from .options import CameraOptions, InferenceOptions
 from .pose import CROP_PADDING, WHOLE, Pose, PoseModel
+from .repeats import repeated_hands
 from .smoothing import TrackSmoother
 from .timing import Stopwatch
 from .tracking import HandTracker, Region, has_size
@@ -187,8 +188,7 @@ class InterHandInferencer:
         size = (frame.image.shape[1], frame.image.shape[0])
         intrinsics = choose_intrinsics(size, frame.exif, self.camera)
         hands = []
-        for region, pose in found:
-            presence = decide_presence(pose.hand_prob, region.num_hands)
+        for (region, pose), presence in zip(found, _presences(found), strict=True):
             if presence == ("no", "no"):
                 continue
             shown = np.repeat([each != "no" for each in presence], NUM_HAND_JOINTS)
@@ -272,6 +272,20 @@ class _Clip:
         """Drop the filters of tracks that have ended. Call after a chunk, when the tracker knows its last frame."""
         if self.smoother is not None:
             self.smoother.keep(self.tracker.alive)
+
+
+def _presences(found: list[tuple[Region, Pose]]) -> list[tuple[Presence, Presence]]:
+    """Return which hands every region of an image shows. A hand in the crops of two regions is shown once."""
+    presences = [decide_presence(pose.hand_prob, region.num_hands) for region, pose in found]
+    if len(found) < 2:
+        return presences
+    uv = np.stack([pose.keypoints[:, :2] for _, pose in found])
+    shown = np.array([[each != "no" for each in presence] for presence in presences])
+    again = repeated_hands(uv, shown, np.array([region.score for region, _ in found]))
+    return [
+        ("no" if repeat[0] else presence[0], "no" if repeat[1] else presence[1])
+        for presence, repeat in zip(presences, again, strict=True)
+    ]
 
 
 def _group(detections: Detections) -> list[Region]:
