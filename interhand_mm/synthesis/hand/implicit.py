@@ -13,6 +13,12 @@ from numba import njit
 NUM_GROUPS = 6
 ROW = 14
 FINGER_BLEND_MM = 7.0
+# Primitives of the palm and of fingers that are farther from a point of the surface do not change it: the widest blend
+# of their group and some slack.
+PALM_REACH_MM, FINGER_REACH_MM = 20.0, 13.0
+GROUP_REACH_MM = 32.0  # skin farther from a finger than this does not move with it
+BLOCK, CUBE_MM = 4, 12.0  # primitives are chosen for blocks of grid points, and for cubes of points
+FAR_MM = 60.0
 
 
 def cone(
@@ -42,31 +48,68 @@ def cone(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _prepared(prims):
+    """Return the primitives (P, 20) with what their distance needs at every point.
+
+    A row is: end a (3), axis in the space stretched along the flattening direction (3), its inverse squared length,
+    shift of the foot by the cone's slope, radius at a, its change to b, flattening direction (3), flattening minus 1,
+    scale of the distance, group, blend width, and what bounds it: end b (3) relative to a as it is.
+    """
+    out = np.zeros((prims.shape[0], 20))
+    for i in range(prims.shape[0]):
+        p, row = prims[i], out[i]
+        grow = p[11] - 1.0
+        b = p[3:6] - p[:3]
+        row[:3], row[17:20] = p[:3], b
+        stretched = b + grow * np.dot(b, p[8:11]) * p[8:11]
+        row[3:6] = stretched
+        bb = np.dot(stretched, stretched)
+        if bb > 1e-9:
+            row[6] = 1.0 / bb
+            # On a cone the nearest point is shifted along the axis from the foot of the perpendicular, by the slope.
+            slope = (p[7] - p[6]) / np.sqrt(bb)
+            if slope * slope < 0.98:
+                row[7] = slope / np.sqrt((1.0 - slope * slope) * bb)
+        row[8], row[9] = p[6], p[7] - p[6]
+        row[10:13], row[13] = p[8:11], grow
+        row[14], row[15], row[16] = 1.0 / (1.0 + 0.5 * grow), p[12], p[13]
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _foot(x, y, z, p):
+    """Return the position 0..1 on the axis of a prepared primitive that is nearest to a point, and the vector to it."""
+    px, py, pz = x - p[0], y - p[1], z - p[2]
+    if p[13] != 0.0:
+        d = p[13] * (px * p[10] + py * p[11] + pz * p[12])
+        px, py, pz = px + d * p[10], py + d * p[11], pz + d * p[12]
+    t = (px * p[3] + py * p[4] + pz * p[5]) * p[6]
+    if p[7] != 0.0:
+        cx, cy, cz = px - t * p[3], py - t * p[4], pz - t * p[5]
+        t += np.sqrt(cx * cx + cy * cy + cz * cz) * p[7]
+    t = min(max(t, 0.0), 1.0)
+    return t, px - t * p[3], py - t * p[4], pz - t * p[5]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _cone_distance(x, y, z, p):
-    """Return the approximate signed distance in mm to one flattened round cone."""
-    ax, ay, az = p[0], p[1], p[2]
-    bx, by, bz = p[3] - ax, p[4] - ay, p[5] - az
-    px, py, pz = x - ax, y - ay, z - az
-    grow = p[11] - 1.0
-    if grow != 0.0:
-        d = grow * (px * p[8] + py * p[9] + pz * p[10])
-        px, py, pz = px + d * p[8], py + d * p[9], pz + d * p[10]
-        d = grow * (bx * p[8] + by * p[9] + bz * p[10])
-        bx, by, bz = bx + d * p[8], by + d * p[9], bz + d * p[10]
-    bb = bx * bx + by * by + bz * bz
-    t = 0.0
-    if bb > 1e-9:
-        t = (px * bx + py * by + pz * bz) / bb
-        # On a cone the nearest point is shifted along the axis from the foot of the perpendicular, by the slope.
-        slope = (p[7] - p[6]) / np.sqrt(bb)
-        if slope * slope < 0.98:
-            cx, cy, cz = px - t * bx, py - t * by, pz - t * bz
-            radial = np.sqrt(cx * cx + cy * cy + cz * cz)
-            t += radial * slope / np.sqrt(1.0 - slope * slope) / np.sqrt(bb)
-        t = min(max(t, 0.0), 1.0)
-    cx, cy, cz = px - t * bx, py - t * by, pz - t * bz
-    radius = p[6] + t * (p[7] - p[6])
-    return (np.sqrt(cx * cx + cy * cy + cz * cz) - radius) / (1.0 + 0.5 * grow)
+    """Return the approximate signed distance in mm to one flattened round cone, a prepared primitive."""
+    t, cx, cy, cz = _foot(x, y, z, p)
+    return (np.sqrt(cx * cx + cy * cy + cz * cz) - (p[8] + t * p[9])) * p[14]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _cone_slope(x, y, z, p, out):
+    """Return `_cone_distance` and write its gradient to `out` (3,).
+
+    The distance is smallest at the foot on the axis, so moving the foot does not change it, and the gradient is that
+    for a fixed foot.
+    """
+    t, cx, cy, cz = _foot(x, y, z, p)
+    length = np.sqrt(cx * cx + cy * cy + cz * cz) + 1e-12
+    along, scale = p[13] * (cx * p[10] + cy * p[11] + cz * p[12]), p[14] / length
+    out[0], out[1], out[2] = (cx + along * p[10]) * scale, (cy + along * p[11]) * scale, (cz + along * p[12]) * scale
+    return (length - (p[8] + t * p[9])) * p[14]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -83,15 +126,15 @@ def distance(x, y, z, prims, groups):
         x: Coordinate of the point in mm.
         y: Coordinate of the point in mm.
         z: Coordinate of the point in mm.
-        prims: (P, 14) primitives.
+        prims: (P, 20) from `_prepared`.
         groups: (6,) output, the distance to palm and arm, and to each finger.
     """
     for g in range(NUM_GROUPS):
         groups[g] = 1e6
     for i in range(prims.shape[0]):
-        g = int(prims[i, 12])
+        g = int(prims[i, 15])
         d = _cone_distance(x, y, z, prims[i])
-        groups[g] = d if groups[g] > 1e5 else _smooth_min(groups[g], d, prims[i, 13])
+        groups[g] = d if groups[g] > 1e5 else _smooth_min(groups[g], d, prims[i, 16])
     best = groups[0]
     for g in range(1, NUM_GROUPS):
         best = min(best, _smooth_min(groups[0], groups[g], FINGER_BLEND_MM))
@@ -99,13 +142,55 @@ def distance(x, y, z, prims, groups):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _near_in_y(prims, low, high):
-    """Return the primitives that can influence the surface between y = low and y = high."""
+def _mix(a, b, k, slope_a, slope_b):
+    """Return `_smooth_min`, and replace `slope_a` (3,) by its gradient."""
+    h = 0.5 * max(k - abs(a - b), 0.0) / k
+    share = h if a <= b else 1.0 - h
+    for i in range(3):
+        slope_a[i] += share * (slope_b[i] - slope_a[i])
+    return _smooth_min(a, b, k)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _distance_and_gradient(x, y, z, prims, groups, slopes, gradient):
+    """Return `distance` and write its gradient to `gradient` (3,); `slopes` (8, 3) is work space."""
+    groups[:] = 1e6
+    slopes[:] = 0.0
+    own, kept = slopes[NUM_GROUPS], slopes[NUM_GROUPS + 1]
+    for i in range(prims.shape[0]):
+        g = int(prims[i, 15])
+        d = _cone_slope(x, y, z, prims[i], own)
+        if groups[g] > 1e5:
+            groups[g] = d
+            slopes[g, :] = own
+        else:
+            groups[g] = _mix(groups[g], d, prims[i, 16], slopes[g], own)
+    best = groups[0]
+    gradient[:] = slopes[0]
+    for g in range(1, NUM_GROUPS):
+        kept[:] = slopes[0]
+        joined = _mix(groups[0], groups[g], FINGER_BLEND_MM, kept, slopes[g])
+        if joined < best:
+            best = joined
+            gradient[:] = kept
+    return best
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _near(prims, low, high, reach_palm, reach_finger):
+    """Return the primitives within a distance in mm of a box from `low` (3,) to `high` (3,)."""
     near = np.empty(prims.shape[0], np.int64)
     count = 0
+    cx, cy, cz = 0.5 * (low[0] + high[0]), 0.5 * (low[1] + high[1]), 0.5 * (low[2] + high[2])
+    half = 0.5 * np.sqrt((high[0] - low[0]) ** 2 + (high[1] - low[1]) ** 2 + (high[2] - low[2]) ** 2)
     for i in range(prims.shape[0]):
-        reach = max(prims[i, 6], prims[i, 7]) + 14.0
-        if min(prims[i, 1], prims[i, 4]) - reach < high and low < max(prims[i, 1], prims[i, 4]) + reach:
+        p = prims[i]
+        bx, by, bz = p[17], p[18], p[19]
+        px, py, pz = cx - p[0], cy - p[1], cz - p[2]
+        t = min(max((px * bx + py * by + pz * bz) / (bx * bx + by * by + bz * bz + 1e-9), 0.0), 1.0)
+        px, py, pz = px - t * bx, py - t * by, pz - t * bz
+        reach = half + p[8] + max(p[9], 0.0) + (reach_palm if p[15] == 0.0 else reach_finger)
+        if px * px + py * py + pz * pz < reach * reach:
             near[count] = i
             count += 1
     return prims[near[:count]]
@@ -113,35 +198,51 @@ def _near_in_y(prims, low, high):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def distance_grid(xs, ys, zs, prims):
-    """Return the signed distances (X, Y, Z) float32 in mm on a grid with three axes in mm."""
-    out = np.empty((xs.size, ys.size, zs.size), np.float32)
-    groups = np.empty(NUM_GROUPS)
-    for j in range(ys.size):
-        subset = _near_in_y(prims, ys[j], ys[j])
-        for i in range(xs.size):
-            k = 0
-            while k < zs.size:
-                d = 60.0 if subset.shape[0] == 0 else distance(xs[i], ys[j], zs[k], subset, groups)
-                out[i, j, k] = d
-                k += 1
-                # The distance changes slowly (Lipschitz), so grid points that are certainly far away are skipped.
-                skip = int((abs(d) - 9.0) / (1.5 * (zs[1] - zs[0])))
-                while skip > 0 and k < zs.size:
-                    out[i, j, k] = d
-                    k += 1
-                    skip -= 1
+    """Return the signed distances (X, Y, Z) float32 in mm on a grid with three axes in mm.
+
+    They are exact near the surface; far from it they have the right sign alone.
+    """
+    out = np.full((xs.size, ys.size, zs.size), FAR_MM, np.float32)
+    groups, low, high, rows = np.empty(NUM_GROUPS), np.empty(3), np.empty(3), _prepared(prims)
+    for i0 in range(0, xs.size, BLOCK):
+        i1 = min(i0 + BLOCK, xs.size)
+        low[0], high[0] = xs[i0], xs[i1 - 1]
+        for j0 in range(0, ys.size, BLOCK):
+            j1 = min(j0 + BLOCK, ys.size)
+            low[1], high[1] = ys[j0], ys[j1 - 1]
+            for k0 in range(0, zs.size, BLOCK):
+                k1 = min(k0 + BLOCK, zs.size)
+                low[2], high[2] = zs[k0], zs[k1 - 1]
+                subset = _near(rows, low, high, PALM_REACH_MM, FINGER_REACH_MM)
+                if subset.shape[0] == 0:
+                    continue
+                middle = 0.5 * (low + high)
+                d = distance(middle[0], middle[1], middle[2], subset, groups)
+                # The distance changes by less than 1.3 mm per mm: the surface passes by a block that is far from it.
+                if abs(d) > 1.3 * np.sqrt(np.sum((high - middle) ** 2)) + 4.0:
+                    out[i0:i1, j0:j1, k0:k1] = d
+                    continue
+                for i in range(i0, i1):
+                    for j in range(j0, j1):
+                        for k in range(k0, k1):
+                            out[i, j, k] = distance(xs[i], ys[j], zs[k], subset, groups)
     return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _gradient(x, y, z, prims, scratch):
-    """Return the gradient from the corners of a tetrahedron with an edge of 0.7 mm."""
-    e = 0.25
-    a = distance(x + e, y - e, z - e, prims, scratch)
-    b = distance(x - e, y - e, z + e, prims, scratch)
-    c = distance(x - e, y + e, z - e, prims, scratch)
-    d = distance(x + e, y + e, z + e, prims, scratch)
-    return (a - b - c + d) / (4 * e), (c + d - a - b) / (4 * e), (b + d - a - c) / (4 * e)
+def _blocks_of(points):
+    """Return the block number (N,) of points (N, 3) mm, in cubes of `CUBE_MM`."""
+    low = points[0].copy()
+    high = points[0].copy()
+    for i in range(points.shape[0]):
+        for a in range(3):
+            low[a], high[a] = min(low[a], points[i, a]), max(high[a], points[i, a])
+    rows, columns = int((high[1] - low[1]) / CUBE_MM) + 1, int((high[2] - low[2]) / CUBE_MM) + 1
+    out = np.empty(points.shape[0], np.int64)
+    for i in range(points.shape[0]):
+        x, y, z = (points[i, 0] - low[0], points[i, 1] - low[1], points[i, 2] - low[2])
+        out[i] = (int(x / CUBE_MM) * rows + int(y / CUBE_MM)) * columns + int(z / CUBE_MM)
+    return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -153,28 +254,33 @@ def refine(points, prims):
         prims: (P, 14) primitives.
 
     Returns:
-        Points (N, 3) in mm, outward unit normals (N, 3) and distances (N, 6) in mm to the groups.
+        Points (N, 3) in mm, outward unit normals (N, 3) and distances (N, 6) in mm to the groups. Distances to fingers
+        beyond `GROUP_REACH_MM` and to the palm beyond `PALM_REACH_MM` may be larger than they are.
     """
     n = points.shape[0]
     out, normals, fields = points.copy(), np.empty((n, 3)), np.empty((n, NUM_GROUPS))
-    scratch = np.empty(NUM_GROUPS)
-    order = np.argsort(points[:, 1])
-    slab = prims
-    top = -1e9
-    for k in range(n):
-        i = order[k]
-        x, y, z = out[i]
-        if y > top:
-            top = y + 4.0
-            slab = _near_in_y(prims, y - 3.0, top + 3.0)
-        gx, gy, gz = _gradient(x, y, z, slab, scratch)
-        d = distance(x, y, z, slab, scratch)
-        square = gx * gx + gy * gy + gz * gz + 1e-12
-        move = min(max(d / square, -1.5), 1.5)
-        x, y, z = x - gx * move, y - gy * move, z - gz * move
-        gx, gy, gz = _gradient(x, y, z, slab, scratch)
-        distance(x, y, z, slab, fields[i])
-        length = np.sqrt(gx * gx + gy * gy + gz * gz) + 1e-12
-        out[i, 0], out[i, 1], out[i, 2] = x, y, z
-        normals[i, 0], normals[i, 1], normals[i, 2] = gx / length, gy / length, gz / length
+    slopes, g, low, high = np.empty((NUM_GROUPS + 2, 3)), np.empty(3), np.empty(3), np.empty(3)
+    blocks = _blocks_of(points)
+    order = np.argsort(blocks)
+    rows = _prepared(prims)
+    subset, last = rows, -1
+    for m in range(n):
+        i = order[m]
+        if blocks[i] != last:
+            last, end = blocks[i], m
+            low[:], high[:] = points[i], points[i]
+            while end < n and blocks[order[end]] == last:
+                for a in range(3):
+                    value = points[order[end], a]
+                    low[a], high[a] = min(low[a], value), max(high[a], value)
+                end += 1
+            subset = _near(rows, low, high, PALM_REACH_MM, GROUP_REACH_MM)
+        d = _distance_and_gradient(out[i, 0], out[i, 1], out[i, 2], subset, fields[i], slopes, g)
+        move = min(max(d / (g[0] * g[0] + g[1] * g[1] + g[2] * g[2] + 1e-12), -1.5), 1.5)
+        for a in range(3):
+            out[i, a] -= g[a] * move
+        _distance_and_gradient(out[i, 0], out[i, 1], out[i, 2], subset, fields[i], slopes, g)
+        length = np.sqrt(g[0] * g[0] + g[1] * g[1] + g[2] * g[2]) + 1e-12
+        for a in range(3):
+            normals[i, a] = g[a] / length
     return out, normals, fields

@@ -255,10 +255,14 @@ def back_normals(
         detail: Fine detail of the subject.
     """
     step = 0.6
-    sides = [_back_height(vertices + sign * step * axis, rig, detail) for axis in np.eye(3) for sign in (1, -1)]
-    slope = np.stack([sides[0] - sides[1], sides[2] - sides[3], sides[4] - sides[5]], axis=1) / (2 * step)
     fingers = smoothstep(vertices[:, 1], rig.joints[joint_index(4, 1)][1], rig.joints[joint_index(2, 1)][1] + 8)
-    slope *= ((1 - smoothstep(palmar, 0.1, 0.6)) * (1 - fingers) * (1 - sleeve))[:, None]
+    share = (1 - smoothstep(palmar, 0.1, 0.6)) * (1 - fingers) * (1 - sleeve)
+    back = np.flatnonzero(share > 0)
+    points = vertices[back]
+    sides = [_back_height(points + sign * step * axis, rig, detail) for axis in np.eye(3) for sign in (1, -1)]
+    slope = np.zeros(vertices.shape)
+    slope[back] = np.stack([sides[0] - sides[1], sides[2] - sides[3], sides[4] - sides[5]], axis=1) / (2 * step)
+    slope *= share[:, None]
     slope -= (slope * normals).sum(axis=1, keepdims=True) * normals
     tilted = normals - slope
     return (tilted / np.linalg.norm(tilted, axis=1, keepdims=True)).astype(np.float32)
