@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..structures.joints import NUM_HAND_JOINTS
-from .hand.skeleton import HAND_BONE, axis_rotation, frame_from, joint_index
+from .hand.skeleton import HAND_BONE, axis_rotation, cross_product, frame_from, joint_index
 from .preset import ObjectRanges
 from .render import renderer, solids
 from .render.cameras import VirtualCamera
@@ -101,7 +101,7 @@ def _before(rng: np.random.Generator, kind: str, step: Step, camera: VirtualCame
     for _ in range(_TRIES):
         solid, turn = solids.sample_solid(rng, kind), _random_frame(rng)
         near = rng.uniform(0.1, 0.5) * min(away, 500.0)
-        beside = np.cross(toward / away, rng.standard_normal(3))
+        beside = cross_product(toward / away, rng.standard_normal(3))
         center = middle + toward / away * near + beside / np.linalg.norm(beside) * rng.uniform(20, 90)
         if _clearance(solid, turn, center, points) > 4.0 * GAP_MM:
             return solid.placed(turn, center)

@@ -18,6 +18,7 @@ from .hand.skeleton import (
     Rig,
     bone_index,
     bone_transforms,
+    cross_product,
     joint_index,
     posed_joints,
 )
@@ -157,12 +158,12 @@ def _bend_elbow(pose: HandPose, moves: np.ndarray, affine: np.ndarray, rig: Rig,
     forearm = affine @ moves[FOREARM_BONE]
     direction = forearm[:3, :3].T @ (shoulder - _apply(forearm, rig.elbow))
     direction /= np.linalg.norm(direction)
-    axis = np.cross([0.0, -1.0, 0.0], direction)
+    axis = cross_product(np.array([0.0, -1.0, 0.0]), direction)
     sine = np.linalg.norm(axis) + 1e-9
     angle = min(np.arctan2(sine, -direction[1]), np.deg2rad(MAX_ELBOW_DEG))
     k = axis / sine
-    cross = np.array([[0, -k[2], k[1]], [k[2], 0, -k[0]], [-k[1], k[0], 0]])
-    return replace(pose, elbow=np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
+    turn = np.array([[0, -k[2], k[1]], [k[2], 0, -k[0]], [-k[1], k[0], 0]])
+    return replace(pose, elbow=np.eye(3) + np.sin(angle) * turn + (1 - np.cos(angle)) * turn @ turn)
 
 
 def _limb(mesh: HandMesh, placement: poses.Placement, left: bool) -> tuple[np.ndarray, np.ndarray]:

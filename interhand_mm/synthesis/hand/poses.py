@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .skeleton import DEG, WRIST_LIMITS, HandPose, clamp_pose, frame_from
+from .skeleton import DEG, WRIST_LIMITS, HandPose, clamp_pose, cross_product, frame_from
 
 # Hand shape by name: curl 0..1 of index to pinky, spread 0..1, and the thumb's angles in degrees (flexion of the
 # carpometacarpal, middle and tip joint, abduction, twist).
@@ -171,7 +171,7 @@ def interacting_placements(rng: np.random.Generator, kind: str) -> tuple[Placeme
     tilt = rng.uniform(-0.2, 0.9)  # angle from straight up towards the camera
     ahead = np.array([0.0, -np.cos(tilt), -np.sin(tilt)])
     inward = np.array([1.0, 0, 0])
-    thumb_side = np.cross(ahead, inward)  # where the thumbs point when the palms face each other
+    thumb_side = cross_product(ahead, inward)  # where the thumbs point when the palms face each other
     if kind == "touching":
         lean = rng.uniform(-0.15, 0.5)
         fingers, back = ahead + lean * inward, -inward + lean * ahead

@@ -121,12 +121,20 @@ def axis_rotation(axis: str, angle: float) -> np.ndarray:
     return out
 
 
+def cross_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the cross products (..., 3) of vectors (..., 3), several times as fast as numpy for few vectors."""
+    out = np.empty(np.broadcast_shapes(a.shape, b.shape))
+    (ax, ay, az), (bx, by, bz) = (a.T, b.T) if a.ndim > 1 else (a.tolist(), b.tolist())
+    out[..., 0], out[..., 1], out[..., 2] = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    return out
+
+
 def frame_from(along: np.ndarray, dorsal: np.ndarray) -> np.ndarray:
     """Return the frame (3, 3), columns x, y, z, with y along `along` and z as close to `dorsal` as possible."""
     y = along / np.linalg.norm(along)
     z = dorsal - (dorsal @ y) * y
     z = z / np.linalg.norm(z)
-    return np.column_stack([np.cross(y, z), y, z])
+    return np.stack([cross_product(y, z), y, z], axis=1)
 
 
 def _thumb_frames() -> list[np.ndarray]:
@@ -167,14 +175,6 @@ def parametric_rig(size: HandSize) -> Rig:
     return Rig(joints, frames, REST_FLEXION, REST_ABDUCTION, elbow)
 
 
-def _about(point: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """Return the (4, 4) transform that rotates about a point."""
-    out = np.eye(4)
-    out[:3, :3] = rotation
-    out[:3, 3] = point - rotation @ point
-    return out
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
 def turn_about(axis, angle):
     """Return the same rotation (3, 3) as `axis_rotation`, about axis 0 (x), 1 (y) or 2 (z)."""
@@ -187,22 +187,52 @@ def turn_about(axis, angle):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _move_fingers(flexion, abduction, twist, rest_flexion, rest_abduction, frames, joints, moves):
-    """Write the transforms of the 15 finger bones to `moves` (18, 4, 4), from the angles and rest of a hand."""
+def _times(a, b, out):
+    """Write the product of two matrices (3, 3) to a third one."""
+    for i in range(3):
+        for j in range(3):
+            out[i, j] = a[i, 0] * b[0, j] + a[i, 1] * b[1, j] + a[i, 2] * b[2, j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _turn_at(point, rotation, parent, out):
+    """Write the transform (4, 4) that turns about a point and then moves as `parent` (4, 4)."""
+    own = np.empty(3)
+    for i in range(3):
+        row = rotation[i]
+        own[i] = point[i] - (row[0] * point[0] + row[1] * point[1] + row[2] * point[2])
+    _times(parent[:3, :3], rotation, out[:3, :3])
+    for i in range(3):
+        row = parent[i]
+        out[i, 3] = row[0] * own[0] + row[1] * own[1] + row[2] * own[2] + row[3]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _move_bones(flexion, abduction, twist, wrist, bend, rest_flexion, rest_abduction, frames, joints, elbow):
+    """Return the transforms (18, 4, 4) of the bones, from the angles of a pose and the rest of a hand."""
+    moves = np.zeros((NUM_BONES, 4, 4))
+    for bone in range(NUM_BONES):
+        for i in range(4):
+            moves[bone, i, i] = 1.0
+    turn, left, own, back = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
     for f in range(5):
-        spread = turn_about(2, abduction[f] - rest_abduction[f]) @ turn_about(1, twist[f])
-        move, shift = np.eye(3), np.zeros(3)
         for s in range(3):
-            turn = turn_about(0, rest_flexion[f, s] - flexion[f, s])
+            bone, bent = 1 + 3 * f + s, turn_about(0, rest_flexion[f, s] - flexion[f, s])
             if s == 0:
-                turn = spread @ turn
-            frame = frames[1 + 3 * f + s]
-            own = frame @ turn @ frame.T
-            start = joints[4 * f + 3 - s]
-            shift = move @ (start - own @ start) + shift
-            move = move @ own
-            moves[1 + 3 * f + s, :3, :3] = move
-            moves[1 + 3 * f + s, :3, 3] = shift
+                _times(turn_about(2, abduction[f] - rest_abduction[f]), turn_about(1, twist[f]), left)
+                _times(left, bent, turn)
+            else:
+                turn[:] = bent
+            for i in range(3):
+                for j in range(3):
+                    back[i, j] = frames[bone, j, i]
+            _times(frames[bone], turn, left)
+            _times(left, back, own)
+            _turn_at(joints[4 * f + 3 - s], own, moves[HAND_BONE if s == 0 else bone - 1], moves[bone])
+    _times(turn_about(2, wrist[1]), turn_about(0, wrist[0]), turn)
+    _turn_at(joints[WRIST], turn, moves[HAND_BONE], moves[FOREARM_BONE])
+    _turn_at(elbow, bend, moves[FOREARM_BONE], moves[UPPER_ARM_BONE])
+    return moves
 
 
 def bone_transforms(rig: Rig, pose: HandPose) -> np.ndarray:
@@ -211,22 +241,20 @@ def bone_transforms(rig: Rig, pose: HandPose) -> np.ndarray:
     A finger bone turns about its joint by Rz(abduction) Ry(twist) Rx(-flexion) in its rest frame; the angles are
     relative to the rest pose. The forearm turns about the wrist.
     """
-    moves = np.tile(np.eye(4), (NUM_BONES, 1, 1))
-    rest = rig.rest_flexion, rig.rest_abduction, rig.frames, rig.joints
-    _move_fingers(pose.flexion, pose.abduction, pose.twist, *rest, moves)
-    wrist = axis_rotation("z", pose.wrist[1]) @ axis_rotation("x", pose.wrist[0])
-    moves[FOREARM_BONE] = _about(rig.joints[WRIST], wrist)
-    moves[UPPER_ARM_BONE] = moves[FOREARM_BONE] @ _about(rig.elbow, pose.elbow)
+    rest = rig.rest_flexion, rig.rest_abduction, rig.frames, rig.joints, rig.elbow
+    moves: np.ndarray = _move_bones(pose.flexion, pose.abduction, pose.twist, pose.wrist, pose.elbow, *rest)
     return moves
+
+
+_TURNED = np.array([joint_index(f, digit) for f in range(5) for digit in (2, 3, 4)])
+_TURNING = np.array([bone_index(f, digit - 2) for f in range(5) for digit in (2, 3, 4)])
 
 
 def posed_joints(rig: Rig, moves: np.ndarray) -> np.ndarray:
     """Return the joints (21, 3) in mm, hand frame, moved by bone transforms `moves` (18, 4, 4)."""
     out = rig.joints.copy()
-    for f in range(5):
-        for digit in (2, 3, 4):
-            j, move = joint_index(f, digit), moves[bone_index(f, digit - 2)]
-            out[j] = move[:3, :3] @ rig.joints[j] + move[:3, 3]
+    bones = moves[_TURNING]
+    out[_TURNED] = (bones[:, :3, :3] @ rig.joints[_TURNED, :, None])[..., 0] + bones[:, :3, 3]
     return out
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..hand.skeleton import cross_product
+
 IMAGE_SIZES = {"portrait": (334, 512), "landscape": (512, 334)}  # width, height px, as in InterHand2.6M
 FULL_SIDE_PX = 512.0  # longer side of InterHand2.6M's images; lengths in px below are those of such an image
 FOCAL_PX, FOCAL_SPREAD_PX = 1270.0, 6.0
@@ -59,9 +61,9 @@ def look_at(position: np.ndarray, target: np.ndarray, roll: float) -> np.ndarray
             as possible.
     """
     forward = (target - position) / np.linalg.norm(target - position)
-    right = np.cross(np.array([0.0, 1.0, 0.0]), forward)
+    right = cross_product(np.array([0.0, 1.0, 0.0]), forward)
     right /= np.linalg.norm(right)
-    down = np.cross(forward, right)
+    down = cross_product(forward, right)
     c, s = np.cos(roll), np.sin(roll)
     return np.stack([c * right + s * down, -s * right + c * down, forward])
 
