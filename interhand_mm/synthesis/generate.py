@@ -20,7 +20,7 @@ from .render.cameras import VirtualCamera
 from .render.photo_light import photo_lights
 from .seeds import OBJECT, PAINT, PHOTO, SEED_SPLITS, STEP, SUBJECT, TONE, VIEW, stream
 from .time_step import Step, Subject, make_subject
-from .view import View, light_limbs, light_objects, render_view, skin_albedo
+from .view import View, light_limbs, light_step, render_view, skin_albedo
 
 
 class ChunkContent(TypedDict):
@@ -185,8 +185,7 @@ def make_chunk(chunk: Chunk, options: SynthesisOptions, out: Path) -> int:
         rng = stream(options.seed, chunk.split, PAINT, index)
         lights, lit_by = _lights_of(options, chunk, index, rng, subject, shot, photos)
         objects = _objects_of(options, chunk, subject, shot, index) + wearing.place_worn(worn, step)
-        limbs = light_limbs(subject, step, lights, seen_by, objects=objects)
-        lit = light_objects(objects, limbs, step, lights)
+        limbs, lit = light_step(subject, step, lights, seen_by, objects)
         both = options.aih and step.present.all()
         alone = light_limbs(subject, step, lights, seen_by, shadows=False, objects=objects) if both else None
         for k, camera in enumerate(seen_by):

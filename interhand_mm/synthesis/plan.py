@@ -38,7 +38,7 @@ class SynthesisOptions:
         preset: Name of a preset, see `preset.preset_named`.
     """
 
-    VERSION: ClassVar[int] = 3  # tests/synthesis/test_version.py notices when it has to be increased
+    VERSION: ClassVar[int] = 4  # tests/synthesis/test_version.py notices when it has to be increased
 
     num: int
     num_val: int = 0

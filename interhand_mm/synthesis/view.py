@@ -23,6 +23,7 @@ TORSO_GAP_MM = 95.0
 # Skinned vertices (V, 3) mm and the renderer's attribute table (V, ATTRIBUTES) of the right and left limb.
 Limb = tuple[np.ndarray, np.ndarray]
 Limbs = list[Limb | None]
+Light = tuple[np.ndarray, np.ndarray, np.ndarray]  # result of `shading.irradiance`
 LitObjects = list[tuple[solids.Solid, np.ndarray]]  # objects and the light (N, 3) of their vertices
 
 
@@ -78,59 +79,97 @@ def light_limbs(
     Returns:
         Vertices and attribute table of each limb, None for an absent hand.
     """
-    parts = []
-    for mesh, own, moves in zip(subject.meshes, subject.normals, step.moves, strict=True):
-        skinned = moves is not None
-        parts.append(renderer.skin(mesh.vertices, own, mesh.bones, mesh.weights, moves) if skinned else None)
-    joined_points, normals = (np.concatenate([p[k] for p in parts if p is not None]) for k in (0, 1))
-    seen = np.zeros(len(joined_points), bool)
-    for c in cameras:
-        size = np.array(c.size, float)
-        renderer.seen_by(joined_points, normals, c.rotation, c.position, c.focal, c.principal_pt, size, seen)
-    center = step.joints[step.joint_valid].mean(axis=0)
-    lamp = (center, lights.toward, lights.rgb, lights.ambient, lights.occlusion, shading.across(lights.toward))
-    solid_points = [s.points.astype(np.float32) for s in objects]
-    casters = np.concatenate([joined_points, *solid_points])
-    joined = shading.irradiance(joined_points, normals, casters, *lamp, seen) if shadows else None
+    if shadows:
+        return light_step(subject, step, lights, cameras, objects)[0]
     limbs: Limbs = [None, None]
-    start = 0
-    for i, part in enumerate(parts):
-        if part is None:
-            continue
-        points, normals = part
-        rows = slice(start, start + len(points))
-        start += len(points)
-        if joined is not None:
-            light = joined[0][rows], joined[1][rows], joined[2][rows]
-        else:
-            light = shading.irradiance(points, normals, np.concatenate([points, *solid_points]), *lamp, seen[rows])
-        limbs[i] = points, _attributes(subject, step, i, normals, light, seen[rows])
+    for i, part in enumerate(_skinned(subject, step)):
+        if part is not None:
+            seen, light = _lit([part], step, lights, cameras, objects)
+            rows = slice(0, len(part[0]))
+            limbs[i] = part[0], _attributes(subject, step, i, part[1], _rows(light, rows), seen[rows])
     return limbs
 
 
-def light_objects(objects: Sequence[solids.Solid], limbs: Limbs, step: Step, lights: shading.Lights) -> LitObjects:
-    """Light the objects of a step; limbs and other objects cast shadows on them.
+def light_step(
+    subject: Subject,
+    step: Step,
+    lights: shading.Lights,
+    cameras: list[VirtualCamera],
+    objects: Sequence[solids.Solid] = (),
+) -> tuple[Limbs, LitObjects]:
+    """Skin and light the limbs, and light the objects of a step. All of them cast shadows on each other.
 
     Args:
-        objects: Objects in the world.
-        limbs: Lit limbs from `light_limbs`.
+        subject: Subject whose hands are lit.
         step: Time step.
         lights: Lamps.
+        cameras: Cameras that will render the step. Vertices that none of them sees are not lit.
+        objects: Objects in the world.
 
     Returns:
-        Each object with the light (N, 3) of its vertices.
+        The limbs as from `light_limbs`, and each object with the light (N, 3) of its vertices.
     """
+    parts = _skinned(subject, step)
+    seen, light = _lit([part for part in parts if part is not None], step, lights, cameras, objects)
+    limbs: Limbs = [None, None]
+    start = 0
+    for i, part in enumerate(parts):
+        if part is not None:
+            rows = slice(start, start + len(part[0]))
+            start += len(part[0])
+            limbs[i] = part[0], _attributes(subject, step, i, part[1], _rows(light, rows), seen[rows])
+    lit: LitObjects = []
+    for solid in objects:
+        lit.append((solid, light[0][start : start + len(solid.points)]))
+        start += len(solid.points)
+    return limbs, lit
+
+
+def _skinned(subject: Subject, step: Step) -> list[Limb | None]:
+    """Return the posed points (V, 3) and normals (V, 3) of the right and the left limb, None for an absent hand."""
+    return [
+        None if moves is None else renderer.skin(mesh.vertices, own, mesh.bones, mesh.weights, moves)
+        for mesh, own, moves in zip(subject.meshes, subject.normals, step.moves, strict=True)
+    ]
+
+
+def _lit(
+    parts: list[Limb],
+    step: Step,
+    lights: shading.Lights,
+    cameras: list[VirtualCamera],
+    objects: Sequence[solids.Solid],
+) -> tuple[np.ndarray, Light]:
+    """Light posed limbs (points and normals) and objects that shade each other.
+
+    Returns:
+        Which vertices (N,) a camera may see, and the light of all vertices, limbs first; see `shading.irradiance`.
+    """
+    points, normals = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    seen = np.zeros(len(points), bool)
+    for c in cameras:
+        size = np.array(c.size, float)
+        renderer.seen_by(points, normals, c.rotation, c.position, c.focal, c.principal_pt, size, seen)
+    outward = normals
+    if objects:
+        more, facing = (
+            np.concatenate([getattr(s, k) for s in objects]).astype(np.float32) for k in ("points", "normals")
+        )
+        points, outward = np.concatenate([points, more]), np.concatenate([normals, np.zeros_like(facing)])
+        normals, seen = np.concatenate([normals, facing]), np.concatenate([seen, np.ones(len(more), bool)])
     center = step.joints[step.joint_valid].mean(axis=0)
     lamp = (center, lights.toward, lights.rgb, lights.ambient, lights.occlusion, shading.across(lights.toward))
-    if not objects:
-        return []
-    points, normals = (
-        np.concatenate([getattr(s, k) for s in objects]).astype(np.float32) for k in ("points", "normals")
-    )
-    casters = np.concatenate([points, *(limb[0] for limb in limbs if limb is not None)])
-    light = shading.irradiance(points, normals, casters, *lamp, np.ones(len(points), bool))[0]
-    ends = np.cumsum([len(s.points) for s in objects])[:-1]
-    return list(zip(objects, np.split(light, ends), strict=True))
+    return seen, shading.irradiance(points, normals, points, outward, *lamp, seen)
+
+
+def _rows(light: Light, rows: slice) -> Light:
+    """Return the light of some of the vertices."""
+    return light[0][rows], light[1][rows], light[2][rows]
+
+
+def _is_detailed(subject: Subject) -> bool:
+    """Return whether a subject's skin has fine detail; without it, the last columns of the attributes are not used."""
+    return max(subject.skin.roughness, subject.skin.hair) > 0
 
 
 def _attributes(
@@ -138,7 +177,7 @@ def _attributes(
     step: Step,
     side: int,
     normals: np.ndarray,
-    light: tuple[np.ndarray, np.ndarray, np.ndarray],
+    light: Light,
     seen: np.ndarray,
 ) -> np.ndarray:
     """Return the renderer's attribute table (V, ATTRIBUTES) of one limb.
@@ -154,21 +193,12 @@ def _attributes(
     mesh, moves = subject.meshes[side], step.moves[side]
     assert moves is not None
     lit, shadow, toward = light
-    table = np.empty((len(normals), renderer.ATTRIBUTES), np.float32)
-    table[:, renderer.LIT : renderer.LIT + 3] = lit * subject.albedos[side]
-    table[:, renderer.NORMAL : renderer.NORMAL + 3] = normals
-    columns = {
-        renderer.NAIL: "nail",
-        renderer.CREASE: "crease",
-        renderer.PALM_CREASE: "palmar_crease",
-        renderer.BACK_CREASE: "dorsal_crease",
-    }
-    for column, name in columns.items():
-        table[:, column] = mesh.fields[name]
-    palmar, dorsal = skin.crease_gains(mesh.fields["joint"], mesh.rig, moves)
-    table[:, renderer.PALM_CREASE] *= palmar
-    table[:, renderer.BACK_CREASE] *= dorsal
-    table[:, renderer.GLOSS], table[:, renderer.SHADOW] = 1 - mesh.fields["sleeve"], shadow
+    names = ("nail", "crease", "palmar_crease", "dorsal_crease", "joint", "sleeve")
+    fields = [mesh.fields[name] for name in names]
+    gains = skin.crease_gains(mesh.rig, moves)
+    table = renderer.attribute_table(lit, subject.albedos[side], normals, shadow, *fields, *gains)
+    if not _is_detailed(subject):
+        return table
     table[:, renderer.REST : renderer.REST + 3] = mesh.vertices + subject.skin.shift
     glow = detail.glow_at_rest(subject.normals[side], mesh.bones, mesh.weights, moves, toward, lit, seen)
     table[:, renderer.GLOW : renderer.GLOW + 3] = glow
@@ -203,8 +233,8 @@ class Canvas:
         """Reset the buffers, where the last image wrote to them."""
         x0, y0, x1, y1 = 2 * self.region
         where = np.s_[:, y0:y1, x0:x1]
-        self.background[:], self.cloth_depth[:] = STUDIO_RADIANCE, renderer.FAR
-        self.depths[where], self.owners[where], self.covers[where] = renderer.FAR, -1, 0
+        self.cloth_depth[:] = renderer.FAR
+        self.depths[where], self.covers[where] = renderer.FAR, 0  # owners are read where there is a depth
         self.screens = [np.zeros((1, 3), np.float32), np.zeros((1, 3), np.float32)]
 
     def draw(self, subject: Subject, step: Step, limbs: Limbs, camera: VirtualCamera) -> None:
@@ -294,14 +324,21 @@ def _resolve(
     limbs: Limbs,
     lights: shading.Lights,
     camera: VirtualCamera,
+    keep: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shade the samples; return the linear image (H, W, 3) and the depth map (H, W) in mm."""
+    """Shade the samples; return the linear image (H, W, 3) and the depth map (H, W) in mm.
+
+    The image takes the place of the background unless it is to be kept.
+    """
     look = view_direction(step, camera)
     directions, strengths = shading.half_vectors(lights, look)
     empty = np.zeros((1, renderer.ATTRIBUTES), np.float32)
     right, left = (empty if limb is None else limb[1] for limb in limbs)
-    np.copyto(canvas.image, canvas.background)
-    image, depth = canvas.image, np.zeros(canvas.background.shape[:2], np.float32)
+    image = canvas.background
+    if keep:
+        image = canvas.image
+        np.copyto(image, canvas.background)
+    depth = np.zeros(canvas.background.shape[:2], np.float32)
     renderer.resolve(
         depths,
         canvas.owners,
@@ -321,6 +358,7 @@ def _resolve(
         canvas.region,
         detail.relief(),
         1.0 / float(camera.focal[0]),
+        _is_detailed(subject),
         image,
         depth,
     )
@@ -334,19 +372,35 @@ def _draw_background(
     lights: shading.Lights,
     camera: VirtualCamera,
     photo: str | None,
+    hidden: bool,
     rng: np.random.Generator,
 ) -> None:
-    """Draw the photograph, or the studio's lamps and the subject's clothes, into the canvas."""
+    """Draw the photograph, or the studio's lamps and the subject's clothes, into the canvas.
+
+    Args:
+        canvas: Canvas with both limbs.
+        subject: Subject.
+        step: Time step.
+        lights: Lamps.
+        camera: Camera that sees the step.
+        photo: Background photograph; None draws the studio.
+        hidden: Leave out cloth behind the limbs.
+        rng: Random generator for the crop of the photograph.
+    """
     if photo is not None:
         canvas.background[:] = appearance.photo_background(photo, camera.size, rng)
         return
+    canvas.background[:] = STUDIO_RADIANCE
     appearance.draw_lamps(canvas.background, camera, subject.lamps)
     if subject.dressed:
         joints = step.joints[step.joint_valid]
         offset = joints.mean(axis=0) * (1, 0, 0)
         offset[2] = joints[:, 2].max() + TORSO_GAP_MM
         key = lights.toward[np.argmax(lights.rgb.sum(axis=1))]
-        appearance.draw_torso(subject.cloth, offset, key, camera, canvas.background, canvas.cloth_depth)
+        cloth = canvas.background, canvas.cloth_depth
+        appearance.draw_torso(
+            subject.cloth, offset, key, camera, *cloth, canvas.depths if hidden else canvas.depths[:0]
+        )
 
 
 def render_view(
@@ -366,19 +420,20 @@ def render_view(
     Args:
         subject: Subject whose hands are rendered.
         step: Time step.
-        limbs: Lit limbs from `light_limbs`.
+        limbs: Lit limbs from `light_step`.
         lights: Lamps.
         camera: Camera that sees the step.
         rng: Random generator for the background crop and the sensor.
         photo: Background photograph; None renders the dark studio.
         alone_limbs: Limbs from `light_limbs(shadows=False)`. If given, each hand is also rendered without the other.
         ranges: Light of the preset; None is the studio's.
-        objects: Objects from `light_objects`. Their pixels belong to no visible mask; the amodal masks ignore them.
+        objects: Objects from `light_step`. Their pixels belong to no visible mask; the amodal masks ignore them.
     """
     canvas = _canvas(camera.size)
     canvas.clear()
     canvas.draw(subject, step, limbs, camera)
-    _draw_background(canvas, subject, step, lights, camera, photo, rng)
+    hidden = alone_limbs is None and not objects  # otherwise parts of the limbs are removed below
+    _draw_background(canvas, subject, step, lights, camera, photo, hidden, rng)
     if ranges is not None:  # before the objects, which hide their part of the surface behind the hands
         distance = float(np.linalg.norm(step.joints[step.joint_valid].mean(axis=0) - camera.position))
         photo_light.cast_shadow(canvas.background, canvas.covered(), lights, camera, distance, ranges, rng)
@@ -391,12 +446,13 @@ def render_view(
     settings = sensor.sample_sensor(rng)
     if ranges is not None:
         settings = sensor.photo_sensor(settings, ranges, rng)
-    image, depth = _resolve(canvas, canvas.depths, subject, step, limbs, lights, camera)
+    keep = alone_limbs is not None
+    image, depth = _resolve(canvas, canvas.depths, subject, step, limbs, lights, camera, keep)
     noise_seed = rng.integers(2**63)
     developed = sensor.develop(image, settings, camera.gray, np.random.default_rng(noise_seed))
     alone: list[np.ndarray | None] = [None, None]
     for i in (0, 1):
         if alone_limbs is not None and alone_limbs[i] is not None:
-            one, _ = _resolve(canvas, canvas.without_other(i), subject, step, alone_limbs, lights, camera)
+            one, _ = _resolve(canvas, canvas.without_other(i), subject, step, alone_limbs, lights, camera, keep)
             alone[i] = sensor.develop(one, settings, camera.gray, np.random.default_rng(noise_seed))
     return View(developed, mask, depth, (alone[0], alone[1]), settings.quality)

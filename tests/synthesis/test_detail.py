@@ -73,7 +73,8 @@ def test_creases_follow_the_flexion(subject: time_step.Subject) -> None:
         flexion = np.zeros((5, 3))
         flexion[1, 1] = bent  # the middle joint of the index finger
         moves = skeleton.bone_transforms(mesh.rig, skeleton.HandPose(flexion, np.zeros(5)))[:, :3]
-        palmar, dorsal = skin.crease_gains(mesh.fields["joint"], mesh.rig, np.ascontiguousarray(moves))
+        joint = mesh.fields["joint"].astype(int)
+        palmar, dorsal = (gain[joint] for gain in skin.crease_gains(mesh.rig, np.ascontiguousarray(moves)))
         index, pinky = mesh.fields["joint"] == 3, mesh.fields["joint"] == 9
         depths[bent] = palmar[index].mean(), dorsal[index].mean(), palmar[pinky].mean(), dorsal[pinky].mean()
     straight, bent_ = depths[0.0], depths[1.5]

@@ -76,7 +76,7 @@ def test_a_pixel_of_an_object_belongs_to_no_visible_mask(subject: Subject, shots
         middle = shot.step.joints[shot.step.joint_valid].mean(axis=0)
         objects = [solid.placed(np.eye(3), middle + 0.25 * (camera.position - middle))]  # in front of everything
         limbs = limbs_of(subject, shot)
-        lit = view.light_objects(objects, limbs, shot.step, lights)
+        _, lit = view.light_step(subject, shot.step, lights, shot.cameras, objects)
         args = (subject, shot.step, limbs, lights, camera)
         plain = view.render_view(*args, np.random.default_rng(0))
         other = view.render_view(*args, np.random.default_rng(0), objects=lit)

@@ -222,10 +222,9 @@ def test_ambient_light_is_blocked_between_hands() -> None:
     wall = np.stack([*np.meshgrid(np.arange(-40, 41, 4.0), np.arange(-40, 41, 4.0)), np.full((21, 21), -20.0)], -1)
     toward, rgb, ambient = np.array([[0.0, 0, -1]]), np.full((1, 3), 0.5), np.full(3, 0.2)
     casters = np.concatenate([points, wall.reshape(-1, 3)]).astype(np.float32)
-    lit = [
-        irradiance(points, normals, casters, np.zeros(3), toward, rgb, ambient, k, across(toward), np.ones(2, bool))[0]
-        for k in (0.0, 1.0)
-    ]
+    lamp, seen = (np.zeros(3), toward, rgb, ambient), np.ones(2, bool)
+    outward = np.zeros_like(casters)
+    lit = [irradiance(points, normals, casters, outward, *lamp, k, across(toward), seen)[0] for k in (0.0, 1.0)]
     np.testing.assert_allclose(lit[0][0] - lit[1][0], 0.2, atol=0.02)
     np.testing.assert_allclose(lit[0][1], lit[1][1], atol=1e-6)
 

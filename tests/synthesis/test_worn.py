@@ -52,11 +52,10 @@ def test_a_ring_moves_with_its_finger_and_covers_it(subject: Subject) -> None:
         shot = generate.step_of(OPTIONS, plan(OPTIONS)[0], subject, index)
         placed = wearing.place_worn(worn, shot.step)
         assert len(placed) == shot.step.present.sum()
-        limbs = view.light_limbs(subject, shot.step, lights, shot.cameras, objects=placed)
+        limbs, lit = view.light_step(subject, shot.step, lights, shot.cameras, placed)
         skin = cKDTree(np.concatenate([limb[0] for limb in limbs if limb is not None]))
         for ring in placed:
             assert skin.query(ring.points)[0].max() < 7.0, "the ring stays on the finger in every pose"
-        lit = view.light_objects(placed, limbs, shot.step, lights)
         camera = shot.cameras[0]
         args = (subject, shot.step, limbs, lights, camera)
         bare, ringed = (view.render_view(*args, np.random.default_rng(0), objects=o).mask for o in (None, lit))

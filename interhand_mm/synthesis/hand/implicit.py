@@ -200,7 +200,7 @@ def _near(prims, low, high, reach_palm, reach_finger):
 def distance_grid(xs, ys, zs, prims):
     """Return the signed distances (X, Y, Z) float32 in mm on a grid with three axes in mm.
 
-    They are exact near the surface; far from it they have the right sign alone.
+    They are right within 0.15 mm near the surface; far from it they have the right sign alone.
     """
     out = np.full((xs.size, ys.size, zs.size), FAR_MM, np.float32)
     groups, low, high, rows = np.empty(NUM_GROUPS), np.empty(3), np.empty(3), _prepared(prims)

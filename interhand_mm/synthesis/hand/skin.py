@@ -164,15 +164,17 @@ def detail_fields(
     return fine, hair * (1 - smoothstep(palmar, 0.05, 0.55)) * (1 - 0.8 * np.clip(red, 0, 1))
 
 
-def crease_gains(joint: np.ndarray, rig: Rig, moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how deep the creases (V,) of the palm side and of the back are in a pose, relative to their fields.
+def crease_gains(rig: Rig, moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how deep the creases of the palm side and of the back are in a pose, relative to their fields.
 
     The skin of the back gathers when a finger is straight and is smooth when it is bent; that of the palm folds deeper.
 
     Args:
-        joint: (V,) field "joint": 2 * finger + 1 or 2, 0 elsewhere.
         rig: Joints and bones.
         moves: (18, 3, 4) transform of each bone from the rest pose to the world.
+
+    Returns:
+        Gains (11,) of the palm side and (11,) of the back, by the field "joint".
     """
     palmar, dorsal = np.ones(11), np.ones(11)
     for f in range(5):
@@ -184,8 +186,7 @@ def crease_gains(joint: np.ndarray, rig: Rig, moves: np.ndarray) -> tuple[np.nda
             bent = float(np.clip((np.arctan2(sine, cosine) + rig.rest_flexion[f, segment]) / (np.pi / 2), 0, 1))
             palmar[2 * f + segment] = 0.8 + 0.7 * bent
             dorsal[2 * f + segment] = 1.5 - 1.3 * bent
-    index = joint.astype(np.int64)
-    return palmar[index], dorsal[index]
+    return palmar, dorsal
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """CPU renderer in numba: skinning, a z-buffer at twice the resolution, and shading.
 
-Coverage is sampled twice per pixel and axis. Where the four samples of a pixel see one smooth surface, the color is
-computed once; at outlines it is computed for each sample. Nothing here is random. Pixel centers are integers
-(structures/camera.py), so sample (i, j) of the fine grid lies at pixel ((j - 0.5) / 2, (i - 0.5) / 2).
+Coverage is sampled twice per pixel and axis. The color of a pixel is computed once for each smooth surface that its
+four samples see. Nothing here is random. Pixel centers are integers (structures/camera.py), so sample (i, j) of the
+fine grid lies at pixel ((j - 0.5) / 2, (i - 0.5) / 2).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LIT, NORMAL, NAIL, CREASE, PALM_CREASE, BACK_CREASE, GLOSS, SHADOW, REST, GLOW, 
     0, 3, 6, 7, 8, 9, 10, 11, 12, 15, 18, 19, 20,
 )  # fmt: skip
 ATTRIBUTES = 21
-EDGE_MM = 4.0  # if the samples of a pixel differ more in depth, each of them is shaded
+EDGE_MM = 4.0  # samples of a pixel that differ more in depth see different surfaces
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -61,6 +61,38 @@ def skin(vertices, normals, bones, weights, moves):
         for r in range(3):
             turned[i, r] /= length
     return points, turned
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def attribute_table(
+    light, albedo, normals, shadow, nail, crease, palmar_crease, dorsal_crease, joint, sleeve, palmar_gain, dorsal_gain
+):
+    """Return the attribute table (V, ATTRIBUTES) of one limb, with empty columns from `REST` on.
+
+    Args:
+        light: (V, 3) light of each vertex.
+        albedo: (V, 3).
+        normals: (V, 3) unit normals, world frame.
+        shadow: (V,) share of direct light that is not shadowed.
+        nail: (V,) field of `skin.skin_fields`, as the next four.
+        crease: (V,).
+        palmar_crease: (V,).
+        dorsal_crease: (V,).
+        joint: (V,).
+        sleeve: (V,) 1 where clothes cover the arm.
+        palmar_gain: (11,) from `skin.crease_gains`.
+        dorsal_gain: (11,) from `skin.crease_gains`.
+    """
+    table = np.empty((light.shape[0], ATTRIBUTES), np.float32)
+    for i in range(light.shape[0]):
+        for c in range(3):
+            table[i, LIT + c], table[i, NORMAL + c] = light[i, c] * albedo[i, c], normals[i, c]
+        table[i, NAIL], table[i, CREASE] = nail[i], crease[i]
+        table[i, PALM_CREASE] = palmar_crease[i] * palmar_gain[int(joint[i])]
+        table[i, BACK_CREASE] = dorsal_crease[i] * dorsal_gain[int(joint[i])]
+        table[i, GLOSS], table[i, SHADOW] = 1.0 - sleeve[i], shadow[i]
+        table[i, REST:] = 0.0
+    return table
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -133,7 +165,7 @@ def seen_by(points, normals, rotation, position, focal, principal, size, seen):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def rasterize(screen, faces, flip, backs, is_hand, depth, owner, cover):
+def rasterize(screen, faces, flip, backs, is_hand, depth, owner, cover):  # noqa: C901 - one numba kernel
     """Draw one closed mesh into its own buffers, in place.
 
     Args:
@@ -171,12 +203,14 @@ def rasterize(screen, faces, flip, backs, is_hand, depth, owner, cover):
         for y in range(y0, y1 + 1):
             wa = ((bx - x0) * (cy - y) - (by - y) * (cx - x0)) * inv - step_a
             wb = ((cx - x0) * (ay - y) - (cy - y) * (ax - x0)) * inv - step_b
+            inside = False
             for x in range(x0, x1 + 1):
                 wa += step_a
                 wb += step_b
                 wc = 1.0 - wa - wb
                 # The tolerance avoids gaps between adjacent faces.
-                if wa >= -1e-5 and wb >= -1e-5 and wc >= -1e-5:
+                if min(wa, wb, wc) >= -1e-5:
+                    inside = True
                     cover[y, x] |= bits
                     if not front:
                         continue
@@ -184,19 +218,24 @@ def rasterize(screen, faces, flip, backs, is_hand, depth, owner, cover):
                     if z < depth[y, x]:
                         depth[y, x] = z
                         owner[y, x] = f
+                elif inside:  # a triangle is convex: the rest of the row lies outside
+                    break
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _interpolate(row, col, face, screen, faces, table, out):
-    """Interpolate the attributes of one face at a sample, into `out` (ATTRIBUTES,)."""
+def _interpolate(row, col, face, screen, faces, table, detailed, out):
+    """Interpolate the attributes of one face at a sample, into `out` (ATTRIBUTES,); from `REST` on if `detailed`."""
     a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
     ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
     inv = 1.0 / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
     wa = ((bx - col) * (cy - row) - (by - row) * (cx - col)) * inv
     wb = ((cx - col) * (ay - row) - (cy - row) * (ax - col)) * inv
-    wc = 1.0 - wa - wb
-    for k in range(ATTRIBUTES):
-        out[k] = wa * table[a, k] + wb * table[b, k] + wc * table[c, k]
+    u, v, w = np.float32(wa), np.float32(wb), np.float32(1.0 - wa - wb)
+    for k in range(REST):
+        out[k] = u * table[a, k] + v * table[b, k] + w * table[c, k]
+    if detailed:
+        for k in range(REST, ATTRIBUTES):
+            out[k] = u * table[a, k] + v * table[b, k] + w * table[c, k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -248,7 +287,7 @@ def _skin_color(attr, look, shine_dirs, shine, nail_ratio, texture, pixel_mm, sc
 @njit(cache=True, nogil=True, error_model="numpy")
 def resolve(  # noqa: C901 - one numba kernel
     depths, owners, screens0, screens1, faces0, faces1, tables0, tables1, look, shine_dirs, shine, nail0, nail1,
-    cloth_depth, background, region, texture, pixel_angle, image, depth_out,
+    cloth_depth, background, region, texture, pixel_angle, detailed, image, depth_out,
 ):  # fmt: skip
     """Shade and average the four samples of every pixel, over a background.
 
@@ -271,53 +310,52 @@ def resolve(  # noqa: C901 - one numba kernel
         region: (4,) x0, y0, x1, y1 px; outside there is no limb.
         texture: (T, T, T, 4) from `detail.relief`.
         pixel_angle: Width of a pixel divided by its depth.
+        detailed: Whether the skin has fine detail.
         image: (H, W, 3) float32 linear RGB, written inside the region.
         depth_out: (H, W) float32 mm, written inside the region; 0 where no limb is visible.
     """
-    attr, color, total = np.empty(ATTRIBUTES, np.float32), np.empty(3), np.empty(3)
-    scratch, fine = np.empty(4, np.float32), np.empty(4)
+    attr, color, total = np.zeros(ATTRIBUTES, np.float32), np.empty(3), np.empty(3)
+    scratch, fine = np.empty(4, np.float32), np.zeros(4)
+    fine[0] = 1.0
+    limbs, zs = np.empty(4, np.int64), np.empty(4, np.float32)
     for y in range(region[1], region[3]):
         for x in range(region[0], region[2]):
-            count, nearest, farthest, first = 0, FAR, np.float32(0.0), -1
-            same = True
+            count, nearest, cloth = 0, FAR, cloth_depth[y, x]
             for k in range(4):
                 r, c = 2 * y + k // 2, 2 * x + k % 2
-                limb = 0 if depths[0, r, c] <= depths[1, r, c] else 1
-                z = depths[limb, r, c]
-                if z < cloth_depth[y, x]:
+                limbs[k] = 0 if depths[0, r, c] <= depths[1, r, c] else 1
+                zs[k] = depths[limbs[k], r, c]
+                if zs[k] < cloth:
                     count += 1
-                    nearest, farthest = min(nearest, z), max(farthest, z)
-                    if first < 0:
-                        first = limb
-                    elif first != limb:
-                        same = False
+                    nearest = min(nearest, zs[k])
+                else:
+                    limbs[k] = -1
             depth_out[y, x] = nearest if count >= 2 else 0.0
             if count == 0:
                 continue
             for c in range(3):
                 total[c] = background[y, x, c] * (4 - count)
             pixel_mm = nearest * pixel_angle
-            once = same and farthest - nearest < EDGE_MM
-            fresh = True
-            for k in range(4):
-                r, c = 2 * y + k // 2, 2 * x + k % 2
-                limb = 0 if depths[0, r, c] <= depths[1, r, c] else 1
-                if depths[limb, r, c] >= cloth_depth[y, x]:
+            fresh = detailed
+            for first in range(4):
+                limb = limbs[first]
+                if limb < 0:
                     continue
-                face = owners[limb, r, c]
-                row, col = (2 * y + 0.5, 2 * x + 0.5) if once else (float(r), float(c))
-                if limb == 0:
-                    _interpolate(row, col, face, screens0, faces0, tables0, attr)
-                    _skin_color(attr, look, shine_dirs, shine, nail0, texture, pixel_mm, scratch, fresh, fine, color)
-                else:
-                    _interpolate(row, col, face, screens1, faces1, tables1, attr)
-                    _skin_color(attr, look, shine_dirs, shine, nail1, texture, pixel_mm, scratch, fresh, fine, color)
+                # Samples that see one smooth surface are shaded together, at their middle.
+                share, rows, columns = 0, 0, 0
+                for k in range(first, 4):
+                    if limbs[k] == limb and abs(zs[k] - zs[first]) < EDGE_MM:
+                        share, rows, columns = share + 1, rows + k // 2, columns + k % 2
+                        limbs[k] = -1
+                face = owners[limb, 2 * y + first // 2, 2 * x + first % 2]
+                row, col = 2 * y + rows / share, 2 * x + columns / share
+                screen, faces = (screens0, faces0) if limb == 0 else (screens1, faces1)
+                table, nail = (tables0, nail0) if limb == 0 else (tables1, nail1)
+                _interpolate(row, col, face, screen, faces, table, detailed, attr)
+                _skin_color(attr, look, shine_dirs, shine, nail, texture, pixel_mm, scratch, fresh, fine, color)
                 fresh = False
-                share = count if once else 1
                 for i in range(3):
                     total[i] += max(color[i], 0.0) * share
-                if once:
-                    break
             for c in range(3):
                 image[y, x, c] = total[c] * 0.25
 
@@ -339,36 +377,34 @@ def mask_bits(depths, covers, owners, hand_faces0, hand_faces1, cloth_depth, reg
         region: (4,) x0, y0, x1, y1 px; outside there is no limb.
         out: (H, W) uint8, written inside the region.
     """
-    amodal, visible = np.empty((2, 2), np.int64), np.empty((2, 2), np.int64)
     for y in range(region[1], region[3]):
         for x in range(region[0], region[2]):
-            any_cover = False
-            for limb in range(2):
-                for r in (2 * y, 2 * y + 1):
-                    any_cover |= (covers[limb, r, 2 * x] | covers[limb, r, 2 * x + 1]) != 0
-            if not any_cover:
-                out[y, x] = 0
-                continue
-            amodal[:] = 0
-            visible[:] = 0
-            for k in range(4):
-                r, c = 2 * y + k // 2, 2 * x + k % 2
-                for limb in range(2):
-                    amodal[limb, 0] += covers[limb, r, c] & 1
-                    if depths[limb, r, c] < cloth_depth[y, x]:  # an arm inside the clothes is not foreground
-                        amodal[limb, 1] += 1
-                limb = 0 if depths[0, r, c] <= depths[1, r, c] else 1
-                if depths[limb, r, c] < cloth_depth[y, x]:
-                    face = owners[limb, r, c]
-                    visible[limb, 1] += 1
-                    visible[limb, 0] += hand_faces0[face] if limb == 0 else hand_faces1[face]
-            bits = 0
-            for part in range(2):
-                for limb in range(2):
-                    bits |= (1 if amodal[limb, part] >= 2 else 0) << (limb + 4 * part)
-                right, left = visible[0, part], visible[1, part]
-                if right >= 2 and right >= left:
-                    bits |= 4 << (4 * part)
-                elif left >= 2:
-                    bits |= 8 << (4 * part)
+            hand0, hand1, limb0, limb1, seen0, seen1, bare0, bare1 = 0, 0, 0, 0, 0, 0, 0, 0
+            cloth = cloth_depth[y, x]
+            for r in range(2 * y, 2 * y + 2):
+                for c in range(2 * x, 2 * x + 2):
+                    if covers[0, r, c] | covers[1, r, c] == 0:
+                        continue
+                    hand0 += covers[0, r, c] & 1
+                    hand1 += covers[1, r, c] & 1
+                    z0, z1 = depths[0, r, c], depths[1, r, c]
+                    limb0 += z0 < cloth  # an arm inside the clothes is not foreground
+                    limb1 += z1 < cloth
+                    if min(z0, z1) >= cloth:
+                        continue
+                    if z0 <= z1:
+                        seen0 += 1
+                        bare0 += hand_faces0[owners[0, r, c]]
+                    else:
+                        seen1 += 1
+                        bare1 += hand_faces1[owners[1, r, c]]
+            bits = (hand0 >= 2) | (hand1 >= 2) << 1 | (limb0 >= 2) << 4 | (limb1 >= 2) << 5
+            if bare0 >= 2 and bare0 >= bare1:
+                bits |= 4
+            elif bare1 >= 2:
+                bits |= 8
+            if seen0 >= 2 and seen0 >= seen1:
+                bits |= 64
+            elif seen1 >= 2:
+                bits |= 128
             out[y, x] = bits
