@@ -55,12 +55,12 @@ def _prepared(prims):
     shift of the foot by the cone's slope, radius at a, its change to b, flattening direction (3), flattening minus 1,
     scale of the distance, group, blend width, and what bounds it: end b (3) relative to a as it is.
     """
-    out = np.zeros((prims.shape[0], 20))
+    out = np.zeros((prims.shape[0], ROW + 6))
     for i in range(prims.shape[0]):
         p, row = prims[i], out[i]
         grow = p[11] - 1.0
         b = p[3:6] - p[:3]
-        row[:3], row[17:20] = p[:3], b
+        row[:3], row[17:] = p[:3], b
         stretched = b + grow * np.dot(b, p[8:11]) * p[8:11]
         row[3:6] = stretched
         bb = np.dot(stretched, stretched)
