@@ -196,7 +196,8 @@ def _attributes(
     names = ("nail", "crease", "palmar_crease", "dorsal_crease", "joint", "sleeve")
     fields = [mesh.fields[name] for name in names]
     gains = skin.crease_gains(mesh.rig, moves)
-    table = renderer.attribute_table(lit, subject.albedos[side], normals, shadow, *fields, *gains)
+    columns = (lit, subject.albedos[side], normals, shadow, *fields, *gains)
+    table = renderer.attribute_table(*columns)
     if not _is_detailed(subject):
         return table
     table[:, renderer.REST : renderer.REST + 3] = mesh.vertices + subject.skin.shift
