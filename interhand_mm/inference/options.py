@@ -28,8 +28,8 @@ class InferenceOptions:
             float32 otherwise.
         batch_size: Maximum number of images or crops in one batch.
         backend: Runtime of the pose network.
-        score_thr: Minimum score of a detection, 0 to 1. At 0.4 the shipped detector finds 97 % of the hands in photographs
-            that were held back from its training, with 7 false boxes in 100 images.
+        score_thr: Minimum score of a detection, 0 to 1. At 0.4 the shipped detector finds 97 % of the hands in
+            photographs that were held back from its training, with 7 false boxes in 100 images.
         box_scale: Factor that the detector's boxes are scaled with about their centers. The pose network expects the
             tight box of a hand's joints, enlarged by 1.2. On rendered hands the box of a whole hand's outline is 1.29
             times the joints' box (median; 1.08 to 1.57 from 5 to 95 %), so 0.93 suits detectors that were trained on

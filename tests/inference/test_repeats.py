@@ -24,7 +24,7 @@ def region(right=None, left=None) -> np.ndarray:
 
 
 def test_the_region_of_two_hands_keeps_them_although_its_score_is_lower():
-    uv = np.stack([region(right=HAND + 2), region(right=HAND, left=HAND + [150, 0])])
+    uv = np.stack([region(right=HAND + 2), region(right=HAND, left=HAND + np.array([150, 0]))])
     shown = np.array([[True, False], [True, True]])
     assert repeated_hands(uv, shown, np.array([0.9, 0.4])).tolist() == [[True, False], [False, False]]
 
@@ -37,7 +37,7 @@ def test_among_single_hands_the_higher_score_stays_whatever_its_side():
 
 @pytest.mark.parametrize(("share", "same"), [(0.9, True), (1.1, False)])
 def test_hands_are_the_same_up_to_a_distance_relative_to_their_size(share, same):
-    uv = np.stack([region(right=HAND), region(right=HAND + [share * MAX_DISTANCE * SIZE, 0])])
+    uv = np.stack([region(right=HAND), region(right=HAND + np.array([share * MAX_DISTANCE * SIZE, 0]))])
     shown = np.array([[True, False], [True, False]])
     assert repeated_hands(uv, shown, np.array([0.9, 0.8])).tolist() == [[False, False], [same, False]]
 
