@@ -12,6 +12,7 @@ import argparse
 
 from interhand_mm.cli.arguments import ToolParser, check_pair, run
 from interhand_mm.cli.path_types import checkpoint_file, config_file, data_folder, output_file
+from interhand_mm.inference.options import InferenceOptions
 
 
 def parse_args() -> argparse.Namespace:
@@ -29,7 +30,8 @@ def parse_args() -> argparse.Namespace:
     )
     add("--out", type=output_file, required=True, metavar="FILE", help="file to write, for --boxes of tools/test.py")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... [cpu]")
-    add("--score-thr", type=float, default=0.3, help="minimum score of a detection [0.3]")
+    thr = InferenceOptions.score_thr
+    add("--score-thr", type=float, default=thr, help=f"minimum score of a detection [{thr}]")
     add(
         "--box-scale",
         type=float,
@@ -48,7 +50,6 @@ def main() -> None:
     from interhand_mm.checkpoints.io import sha256
     from interhand_mm.checkpoints.shipped import choose_model
     from interhand_mm.inference.detector import HandDetector
-    from interhand_mm.inference.options import InferenceOptions
 
     options = InferenceOptions(
         device=args.device,

@@ -35,7 +35,8 @@ def parse_args() -> argparse.Namespace:
     choice.add_argument("--split", default="all", choices=("all", "train", "val"), help="part by a hash of names [all]")
     choice.add_argument("--val-share", type=float, default=0.1, help="share of the images in val [0.1]")
     choice.add_argument("--num", type=int, metavar="N", help="maximum number of images, evenly spread [all]")
-    add("--score-thr", type=float, default=0.4, help="minimum score of a detection [0.4]")
+    thr = InferenceOptions.score_thr
+    add("--score-thr", type=float, default=thr, help=f"minimum score of a detection [{thr}]")
     add("--box-scale", type=float, default=1.0, help="factor on the boxes; 0.93 for boxes of hand outlines [1]")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... [cpu]")
     add("--amp", choices=AMP_CHOICES, default="auto", help="precision; auto is bfloat16 where it is fast [auto]")

@@ -226,7 +226,7 @@ def choose_model(
 
     Raises:
         ConfigError: Only one of the two was given, or there is no exported model.
-        CheckpointError: See `open_shipped`.
+        CheckpointError: The package carries no such model, or its file is missing or differs from the manifest.
     """
     what = {"detector": "the detector", "pose": "the pose network"}[name]
     if config is not None and weights is not None:

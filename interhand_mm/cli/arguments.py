@@ -135,7 +135,8 @@ def add_inference_options(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="checkpoint of the pose network; with --backend, the file of tools/export_onnx.py",
     )
-    add("--score-thr", type=float, default=0.4, help="minimum score of a detection [0.4]")
+    thr = InferenceOptions.score_thr
+    add("--score-thr", type=float, default=thr, help=f"minimum score of a detection [{thr}]")
     add("--detect-every", type=int, default=1, metavar="N", help="run the detector on every N-th frame of a video [1]")
     add("--smooth", action="store_true", help="filter the keypoints of videos over time (One-Euro filter)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... [cpu]")

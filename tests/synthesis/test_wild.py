@@ -13,7 +13,7 @@ from interhand_mm.structures.camera import camera_to_pixel, world_to_camera
 from interhand_mm.structures.joints import NUM_HAND_JOINTS
 from interhand_mm.synthesis import generate, shots
 from interhand_mm.synthesis.plan import SynthesisOptions, plan
-from interhand_mm.synthesis.preset import PRESETS, LightRanges, ViewRanges
+from interhand_mm.synthesis.preset import PRESET_PARTS, PRESETS, LightRanges, ViewRanges, preset_named
 from interhand_mm.synthesis.render.cameras import VirtualCamera, camera_ring, look_at
 from interhand_mm.synthesis.render.photo_light import cast_shadow, environment, environment_lamps, photo_lights
 from interhand_mm.synthesis.render.sensor import scatter
@@ -253,3 +253,17 @@ def test_wild_needs_photographs() -> None:
     assert PRESETS["studio"].views is None
     with pytest.raises(ConfigError, match="photograph"):
         replace(OPTIONS, background="studio")
+
+
+def test_parts_of_the_wild_preset_are_added_to_the_studio() -> None:
+    preset = preset_named("studio+views+poses")
+    assert (preset.views, preset.poses) == (PRESETS["wild"].views, PRESETS["wild"].poses)
+    assert (preset.light, preset.objects, preset.worn, preset.skin_detail) == (None, None, None, 0.0)
+    everything = preset_named("+".join(["studio", *PRESET_PARTS]))
+    assert replace(everything, name="wild") == PRESETS["wild"]
+
+
+@pytest.mark.parametrize("name", ["tame", "studio+", "studio+view", "studio+views+views", "wild+views"])
+def test_a_preset_that_is_unknown_or_changes_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="--preset"):
+        preset_named(name)
