@@ -212,7 +212,10 @@ class InterHandInferencer:
                     rel_root_depth_mm=rel_root,
                     keypoints_mm=self._lift(keypoints, shown, rel_root, intrinsics),
                     depth_source="hand_size" if self.camera.depth_mm is None else "given",
-                    track_id=region.track_id,
+                    track_ids=(
+                        None if presence[0] == "no" else region.track_id,
+                        None if presence[1] == "no" else region.track_id,
+                    ),
                     restored=(pose.restored[0] and presence[0] != "no", pose.restored[1] and presence[1] != "no"),
                 )
             )

@@ -66,7 +66,8 @@ class HandsResult:
         rel_root_depth_mm: z(left wrist) - z(right wrist); NaN unless both hands are present.
         keypoints_mm: (42, 3) mm, camera frame; metric only if `depth_source` is "given".
         depth_source: Origin of the depths in `keypoints_mm`.
-        track_id: The same number for the same hands in all frames of a video; None for images.
+        track_ids: Numbers of the right and the left hand, the same for a hand in all frames of a video. None for
+            images, and for hands whose presence is "no".
         restored: Whether the keypoints of the right and the left hand come from a plugin; where not, and
             always the relative root depth and the handedness, they are the base network's.
     """
@@ -81,7 +82,7 @@ class HandsResult:
     rel_root_depth_mm: float
     keypoints_mm: np.ndarray
     depth_source: DepthSource
-    track_id: int | None = None
+    track_ids: tuple[int | None, int | None] = (None, None)
     restored: tuple[bool, bool] = (False, False)
 
     @property

@@ -220,7 +220,7 @@ def reduce_frame(frame: FrameResult, max_side_px: int) -> FrameResult:
 def _hands_record(hands: HandsResult) -> dict[str, Any]:
     prob = [float(p) for p in hands.hand_prob]
     return {
-        "track": hands.track_id,
+        "tracks": list(hands.track_ids),
         "presence": list(hands.presence),
         "prob": prob,
         "dropped": [presence == "no" and p > ABSENT for presence, p in zip(hands.presence, prob, strict=True)],

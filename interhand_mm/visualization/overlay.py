@@ -90,12 +90,14 @@ def draw_frame(frame: FrameResult, boxes: bool = True, labels: bool = True) -> n
 
 
 def presence_label(hands: HandsResult) -> str:
-    """Return the label of a crop: its track, and each hand with its probability, such as "#3 · R .98 · L? .55"."""
-    parts = [] if hands.track_id is None else [f"#{hands.track_id}"]
-    for letter, presence, probability in zip("RL", hands.presence, hands.hand_prob, strict=True):
-        if presence != "no":
-            parts.append(f"{letter}{'?' if presence == 'unsure' else ''} {probability:.2f}".replace(" 0.", " ."))
-    return " · ".join(parts if any(presence != "no" for presence in hands.presence) else [*parts, "no hand"])
+    """Return the label of a crop: each hand with its track, if any, and probability, such as "R #3 .98 · L? #4 .55"."""
+    parts = []
+    for i, letter in enumerate("RL"):
+        if hands.presence[i] != "no":
+            mark = "?" if hands.presence[i] == "unsure" else ""
+            track = "" if hands.track_ids[i] is None else f" #{hands.track_ids[i]}"
+            parts.append(f"{letter}{mark}{track} {hands.hand_prob[i]:.2f}".replace(" 0.", " ."))
+    return " · ".join(parts) or "no hand"
 
 
 def _rectangle(canvas: np.ndarray, box: np.ndarray, color: tuple[int, int, int], width: int) -> None:

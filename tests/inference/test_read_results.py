@@ -27,7 +27,7 @@ def write(path, frames):
 
 @pytest.fixture
 def frames():
-    two = make_hands(presence=("yes", "unsure"), hand_prob=(0.98, 0.55), depth_source="hand_size", track_id=4)
+    two = make_hands(presence=("yes", "unsure"), hand_prob=(0.98, 0.55), depth_source="hand_size", track_ids=(4, 7))
     one = make_hands(presence=("yes", "no"))
     source = "some/clip.mp4"
     return [make_frame(two, one, source=source, time_s=0.0), make_frame(index=1, time_s=0.1, source=source)]
@@ -73,7 +73,7 @@ def test_files_without_the_optional_key(tmp_path, frames):
     ("change", "message"),
     [
         (dict(format="coco"), "not a results file(.|\n)*'coco'"),
-        (dict(version=2), "another version(.|\n)*want: 1(.|\n)*update interhand_mm"),
+        (dict(version=3), "another version(.|\n)*want: 2(.|\n)*update interhand_mm"),
         (dict(frames=[{"index": 0}]), r"damaged(.|\n)*\$.frames"),
         (dict(frames=None), "damaged"),
     ],
@@ -94,7 +94,7 @@ def test_a_hand_without_all_joints_is_damaged(tmp_path, frames):
         read_results(path)
 
 
-@pytest.mark.parametrize("content", ["", "no JSON", "[]", '{"format": "interhand_mm.frames", "version": 1'])
+@pytest.mark.parametrize("content", ["", "no JSON", "[]", '{"format": "interhand_mm.frames", "version": 2'])
 def test_foreign_files_are_refused(tmp_path, content):
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(InputError, match="not a results file"):

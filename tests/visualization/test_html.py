@@ -34,7 +34,7 @@ def clip(path, count: int, **options) -> HtmlViewer:
     """Hands that move 2 mm to the right a frame."""
     viewer = HtmlViewer(path, "Clip", fps=10, **options)
     for i in range(count):
-        viewer.add(make_frame(make_hands(shift_mm=(2.0 * i, 0, 0), track_id=1), index=i))
+        viewer.add(make_frame(make_hands(shift_mm=(2.0 * i, 0, 0), track_ids=(1, 2)), index=i))
     return viewer
 
 
@@ -289,7 +289,7 @@ def test_the_plot_is_no_mirror_and_no_headstand_and_names_its_joints(tmp_path, o
 
 
 def test_the_page_tells_what_is_measured_and_what_is_not(tmp_path, open_page):
-    guessed = make_hands(presence=("yes", "unsure"), hand_prob=(0.98, 0.55), depth_source="hand_size", track_id=4)
+    guessed = make_hands(presence=("yes", "unsure"), hand_prob=(0.98, 0.55), depth_source="hand_size", track_ids=(4, 7))
     given = replace(make_hands(), rel_root_depth_mm=-12.4)
     path = tmp_path / "c.html"
     with HtmlViewer(path, "Told") as viewer:
@@ -300,7 +300,7 @@ def test_the_page_tells_what_is_measured_and_what_is_not(tmp_path, open_page):
     assert page.inner_text("#place") == "1 of 3 · a.jpg"
     cards = page.locator(".crop").all_inner_texts()
     assert len(cards) == 2
-    assert "unsure, shown faint · probability 0.55" in cards[0]
+    assert "unsure, shown faint · track #7 · probability 0.55" in cards[0]
     assert "the left one 40 mm behind the right one" in cards[0]
     assert "from an average hand, not measured" in cards[0]
     assert page.inner_text("#scale") == "scale from an average hand, not measured"

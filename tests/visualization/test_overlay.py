@@ -93,16 +93,16 @@ def test_lines_grow_with_the_image():
 
 
 @pytest.mark.parametrize(
-    ("presence", "prob", "track", "text"),
+    ("presence", "prob", "tracks", "text"),
     [
-        (("yes", "yes"), (0.98, 0.951), None, "R .98 · L .95"),
-        (("yes", "unsure"), (1.0, 0.55), 3, "#3 · R 1.00 · L? .55"),
-        (("no", "yes"), (0.1, 0.9), None, "L .90"),
-        (("no", "no"), (0.1, 0.1), 7, "#7 · no hand"),
+        (("yes", "yes"), (0.98, 0.951), (None, None), "R .98 · L .95"),
+        (("yes", "unsure"), (1.0, 0.55), (3, 4), "R #3 1.00 · L? #4 .55"),
+        (("no", "yes"), (0.1, 0.9), (None, None), "L .90"),
+        (("no", "no"), (0.1, 0.1), (None, None), "no hand"),
     ],
 )
-def test_labels(presence, prob, track, text):
-    assert presence_label(make_hands(presence=presence, hand_prob=prob, track_id=track)) == text
+def test_labels(presence, prob, tracks, text):
+    assert presence_label(make_hands(presence=presence, hand_prob=prob, track_ids=tracks)) == text
 
 
 @pytest.mark.parametrize("size", [(100, 100), (60, 200), (640, 480)])
@@ -113,7 +113,7 @@ def test_labels_stay_inside_and_apart(monkeypatch, size):
         spots.append((left, top, *text_size(text, size_px)))
 
     monkeypatch.setattr(overlay, "draw_text", record)
-    crops = [make_hands(size, track_id=i) for i in range(4)]
+    crops = [make_hands(size, track_ids=(2 * i, 2 * i + 1)) for i in range(4)]
     draw_frame(make_frame(*crops, size=size))
     assert len(spots) == 4
     for i, (left, top, wide, high) in enumerate(spots):

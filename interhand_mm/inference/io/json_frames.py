@@ -18,7 +18,7 @@ from ...structures.results import DepthSource, FrameResult, HandsResult, Intrins
 from ...utils.files import atomic_write
 from .frames import Source
 
-FORMAT, VERSION = "interhand_mm.frames", 1
+FORMAT, VERSION = "interhand_mm.frames", 2
 UNITS = {
     "boxes": "px of the full image, x1 y1 x2 y2",
     "keypoints": "u, v px of the full image; d mm relative to the joint's own wrist",
@@ -26,7 +26,7 @@ UNITS = {
     "keypoints_mm": "mm, camera frame, x right, y down, z forward; metric only where depth_source is 'given'",
     "time_s": "seconds from the first frame",
 }
-# Names of `Source.kind` in version 1 of the file.
+# Names of `Source.kind` in the file.
 _KINDS = {"images": "pictures", "video": "video", "camera": "camera"}
 
 Value = TypeVar("Value")
@@ -49,7 +49,7 @@ class _Intrinsics(msgspec.Struct):
 
 
 class _Hands(msgspec.Struct, kw_only=True):
-    track_id: int | None
+    track_ids: tuple[int | None, int | None]
     bbox: _Box
     detections: list[_Box]
     bbox_score: float
@@ -133,7 +133,7 @@ def read_results(path: str | Path) -> list[FrameResult]:
         One `FrameResult` per frame, in order.
 
     Raises:
-        InputError: The file is missing, is not a results file, has a newer version, or a value in it is wrong.
+        InputError: The file is missing, is not a results file, has another version, or a value in it is wrong.
 
     Example:
         >>> frames = read_results(results_file)
@@ -153,7 +153,7 @@ def read_results(path: str | Path) -> list[FrameResult]:
     if head.format != FORMAT:
         raise InputError(f"not a results file: {path}", got=f"format '{head.format}'", want=f"format '{FORMAT}'")
     if head.version != VERSION:
-        fix = "update interhand_mm" if head.version > VERSION else None
+        fix = "update interhand_mm" if head.version > VERSION else "run inference again"
         raise InputError(f"results file of another version: {path}", got=head.version, want=VERSION, fix=fix)
     try:
         content = msgspec.json.decode(data, type=_File)
@@ -188,7 +188,7 @@ def _frame_result(frame: _Frame, source: str) -> FrameResult:
 
 def _hands_record(hands: HandsResult) -> _Hands:
     return _Hands(
-        track_id=hands.track_id,
+        track_ids=hands.track_ids,
         bbox=_rounded(hands.bbox),
         detections=_rounded(hands.detections),
         bbox_score=round(float(hands.bbox_score), 4),
@@ -215,7 +215,7 @@ def _hands_result(hands: _Hands) -> HandsResult:
         rel_root_depth_mm=float("nan") if hands.rel_root_depth_mm is None else hands.rel_root_depth_mm,
         keypoints_mm=_array(hands.keypoints_mm),
         depth_source=hands.depth_source,
-        track_id=hands.track_id,
+        track_ids=hands.track_ids,
         restored=(hands.restored.right, hands.restored.left),
     )
 

@@ -60,7 +60,7 @@ function traces(frame) {
       const wrist = hand.xyz[side * HAND + HAND - 1];
       if (hand.presence[side] === "no" || !wrist) continue;
       for (const axis in DRAWN) letters[axis].push(wrist[DRAWN[axis]]);
-      const track = hand.track === null || frame.hands.length === 1 ? "" : ` #${hand.track}`;
+      const track = hand.tracks[side] === null ? "" : ` #${hand.tracks[side]}`;
       letters.text.push((side ? "L" : "R") + (hand.presence[side] === "unsure" ? "?" : "") + track);
     }
   }
@@ -153,14 +153,15 @@ function element(tag, text, className) {
 
 function card(hand, i) {
   const made = element("article", "", "crop");
-  made.append(element("h2", hand.track !== null ? `Hands #${hand.track}` : shown.hands.length > 1 ? `Hands ${i + 1}` : "Hands"));
+  made.append(element("h2", shown.hands.length > 1 ? `Hands ${i + 1}` : "Hands"));
   const list = element("dl");
   const row = (name, value, className) => list.append(element("dt", name), element("dd", value, className));
   SIDES.forEach((side, k) => {
     // The detector found one hand, so the less probable one is not shown, however probable it is.
     const no = hand.dropped[k] ? "not shown, because one hand was detected" : "absent";
     const word = { yes: "present", unsure: "unsure, shown faint", no }[hand.presence[k]];
-    row(side, `${word} · probability ${hand.prob[k].toFixed(2)}`, hand.presence[k]);
+    const track = hand.tracks[k] === null ? "" : ` · track #${hand.tracks[k]}`;
+    row(side, `${word}${track} · probability ${hand.prob[k].toFixed(2)}`, hand.presence[k]);
   });
   if (hand.root !== null) {
     const mm = Math.abs(hand.root).toFixed(0);
