@@ -15,8 +15,8 @@ from torch.utils.data import Subset
 from ..errors import ConfigError, InputError
 from ..evaluation.functional.pose_3d import wrist_relative_mm
 from ..inference.inferencer import InterHandInferencer
+from ..inference.io.naming import output_stems
 from ..inference.io.sources import open_source
-from ..inference.io.writers import output_stems
 from ..inference.pose import WHOLE, cut
 from ..models.preprocessing import denormalize
 from ..structures.joints import LEFT_WRIST, NUM_HAND_JOINTS, NUM_JOINTS, OWN_WRIST, RIGHT_WRIST, SIDES

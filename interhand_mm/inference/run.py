@@ -20,9 +20,10 @@ from ..visualization.overlay import draw_frame
 from .inferencer import InterHandInferencer
 from .io.frames import Source, Writer
 from .io.json_frames import JsonWriter
+from .io.naming import output_stems
 from .io.sources import open_source
 from .io.window import Window
-from .io.writers import HtmlWriter, OverlayWriter, output_stems
+from .io.writers import HtmlWriter, OverlayWriter
 
 
 def run_demo(

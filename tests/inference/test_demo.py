@@ -22,7 +22,7 @@ from interhand_mm.inference import run as demo
 from interhand_mm.inference.inferencer import InterHandInferencer
 from interhand_mm.inference.io import json_frames, window, writers
 from interhand_mm.inference.io.frames import Frame
-from interhand_mm.inference.io.writers import unique_stems
+from interhand_mm.inference.io.naming import unique_stems
 from interhand_mm.inference.options import InferenceOptions
 from interhand_mm.inference.run import run_demo
 from tests.conftest import ROOT
@@ -254,7 +254,8 @@ def test_stems():
         return unique_stems([Path(name) for name in names])
 
     assert stems("a.jpg", "b.c.png") == ["a", "b.c"]
-    assert stems("x/a.jpg", "x/a.png", "x/a_jpg.png") == ["a_jpg_2", "a_png", "a_jpg"]
+    assert stems("a.jpg", "a.png", "a_jpg.png") == ["a_jpg_2", "a_png", "a_jpg"]
+    assert stems("x/a.jpg", "y/a.jpg", "X/A.png") == ["x/a_jpg", "y/a", "X/A_png"]
 
 
 def test_long_names_in_other_scripts_are_written(tmp_path, made):

@@ -1,4 +1,4 @@
-"""Writers of overlays and 3D pages, and the files that a source's results go to. Memory use stays constant.
+"""Writers of overlays and 3D pages. Memory use stays constant.
 
 Every file appears under its name when it is closed, so a file that exists is complete. Closing early, after an error
 or Ctrl-C, leaves complete files with the frames so far.
@@ -6,7 +6,6 @@ or Ctrl-C, leaves complete files with the frames so far.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -15,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cv2
 import numpy as np
 
-from ...errors import OutputError
 from ...structures.results import FrameResult
-from ...utils.files import atomic_path, shorten
+from ...utils.files import atomic_path
 from ...utils.images import resize_image, write_image
 from .frames import Source
 
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 _MP4_TICKS = 90_000  # ticks per second of MP4's usual clock
 _GIF_TICKS = 100
 GIF_SIDE_PX, GIF_FPS = 640, 20
-_MAX_STEM_BYTES = 230
 
 
 class _Encoder(Protocol):
@@ -170,10 +167,13 @@ class OverlayWriter:
         kinds: dict[str, type[ImageFile | Mp4File | GifFile]]
         kinds = {".jpg": ImageFile, ".mp4": Mp4File, ".gif": GifFile}
         self._file: _Encoder = kinds[self.suffix(source)](path, source.fps)
+        self._start_s: float | None = None  # a section of a video does not begin at 0
 
     def add(self, result: FrameResult, canvas: np.ndarray) -> None:
-        """Append the canvas."""
-        self._file.add(canvas, result.time_s)
+        """Append the canvas. The file begins with the first frame, whatever time that has."""
+        if self._start_s is None:
+            self._start_s = result.time_s
+        self._file.add(canvas, None if result.time_s is None else result.time_s - (self._start_s or 0.0))
 
     def close(self, complete: bool) -> None:
         """Finish the file."""
@@ -202,60 +202,3 @@ class HtmlWriter:
     def close(self, complete: bool) -> None:
         """Write the page."""
         self._viewer.close(complete)
-
-
-def output_stems(folder: str | Path, source: Source) -> dict[str, Path]:
-    """Create the output folder, prove that it can be written, and name the files of a source.
-
-    Args:
-        folder: Folder to create.
-        source: Source of the frames.
-
-    Returns:
-        {`Frame.source`: path without suffix}, one entry per image, or one for a video or camera. Two images of one
-        name, a.jpg and a.png, become a_jpg and a_png. Very long names are cut.
-
-    Raises:
-        OutputError: The folder cannot be written, or contains an input that might be overwritten.
-    """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(f"cannot write into {folder}", got=error.strerror, fix="--out-dir DIR") from error
-    if any(path.resolve().parent == folder.resolve() for path in source.paths):
-        raise OutputError(f"the input is in {folder} and might be overwritten", fix="--out-dir with another folder")
-    if not source.paths:
-        return {source.name: folder / source.name}
-    stems = unique_stems(source.paths)
-    return {str(path): folder / stem for path, stem in zip(source.paths, stems, strict=True)}
-
-
-def unique_stems(paths: Sequence[Path]) -> list[str]:
-    """Return a name without suffix for every path. Where two would be the same in any case, the suffix is kept.
-
-    Names are cut to `_MAX_STEM_BYTES`, so that the longest suffix and a number fit behind them.
-
-    Example:
-        >>> unique_stems([Path("a.jpg"), Path("b.v2.png")])
-        ['a', 'b.v2']
-        >>> unique_stems([Path("a.jpg"), Path("A.png")])
-        ['a_jpg', 'A_png']
-    """
-    stems = [shorten(path.stem, _MAX_STEM_BYTES) for path in paths]
-    lowered = [stem.lower() for stem in stems]
-    names: list[str] = []
-    taken: set[str] = {stem for stem in lowered if lowered.count(stem) == 1}
-    for path, stem, low in zip(paths, stems, lowered, strict=True):
-        name, number = stem, 1
-        if low not in taken or lowered.count(low) > 1:
-            name = base = f"{stem}_{path.suffix[1:]}"
-            while name.lower() in taken:
-                number += 1
-                name = f"{base}_{number}"
-            taken.add(name.lower())
-        names.append(name)
-    return names

@@ -1,0 +1,90 @@
+"""Names of the files that the results of an input go to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...errors import OutputError
+from ...utils.files import shorten
+from .frames import Source
+
+_MAX_STEM_BYTES = 230
+
+
+def output_stems(folder: str | Path, source: Source) -> dict[str, Path]:
+    """Create the output folder, prove that it can be written, and name the files of a source.
+
+    Args:
+        folder: Folder to create.
+        source: Source of the frames.
+
+    Returns:
+        {`Frame.source`: path without suffix}, one entry per image, or one for a video or camera. Two images of one
+        name, a.jpg and a.png, become a_jpg and a_png. Very long names are cut.
+
+    Raises:
+        OutputError: The folder cannot be written, or contains an input that might be overwritten.
+    """
+    names = unique_stems([Path(path.name) for path in source.paths]) if source.paths else [source.name]
+    sources = [str(path) for path in source.paths] or [source.name]
+    return prepare_folder(folder, dict(zip(sources, names, strict=True)), source.paths)
+
+
+def prepare_folder(folder: str | Path, names: dict[str, str], inputs: Sequence[Path]) -> dict[str, Path]:
+    """Create the output folder and prove that it can be written.
+
+    Args:
+        folder: Folder to create.
+        names: Paths below it, without suffix, by any key.
+        inputs: Files that must not be overwritten.
+
+    Returns:
+        The whole path without suffix for every key of `names`.
+
+    Raises:
+        OutputError: The folder cannot be written, or files would be written to a folder that contains an input.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write into {folder}", got=error.strerror, fix="--out-dir DIR") from error
+    stems = {key: folder / name for key, name in names.items()}
+    written = {parent.resolve() for parent in {stem.parent for stem in stems.values()}}
+    for parent in {path.parent for path in inputs}:
+        if parent.resolve() in written:
+            raise OutputError(f"the input is in {parent} and might be overwritten", fix="--out-dir with another folder")
+    return stems
+
+
+def unique_stems(paths: Sequence[Path]) -> list[str]:
+    """Return a path without suffix for every path. Where two would be the same in any case, the suffix is kept.
+
+    Names are cut to `_MAX_STEM_BYTES`, so that the longest suffix and a number fit behind them.
+
+    Example:
+        >>> unique_stems([Path("a.jpg"), Path("b.v2.png"), Path("x/a.jpg")])
+        ['a', 'b.v2', 'x/a']
+        >>> unique_stems([Path("a.jpg"), Path("A.png")])
+        ['a_jpg', 'A_png']
+    """
+    stems = [path.with_name(shorten(path.stem, _MAX_STEM_BYTES)).as_posix() for path in paths]
+    lowered = [stem.lower() for stem in stems]
+    counts = Counter(lowered)
+    names: list[str] = []
+    taken: set[str] = {stem for stem in lowered if counts[stem] == 1}
+    for path, stem, low in zip(paths, stems, lowered, strict=True):
+        name, number = stem, 1
+        if low not in taken or counts[low] > 1:
+            name = base = f"{stem}_{path.suffix[1:]}"
+            while name.lower() in taken:
+                number += 1
+                name = f"{base}_{number}"
+            taken.add(name.lower())
+        names.append(name)
+    return names
