@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .inference.detector import HandDetector
     from .inference.inferencer import InterHandInferencer
-    from .inference.io.json_frames import read_results
+    from .inference.io.results_reader import iter_results, read_results
     from .inference.options import CameraOptions, InferenceOptions
 
 __version__ = "0.2.0.dev0"
@@ -24,6 +24,7 @@ __all__ = [
     "InferenceOptions",
     "InterHandInferencer",
     "__version__",
+    "iter_results",
     "read_results",
 ]
 _LOCATIONS = {
@@ -31,7 +32,8 @@ _LOCATIONS = {
     "HandDetector": ".inference.detector",
     "InferenceOptions": ".inference.options",
     "InterHandInferencer": ".inference.inferencer",
-    "read_results": ".inference.io.json_frames",
+    "iter_results": ".inference.io.results_reader",
+    "read_results": ".inference.io.results_reader",
 }
 
 

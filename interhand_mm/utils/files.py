@@ -95,6 +95,39 @@ def atomic_write(path: str | Path, mode: Literal["wb", "w"] = "wb", *, durable: 
 
 
 @contextmanager
+def growing_write(path: str | Path) -> Iterator[IO[bytes]]:
+    r"""Open a binary stream that others can read under `path` while it grows, up to its last flush.
+
+    This is the exception to the rule of this module. Use it for files that say by themselves whether they are complete.
+    A reader that has an older file of this name open keeps reading the older one.
+
+    Args:
+        path: File to create or replace. Missing parent folders are created.
+
+    Raises:
+        OutputError: The disk is full, or the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "lines.txt"
+        >>> with growing_write(path) as stream:
+        ...     _ = stream.write(b"first\n")
+        ...     stream.flush()
+        ...     print(path.read_bytes())
+        b'first\n'
+    """
+    path = Path(path)
+    with _report_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        with open(path, "xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        _sync_folder(path.parent)
+
+
+@contextmanager
 def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     """Yield a temporary folder to fill, and rename it to `path` when the block ends without an error.
 

@@ -1,6 +1,7 @@
-"""The results of inference as a JSON file: its schema, a writer and a reader.
+"""The results of inference as JSON and as JSON lines: the schema of both, and their writers.
 
-docs/guide/inference.md documents every key. Writer and reader share the records below, so they cannot drift apart.
+docs/guide/inference.md documents every key. The writers and the reader (`results_reader.py`) share the records below,
+so they cannot drift apart.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 import numpy as np
 
-from ...errors import InputError
 from ...structures.joints import JOINT_NAMES, NUM_JOINTS
 from ...structures.results import DepthSource, FrameResult, HandsResult, Intrinsics, IntrinsicsSource, Presence
-from ...utils.files import atomic_write
+from ...utils.files import atomic_write, growing_write
 from .frames import Source
 
-FORMAT, VERSION = "interhand_mm.frames", 2
+FORMAT, LINES_FORMAT, VERSION = "interhand_mm.frames", "interhand_mm.frame_lines", 2
 UNITS = {
     "boxes": "px of the full image, x1 y1 x2 y2",
     "keypoints": "u, v px of the full image; d mm relative to the joint's own wrist",
@@ -63,7 +63,9 @@ class _Hands(msgspec.Struct, kw_only=True):
     depth_source: DepthSource
 
 
-class _Frame(msgspec.Struct):
+class FrameRecord(msgspec.Struct):
+    """One frame of the file."""
+
     index: int
     time_s: float | None
     width: int
@@ -72,14 +74,19 @@ class _Frame(msgspec.Struct):
     hands: list[_Hands]
 
 
-class _Version(msgspec.Struct):
+class EndRecord(msgspec.Struct):
+    """The last line of JSON lines."""
+
+    num_frames: int
+    skipped_frames: int
+    complete: bool
+
+
+class HeadRecord(msgspec.Struct):
+    """What identifies a file of either form."""
+
     format: str = ""
     version: int = 0
-
-
-class _File(_Version, kw_only=True):
-    source: str
-    frames: list[_Frame]
 
 
 class JsonWriter:
@@ -100,13 +107,9 @@ class JsonWriter:
     def open(self, path: Path, name: str, source: Source) -> None:
         """Write the head of the file."""
         self._source, self._num_frames = source, 0
-        head = {
-            "format": FORMAT, "version": VERSION, "source": name, "kind": _KINDS[source.kind], "fps": source.fps,
-            **self.head, "units": UNITS, "joints": JOINT_NAMES,
-        }  # fmt: skip
         self._output = ExitStack()  # gives the file its name in `close`
         self._file = self._output.enter_context(atomic_write(path))
-        self._file.write(msgspec.json.encode(head)[:-1] + b',\n"frames": [')
+        self._file.write(_encode_head(FORMAT, name, source, self.head)[:-1] + b',\n"frames": [')
 
     def add(self, result: FrameResult, canvas: np.ndarray) -> None:
         """Append one frame."""
@@ -115,56 +118,62 @@ class JsonWriter:
 
     def close(self, complete: bool) -> None:
         """Write the end of the file, and give the file its name."""
-        end = {"num_frames": self._num_frames, "skipped_frames": self._source.skipped, "complete": complete}
+        end = EndRecord(self._num_frames, self._source.skipped, complete)
         with self._output:
             self._file.write(b"\n],\n" + msgspec.json.encode(end)[1:] + b"\n")
 
 
-def read_results(path: str | Path) -> list[FrameResult]:
-    """Read the JSON file of the demos back into the results that inference returned.
+class JsonLinesWriter:
+    """Write the results of a source as JSON lines: a head, one line per frame, and an end; a `Writer`.
 
-    Numbers are rounded as in the file (0.01 px and mm). The file holds no pixels: `image` is black, read-only, has the
-    size of the frame and takes no memory. Put the pixels back with `dataclasses.replace(frame, image=...)`.
+    Other programs can read the file while it grows, because every line is flushed. The last line marks a complete file.
 
     Args:
-        path: File that `demo/topdown_demo.py --out-dir` wrote.
-
-    Returns:
-        One `FrameResult` per frame, in order.
-
-    Raises:
-        InputError: The file is missing, is not a results file, has another version, or a value in it is wrong.
-
-    Example:
-        >>> frames = read_results(results_file)
-        >>> len(frames), frames[0].image.shape
-        (1, (64, 64, 3))
-        >>> [hands.presence for hands in frames[0].hands]
-        [('yes', 'no')]
+        mirror: Whether the input was treated as mirrored.
+        provenance: How the results were made, from `utils.provenance.provenance`.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"results file cannot be read: {path}", got=error.strerror) from error
-    try:
-        head = msgspec.json.decode(data, type=_Version)
-    except msgspec.MsgspecError as error:
-        raise InputError(f"not a results file: {path}", got=error, want=f"JSON of the format {FORMAT}") from error
-    if head.format != FORMAT:
-        raise InputError(f"not a results file: {path}", got=f"format '{head.format}'", want=f"format '{FORMAT}'")
-    if head.version != VERSION:
-        fix = "update interhand_mm" if head.version > VERSION else "run inference again"
-        raise InputError(f"results file of another version: {path}", got=head.version, want=VERSION, fix=fix)
-    try:
-        content = msgspec.json.decode(data, type=_File)
-    except msgspec.MsgspecError as error:
-        raise InputError(f"results file is damaged: {path}", got=error, fix="write it again") from error
-    return [_frame_result(frame, content.source) for frame in content.frames]
+
+    def __init__(self, mirror: bool, provenance: dict[str, Any]) -> None:
+        self.head = {"mirror": mirror, "provenance": provenance}
+
+    def suffix(self, source: Source) -> str:
+        """Return ".jsonl"."""
+        return ".jsonl"
+
+    def open(self, path: Path, name: str, source: Source) -> None:
+        """Create the file and write its head."""
+        self._source, self._num_frames = source, 0
+        self._output = ExitStack()
+        self._file = self._output.enter_context(growing_write(path))
+        self._write_line(_encode_head(LINES_FORMAT, name, source, self.head))
+
+    def add(self, result: FrameResult, canvas: np.ndarray) -> None:
+        """Append one frame."""
+        self._write_line(msgspec.json.encode(_frame_record(result)))
+        self._num_frames += 1
+
+    def close(self, complete: bool) -> None:
+        """Write the line that marks the end."""
+        with self._output:
+            self._write_line(msgspec.json.encode(EndRecord(self._num_frames, self._source.skipped, complete)))
+
+    def _write_line(self, line: bytes) -> None:
+        self._file.write(line + b"\n")
+        self._file.flush()
 
 
-def _frame_record(result: FrameResult) -> _Frame:
+def _encode_head(form: str, name: str, source: Source, head: dict[str, Any]) -> bytes:
+    """Return the head of a file as a JSON object."""
+    content = {
+        "format": form, "version": VERSION, "source": name, "kind": _KINDS[source.kind], "fps": source.fps,
+        **head, "units": UNITS, "joints": JOINT_NAMES,
+    }  # fmt: skip
+    return msgspec.json.encode(content)
+
+
+def _frame_record(result: FrameResult) -> FrameRecord:
     camera = result.intrinsics
-    return _Frame(
+    return FrameRecord(
         index=result.index,
         time_s=result.time_s,
         width=result.image.shape[1],
@@ -174,7 +183,13 @@ def _frame_record(result: FrameResult) -> _Frame:
     )
 
 
-def _frame_result(frame: _Frame, source: str) -> FrameResult:
+def frame_result(frame: FrameRecord, source: str) -> FrameResult:
+    """Return the result that a record describes, with a black image that takes no memory.
+
+    Args:
+        frame: Record of the frame.
+        source: Name of the file or camera that the frame is from.
+    """
     camera = frame.intrinsics
     return FrameResult(
         source=source,
