@@ -127,6 +127,51 @@ class CameraOptions:
             raise InputError("focal and fov_deg cannot both be given", fix="give one of them")
 
 
+@dataclass(frozen=True)
+class OutputOptions:
+    """The files that a run writes, and what they look like.
+
+    Attributes:
+        gif: Write videos as GIF instead of MP4.
+        html: Write the interactive 3D page.
+        html_range: First and last second of a video that the page shows. Default: the whole video, with a page for
+            each minute.
+        json_lines: Also write JSON lines, which can be read while they are being written.
+        csv: Also write CSV, one row per hand and frame.
+        line_width: Thickness of the drawn bones in px. Default: it grows with the hand and the image.
+        point_size: Diameter of the drawn joints in px. Default: it grows with the bones.
+
+    Raises:
+        ConfigError: A number is out of range, or a range is given for a page that is not written.
+
+    Example:
+        >>> OutputOptions(html_range=(90, 60))
+        Traceback (most recent call last):
+        interhand_mm.errors.ConfigError: html_range must be two increasing times in seconds
+          got:  (90, 60)
+    """
+
+    gif: bool = False
+    html: bool = True
+    html_range: tuple[float, float] | None = None
+    json_lines: bool = False
+    csv: bool = False
+    line_width: float | None = None
+    point_size: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.html_range is not None:
+            numbers = _numbers(self.html_range)
+            if numbers is None or len(numbers) != 2 or not 0 <= numbers[0] < numbers[1]:
+                raise ConfigError("html_range must be two increasing times in seconds", got=self.html_range)
+            if not self.html:
+                raise ConfigError("html_range has no effect without the 3D page", fix="leave one of both out")
+        for name in ("line_width", "point_size"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ConfigError(f"{name} must be a positive number of pixels", got=value)
+
+
 def _numbers(value: Any) -> tuple[float, ...] | None:
     """Return a number or a sequence as finite floats, or None if it is something else."""
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -20,6 +22,43 @@ _BOX, _DETECTION = (255, 255, 255), (235, 206, 90)  # BGR
 _UNSURE_OPACITY = 0.45
 
 
+@dataclass(frozen=True)
+class DrawStyle:
+    """Sizes of what is drawn on an image. The defaults grow with the hand and with the image.
+
+    Attributes:
+        line_px: Thickness of a bone, px. Default: 1/110 of the side of the hand's crop, but at most 1/150 of the longer
+            side of the image.
+        point_px: Diameter of a joint, px. Default: the thickness of a bone, plus a third of it on each side.
+    """
+
+    line_px: float | None = None
+    point_px: float | None = None
+
+    def scaled(self, factor: float) -> DrawStyle:
+        """Return the style for an image that was resized by `factor`."""
+        sizes = (None if size is None else size * factor for size in (self.line_px, self.point_px))
+        return DrawStyle(*sizes)
+
+    def thickness(self, side_px: float, image_px: int) -> int:
+        """Return the thickness of bones.
+
+        Args:
+            side_px: Side of the hand's crop.
+            image_px: Longer side of the image.
+        """
+        if self.line_px is not None:
+            return max(1, round(self.line_px))
+        return int(np.clip(round(side_px / 110), 1, max(2, image_px // 150)))
+
+    def radius(self, thickness: int) -> float:
+        """Return the radius of joints, px, beside bones of a thickness."""
+        return thickness * 0.5 + _rim(thickness) if self.point_px is None else self.point_px / 2
+
+
+DEFAULT_STYLE = DrawStyle()
+
+
 def draw_hands(image: np.ndarray, points: np.ndarray, visible: np.ndarray, thickness: int = 2) -> np.ndarray:
     """Draw the bones and joints of both hands, one color per finger.
 
@@ -35,16 +74,19 @@ def draw_hands(image: np.ndarray, points: np.ndarray, visible: np.ndarray, thick
         (H, W, 3) uint8 BGR.
     """
     canvas = image.copy()
-    _paint_hands(canvas, points, visible, thickness)
+    _paint_hands(canvas, points, visible, thickness, DEFAULT_STYLE.radius(thickness))
     return canvas
 
 
-def _paint_hands(canvas: np.ndarray, points: np.ndarray, visible: np.ndarray, thickness: int) -> None:
+def _rim(thickness: int) -> int:
+    return max(1, round(thickness / 3))
+
+
+def _paint_hands(canvas: np.ndarray, points: np.ndarray, visible: np.ndarray, thickness: int, radius_px: float) -> None:
     points = np.asarray(points, np.float64)
     seen = (np.asarray(visible) > 0) & np.isfinite(points).all(axis=-1)
     fixed = np.rint(np.clip(np.nan_to_num(points), -_FAR_PX, _FAR_PX) * (1 << _SHIFT)).astype(int)
-    rim = max(1, round(thickness / 3))
-    radius = (thickness * 0.5 + rim) * (1 << _SHIFT)
+    rim, radius = _rim(thickness), radius_px * (1 << _SHIFT)
     for side in range(len(SIDES)):
         own = range(side * NUM_HAND_JOINTS, (side + 1) * NUM_HAND_JOINTS)
         bones = [(a, b) for a, b in BONES if a in own and seen[a] and seen[b]]
@@ -60,7 +102,9 @@ def _paint_hands(canvas: np.ndarray, points: np.ndarray, visible: np.ndarray, th
             cv2.circle(canvas, fixed[j], round(radius), COLORS[j][::-1], -1, cv2.LINE_AA, _SHIFT)
 
 
-def draw_frame(frame: FrameResult, boxes: bool = True, labels: bool = True) -> np.ndarray:
+def draw_frame(
+    frame: FrameResult, boxes: bool = True, labels: bool = True, style: DrawStyle = DEFAULT_STYLE
+) -> np.ndarray:
     """Draw everything that inference found in a frame.
 
     The square of each crop is white and thin, the detector's boxes are blue, and hands that the network is unsure
@@ -71,6 +115,7 @@ def draw_frame(frame: FrameResult, boxes: bool = True, labels: bool = True) -> n
         frame: Result of inference.
         boxes: Draw the squares of the crops and the detections.
         labels: Draw the labels.
+        style: Sizes of bones and joints.
 
     Returns:
         (H, W, 3) uint8 BGR.
@@ -83,7 +128,7 @@ def draw_frame(frame: FrameResult, boxes: bool = True, labels: bool = True) -> n
                 _rectangle(canvas, box, _DETECTION, line)
             _rectangle(canvas, hands.bbox, _BOX, line)
     for hands in frame.hands:
-        _draw_crop(canvas, hands)
+        _draw_crop(canvas, hands, style)
     if labels:
         _draw_labels(canvas, frame.hands)
     return canvas
@@ -108,31 +153,32 @@ def _rectangle(canvas: np.ndarray, box: np.ndarray, color: tuple[int, int, int],
     cv2.rectangle(canvas, (x1, y1), (x2, y2), color, width, cv2.LINE_AA)
 
 
-def _draw_crop(canvas: np.ndarray, hands: HandsResult) -> None:
+def _draw_crop(canvas: np.ndarray, hands: HandsResult, style: DrawStyle) -> None:
     side_px = float(np.nan_to_num(hands.bbox[2] - hands.bbox[0]))
-    thickness = int(np.clip(round(side_px / 110), 1, max(2, max(canvas.shape[:2]) // 150)))
+    thickness = style.thickness(side_px, max(canvas.shape[:2]))
+    sizes = thickness, style.radius(thickness)
     for side, presence in enumerate(hands.presence):
         visible = np.zeros(NUM_JOINTS)
         visible[side * NUM_HAND_JOINTS : (side + 1) * NUM_HAND_JOINTS] = presence != "no"
         if presence == "unsure":
-            _paint_faint(canvas, hands.keypoints[:, :2], visible, thickness)
+            _paint_faint(canvas, hands.keypoints[:, :2], visible, *sizes)
         else:
-            _paint_hands(canvas, hands.keypoints[:, :2], visible, thickness)
+            _paint_hands(canvas, hands.keypoints[:, :2], visible, *sizes)
 
 
-def _paint_faint(canvas: np.ndarray, points: np.ndarray, visible: np.ndarray, thickness: int) -> None:
+def _paint_faint(canvas: np.ndarray, points: np.ndarray, visible: np.ndarray, thickness: int, radius_px: float) -> None:
     """Blend a hand in, copying only the part of a large image that it covers."""
     height, width = canvas.shape[:2]
     own = points[(visible > 0) & np.isfinite(points).all(axis=-1)]
     if not len(own):
         return
-    margin = 4 * thickness
+    margin = math.ceil(max(2 * thickness, radius_px + _rim(thickness))) + 2
     left, top = np.clip(own.min(axis=0) - margin, 0, (width, height)).astype(int)
     right, bottom = np.clip(np.ceil(own.max(axis=0)) + margin, 0, (width, height)).astype(int)
     part = canvas[top:bottom, left:right]
     if part.size:
         drawn = part.copy()
-        _paint_hands(drawn, points - (left, top), visible, thickness)
+        _paint_hands(drawn, points - (left, top), visible, thickness, radius_px)
         part[:] = cv2.addWeighted(drawn, _UNSURE_OPACITY, part, 1 - _UNSURE_OPACITY, 0)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from interhand_mm.structures.joints import COLORS, LEFT_WRIST, RIGHT_WRIST
 from interhand_mm.visualization import overlay
-from interhand_mm.visualization.overlay import draw_frame, draw_hands, presence_label
+from interhand_mm.visualization.overlay import DrawStyle, draw_frame, draw_hands, presence_label
 from interhand_mm.visualization.text import draw_text, text_size
 from tests.fixtures.frames import make_frame, make_hands
 
@@ -75,21 +75,38 @@ def test_what_lies_outside_is_cut_off(value):
     assert draw_frame(make_frame(far)).shape == (480, 640, 3)
 
 
+def width_at(hands, size, style, point) -> int:
+    """Width in px of what is drawn at a point, along its row."""
+    drawn = draw_frame(make_frame(hands, size=size), boxes=False, labels=False, style=style)
+    row = changed(drawn)[round(point[1])]
+    left = right = round(point[0])
+    while row[left]:
+        left -= 1
+    while row[right]:
+        right += 1
+    return right - left - 1
+
+
 def test_lines_grow_with_the_image():
     widths = []
     for size in ((800, 600), (3200, 2400)):
         hands = make_hands(size)
-        drawn = draw_frame(make_frame(hands, size=size), boxes=False, labels=False)
         middle = hands.keypoints[[8, 9], :2].mean(axis=0)  # near the tip of the middle finger
-        row = changed(drawn)[round(middle[1])]
-        left = right = round(middle[0])
-        while row[left]:
-            left -= 1
-        while row[right]:
-            right += 1
-        widths.append(right - left - 1)
+        widths.append(width_at(hands, size, DrawStyle(), middle))
     assert widths[0] <= 12  # of 600 px
     assert widths[1] / widths[0] == pytest.approx(4, rel=0.3)
+
+
+@pytest.mark.parametrize("presence", ["yes", "unsure"])
+def test_lines_and_points_may_be_chosen(presence):
+    size = (1600, 1200)
+    hands = make_hands(size, presence=(presence, "no"))
+    bone, tip = hands.keypoints[[8, 9], :2].mean(axis=0), hands.keypoints[8, :2]
+    thin, thick = (width_at(hands, size, DrawStyle(line_px=line, point_px=1), bone) for line in (2, 12))
+    assert thick - thin == pytest.approx(10 + 2 * 3, abs=3)  # the bone, and a rim of a third on each side
+    # The row of a fingertip crosses its disk, with a rim of 1 px on each side.
+    assert width_at(hands, size, DrawStyle(line_px=2, point_px=40), tip) == pytest.approx(42, abs=4)  # softened edges
+    assert DrawStyle(8, None).scaled(0.5) == DrawStyle(4, None)
 
 
 @pytest.mark.parametrize(
