@@ -8,7 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from interhand_mm.inference.io.csv_frames import COLUMNS, CsvWriter
+from interhand_mm.inference.io.csv_frames import CSV_COLUMNS, CsvWriter
 from tests.fixtures.frames import make_frame, make_hands
 from tests.inference.test_inferencer import Clip
 
@@ -25,7 +25,7 @@ def write(path, frames) -> list[dict[str, str]]:
 
 
 def test_a_row_is_a_hand_in_a_frame(tmp_path):
-    both, one = make_hands(depth_source="hand_size"), make_hands(presence=("no", "unsure"), hand_prob=(0.1, 0.55))
+    both, one = make_hands(depth_source="hand_size", track_ids=(3, 5)), make_hands(presence=("no", "unsure"), hand_prob=(0.1, 0.55))
     frames = [make_frame(both, one, time_s=0.5), make_frame(index=1), make_frame(one, index=2)]
     rows = write(tmp_path / "clip.csv", frames)
     assert [(row["frame"], row["crop"], row["hand"], row["presence"]) for row in rows] == [
@@ -34,6 +34,7 @@ def test_a_row_is_a_hand_in_a_frame(tmp_path):
         ("0", "1", "left", "unsure"),
         ("2", "0", "left", "unsure"),
     ]
+    assert [row["track_id"] for row in rows] == ["3", "5", "", ""]
     left = rows[1]
     assert left["source"] == "some/clip, two.mp4"
     assert (left["time_s"], rows[3]["time_s"]) == ("0.5", "")
@@ -56,8 +57,8 @@ def test_missing_joints_are_empty_cells(tmp_path):
 
 
 def test_every_column_names_its_unit_and_is_unique():
-    assert len(set(COLUMNS)) == len(COLUMNS) == 23 + 21 * 7
-    joints = [column for column in COLUMNS if column.startswith("pinky1_")]
+    assert len(set(CSV_COLUMNS)) == len(CSV_COLUMNS) == 23 + 21 * 7
+    joints = [column for column in CSV_COLUMNS if column.startswith("pinky1_")]
     assert joints == [f"pinky1_{part}" for part in ("u_px", "v_px", "d_mm", "score", "x_mm", "y_mm", "z_mm")]
 
 

@@ -16,7 +16,7 @@ from ...utils.files import atomic_write
 from .frames import Source
 
 _JOINT_COLUMNS = ("u_px", "v_px", "d_mm", "score", "x_mm", "y_mm", "z_mm")
-COLUMNS = (
+CSV_COLUMNS = (
     "source", "frame", "time_s", "width_px", "height_px",
     "focal_x_px", "focal_y_px", "principal_x_px", "principal_y_px", "intrinsics_source",
     "crop", "hand", "track_id", "presence", "hand_prob", "restored",
@@ -37,7 +37,7 @@ class CsvWriter:
         self._name = name
         self._output = ExitStack()  # gives the file its name in `close`
         self._rows = csv.writer(self._output.enter_context(atomic_write(path, "w")), lineterminator="\n")
-        self._rows.writerow(COLUMNS)
+        self._rows.writerow(CSV_COLUMNS)
 
     def add(self, result: FrameResult, canvas: np.ndarray) -> None:
         """Append the hands of one frame."""
@@ -65,7 +65,7 @@ def _hand_rows(hands: HandsResult) -> Iterator[list[Any]]:
         joints = np.hstack([np.round(hands.keypoints[own], 2), scores, np.round(hands.keypoints_mm[own], 2)])
         probability = round(float(hands.hand_prob[side]), 4)
         yield [
-            name, hands.track_id, hands.presence[side], probability, hands.restored[side], *crop,
+            name, hands.track_ids[side], hands.presence[side], probability, hands.restored[side], *crop,
             *_numbers(joints, 4),
         ]  # fmt: skip
 
