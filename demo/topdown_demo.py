@@ -15,7 +15,9 @@ from interhand_mm.cli.arguments import (
     ToolParser,
     add_bbox_options,
     add_inference_options,
+    add_output_options,
     check_inference_arguments,
+    output_options,
     run,
 )
 
@@ -27,8 +29,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--out-dir", required=True, metavar="DIR", help="folder for the .jpg or .mp4, .json and .html")
     add_bbox_options(parser, "box around the hands, in place of the detector")
     parser.add_argument("--mirror", action="store_true", help="the input is mirrored, as selfie cameras record it")
-    parser.add_argument("--gif", action="store_true", help="write videos as GIF instead of MP4")
-    parser.add_argument("--no-html", action="store_true", help="write no 3D page")
+    add_output_options(parser)
     parser.add_argument("--show", action="store_true", help="also open a window; q or Esc ends the run")
     return parser.parse_intermixed_args()  # networks may stand before and after the options
 
@@ -41,7 +42,7 @@ def main() -> None:
 
     source = int(args.input) if args.input.isdigit() else args.input
     inferencer = build_inferencer(args)
-    print(run_demo(inferencer, source, args.out_dir, args.gif, not args.no_html, args.show))
+    print(run_demo(inferencer, source, args.out_dir, output_options(args), args.show))
 
 
 if __name__ == "__main__":

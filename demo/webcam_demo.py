@@ -10,7 +10,14 @@ from __future__ import annotations
 
 import argparse
 
-from interhand_mm.cli.arguments import ToolParser, add_inference_options, check_inference_arguments, run
+from interhand_mm.cli.arguments import (
+    ToolParser,
+    add_inference_options,
+    add_output_options,
+    check_inference_arguments,
+    output_options,
+    run,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,6 +28,7 @@ def parse_args() -> argparse.Namespace:
         "--mirror", action=argparse.BooleanOptionalAction, default=True, help="show the image as in a mirror [yes]"
     )
     parser.add_argument("--out-dir", metavar="DIR", help="also write camera<N>.mp4, .json and .html to this folder")
+    add_output_options(parser)
     parser.add_argument("--no-window", action="store_true", help="open no window; Ctrl-C ends the run")
     return parser.parse_intermixed_args()  # networks may stand before and after the options
 
@@ -35,7 +43,7 @@ def main() -> None:
     from interhand_mm.cli.demo import build_inferencer
     from interhand_mm.inference.run import run_demo
 
-    print(run_demo(build_inferencer(args), camera, args.out_dir, show=not args.no_window))
+    print(run_demo(build_inferencer(args), camera, args.out_dir, output_options(args), show=not args.no_window))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..checkpoints.shipped import SHIPPED, ModelName, shipped_record
 from ..errors import ConfigError, InterHandError
-from ..inference.options import BACKENDS, CameraOptions, InferenceOptions
+from ..inference.options import BACKENDS, CameraOptions, InferenceOptions, OutputOptions
 from ..utils.early import check_checkpoint, check_config, check_writable
 from ..utils.files import write_text
 from ..utils.memory import keep_freed_memory
@@ -155,6 +155,25 @@ def add_inference_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the files that a demo writes; `output_options` reads them."""
+    group = parser.add_argument_group("output")
+    add = group.add_argument
+    add("--gif", action="store_true", help="write videos as GIF instead of MP4")
+    add("--json-lines", action="store_true", help="also write .jsonl, which can be read while it is being written")
+    add("--csv", action="store_true", help="also write .csv, one row per hand and frame")
+    add("--no-html", action="store_true", help="write no 3D page")
+    add(
+        "--html-range",
+        nargs=2,
+        type=float,
+        metavar=("START", "END"),
+        help="seconds of a video that the 3D page shows [all, a page per minute]",
+    )
+    add("--line-width", type=float, metavar="PX", help="thickness of the drawn bones [grows with the hand]")
+    add("--point-size", type=float, metavar="PX", help="diameter of the drawn joints [grows with the bones]")
+
+
 def add_hdr_options(parser: argparse.ArgumentParser, required: bool = False) -> None:
     """Add `--hdr`; `pose_config` reads it."""
     parser.add_argument(
@@ -212,6 +231,8 @@ def check_inference_arguments(args: argparse.Namespace) -> None:
     InferenceOptions(bbox=bbox)
     if hasattr(args, "depth_mm"):
         camera_options(args)
+    if hasattr(args, "html_range"):
+        output_options(args)
     source = getattr(args, "input", None)
     if source is not None and not source.isdigit():
         from ..inference.io.sources import check_input  # imported late, because --help needs no image library
@@ -300,6 +321,27 @@ def inference_options(args: argparse.Namespace) -> InferenceOptions:
         smooth=args.smooth,
         mirror=args.mirror,
         bbox=getattr(args, "bbox", None),
+    )
+
+
+def output_options(args: argparse.Namespace) -> OutputOptions:
+    """Return the options that `add_output_options` describes.
+
+    Raises:
+        ConfigError: A number is out of range, or an option has no effect.
+    """
+    files = {"--gif": args.gif, "--json-lines": args.json_lines, "--csv": args.csv, "--html-range": args.html_range}
+    unused = [name for name, value in files.items() if value]
+    if args.out_dir is None and unused:
+        raise ConfigError(f"{', '.join(unused)} has no effect without --out-dir", fix="--out-dir DIR")
+    return OutputOptions(
+        gif=args.gif,
+        html=not args.no_html,
+        html_range=args.html_range and tuple(args.html_range),
+        json_lines=args.json_lines,
+        csv=args.csv,
+        line_width=args.line_width,
+        point_size=args.point_size,
     )
 
 

@@ -172,6 +172,9 @@ class OutputOptions:
                 raise ConfigError(f"{name} must be a positive number of pixels", got=value)
 
 
+DEFAULT_OUTPUT = OutputOptions()
+
+
 def _numbers(value: Any) -> tuple[float, ...] | None:
     """Return a number or a sequence as finite floats, or None if it is something else."""
     try:

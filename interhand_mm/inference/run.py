@@ -16,26 +16,25 @@ from ..errors import InputError, OutputError
 from ..structures.results import FrameResult
 from ..utils.paths import printable
 from ..utils.provenance import provenance
-from ..visualization.overlay import draw_frame
+from ..visualization.overlay import DrawStyle, draw_frame
 from .inferencer import InterHandInferencer
 from .io.frames import Source, Writer
-from .io.json_frames import JsonWriter
 from .io.naming import output_stems
+from .io.outputs import make_writers
 from .io.sources import open_source
 from .io.window import Window
-from .io.writers import HtmlWriter, OverlayWriter
+from .options import DEFAULT_OUTPUT, OutputOptions
 
 
 def run_demo(
     inferencer: InterHandInferencer,
     source: Any,
     out_dir: str | Path | None,
-    gif: bool = False,
-    html: bool = True,
+    output: OutputOptions = DEFAULT_OUTPUT,
     show: bool = False,
     **origin: Any,
 ) -> str:
-    """Infer a source, and write `<stem>.jpg` (or `.mp4`, or `.gif`), `<stem>.json` and `<stem>.html` for it.
+    """Infer a source, and write `<stem>.jpg` (or `.mp4`, or `.gif`), `<stem>.json` and other files for it.
 
     After Ctrl-C or an error, the files are closed with the frames so far, and the exception continues.
 
@@ -43,8 +42,7 @@ def run_demo(
         inferencer: The inferencer.
         source: Anything that `open_source` opens.
         out_dir: Output folder. None writes no files.
-        gif: Write videos as GIF instead of MP4.
-        html: Write the interactive 3D pages.
+        output: The files to write, and what they look like.
         show: Also open a window. Closing it ends the run.
         **origin: Further entries for the provenance in the JSON file.
 
@@ -52,23 +50,23 @@ def run_demo(
         A table with the time of every stage.
 
     Raises:
+        ConfigError: A range of time was given for images.
         InputError: The source cannot be used, or some images of a folder cannot (after all others were written).
         OutputError: The folder cannot be written, or there is no display.
     """
     opened = open_source(source)
-    watch = inferencer.watch
+    watch, style = inferencer.watch, DrawStyle(output.line_width, output.point_size)
     with ExitStack() as stack:
         window = stack.enter_context(Window("interhand_mm")) if show else None
         outputs = None
         if out_dir is not None:
-            writers: list[Writer] = [OverlayWriter(gif), JsonWriter(inferencer.options.mirror, provenance(**origin))]
-            writers += [HtmlWriter()] if html else []
+            writers = make_writers(output, opened.kind, inferencer.options.mirror, provenance(**origin))
             outputs = stack.enter_context(_Outputs(Path(out_dir), opened, writers))
         frames = with_hands = 0
         for result in tqdm(inferencer.infer(opened), total=opened.length, unit="frame", disable=None):
             frames, with_hands = frames + 1, with_hands + bool(result.hands)
             with watch.measure("write"):
-                canvas = draw_frame(result)
+                canvas = draw_frame(result, style=style)
                 if outputs is not None:
                     outputs.add(result, canvas)
                 if window is not None and not window.show(canvas):

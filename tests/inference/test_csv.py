@@ -25,7 +25,10 @@ def write(path, frames) -> list[dict[str, str]]:
 
 
 def test_a_row_is_a_hand_in_a_frame(tmp_path):
-    both, one = make_hands(depth_source="hand_size", track_ids=(3, 5)), make_hands(presence=("no", "unsure"), hand_prob=(0.1, 0.55))
+    both, one = (
+        make_hands(depth_source="hand_size", track_ids=(3, 5)),
+        make_hands(presence=("no", "unsure"), hand_prob=(0.1, 0.55)),
+    )
     frames = [make_frame(both, one, time_s=0.5), make_frame(index=1), make_frame(one, index=2)]
     rows = write(tmp_path / "clip.csv", frames)
     assert [(row["frame"], row["crop"], row["hand"], row["presence"]) for row in rows] == [

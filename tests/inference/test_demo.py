@@ -3,8 +3,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import re
+import signal
 import subprocess
 import sys
 import types
@@ -23,7 +23,7 @@ from interhand_mm.inference.inferencer import InterHandInferencer
 from interhand_mm.inference.io import json_frames, window, writers
 from interhand_mm.inference.io.frames import Frame
 from interhand_mm.inference.io.naming import unique_stems
-from interhand_mm.inference.options import InferenceOptions
+from interhand_mm.inference.options import InferenceOptions, OutputOptions
 from interhand_mm.inference.run import run_demo
 from tests.conftest import ROOT
 from tests.inference.conftest import FakeDetector, FakeNetwork, scene
@@ -53,7 +53,7 @@ class FakePage:
 @pytest.fixture(autouse=True)
 def _plain_drawing(monkeypatch):
     """Frames as they are, so that what is written can be compared; pages that only count."""
-    monkeypatch.setattr(demo, "draw_frame", lambda result: result.image.copy())
+    monkeypatch.setattr(demo, "draw_frame", lambda result, style: result.image.copy())
     page = types.ModuleType("interhand_mm.visualization.html")
     page.HtmlViewer = FakePage
     monkeypatch.setitem(sys.modules, "interhand_mm.visualization.html", page)
@@ -133,7 +133,7 @@ def test_names_that_are_not_utf8(tmp_path, made):
 def test_json_holds_what_the_results_hold(tmp_path, made):
     cv2.imwrite(str(tmp_path / "a.png"), scene((60, 40, 140, 150)))
     (result,) = made.infer(tmp_path / "a.png")
-    run_demo(made, tmp_path / "a.png", tmp_path / "out", html=False)
+    run_demo(made, tmp_path / "a.png", tmp_path / "out", OutputOptions(html=False))
     content = read_json(tmp_path / "out/a.json")
     assert len(content["joints"]) == 42
     assert content["mirror"] is False
@@ -194,7 +194,7 @@ def test_a_video_plays_in_browsers_and_keeps_its_times(tmp_path, made):
 
 
 def test_gif(tmp_path, made):
-    run_demo(made, Clip(), tmp_path, gif=True)
+    run_demo(made, Clip(), tmp_path, OutputOptions(gif=True))
     assert not (tmp_path / "clip.mp4").exists()
     image = Image.open(tmp_path / "clip.gif")
     # 0.05 and 0.54 s are nearer than a twentieth of a second to the frame before; 0.21 too.

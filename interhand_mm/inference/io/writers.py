@@ -1,4 +1,4 @@
-"""Writers of overlays and 3D pages. Memory use stays constant.
+"""Writers of overlays. Memory use stays constant.
 
 Every file appears under its name when it is closed, so a file that exists is complete. Closing early, after an error
 or Ctrl-C, leaves complete files with the frames so far.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -18,9 +18,6 @@ from ...structures.results import FrameResult
 from ...utils.files import atomic_path
 from ...utils.images import resize_image, write_image
 from .frames import Source
-
-if TYPE_CHECKING:
-    from ...visualization.html import HtmlViewer
 
 _MP4_TICKS = 90_000  # ticks per second of MP4's usual clock
 _GIF_TICKS = 100
@@ -178,27 +175,3 @@ class OverlayWriter:
     def close(self, complete: bool) -> None:
         """Finish the file."""
         self._file.close()
-
-
-class HtmlWriter:
-    """Write the interactive page, see `HtmlViewer`; a `Writer`."""
-
-    _viewer: HtmlViewer
-
-    def suffix(self, source: Source) -> str:
-        """Return ".html"."""
-        return ".html"
-
-    def open(self, path: Path, name: str, source: Source) -> None:
-        """Begin the page."""
-        from ...visualization.html import HtmlViewer  # imported late, because not every run writes pages
-
-        self._viewer = HtmlViewer(path, path.stem, source.fps)
-
-    def add(self, result: FrameResult, canvas: np.ndarray) -> None:
-        """Append one frame."""
-        self._viewer.add(result)
-
-    def close(self, complete: bool) -> None:
-        """Write the page."""
-        self._viewer.close(complete)
