@@ -50,7 +50,7 @@ def test_wrong_arguments_import_nothing_heavy(script):
     ("changes", "message"),
     [
         ({"--input": "no.jpg"}, "input does not exist: no.jpg"),
-        ({"--input": "rtsp://host/hands"}, "network streams are not read: rtsp://host/hands"),
+        ({"--input": "file:///tmp/hand.jpg"}, "files are opened by their path: file:///tmp/hand.jpg"),
         ({"pose_config": "no.py"}, "config does not exist: no.py"),
         ({"pose_checkpoint": "https://host/a.pth"}, "checkpoint does not exist: https://host/a.pth"),
         ({"--out-dir": "README.md/out"}, "cannot write into README.md/out"),

@@ -14,8 +14,8 @@ from PIL import Image
 
 from interhand_mm.errors import ImageError, InputError
 from interhand_mm.inference.intrinsics import choose_intrinsics
-from interhand_mm.inference.io import sources
-from interhand_mm.inference.io.sources import as_bgr, natural_key, open_source
+from interhand_mm.inference.io.pixels import as_bgr
+from interhand_mm.inference.io.sources import natural_key, open_source
 from interhand_mm.inference.options import CameraOptions
 
 RNG = np.random.default_rng(0)
@@ -313,9 +313,9 @@ def test_files_that_a_folder_leaves_out_are_named(tmp_path, monkeypatch):
     assert logged[0].endswith("b.MP4, c.gif, d.dng")
 
 
-def test_streams_are_refused_with_their_address_as_it_is():
-    with pytest.raises(InputError, match=r"not read: rtsp://127\.0\.0\.1:8554/hands\n"):
-        open_source("rtsp://127.0.0.1:8554/hands")
+def test_other_names_of_files_and_cameras_are_explained():
+    with pytest.raises(InputError, match=r"by their path: file:///tmp/hand\.jpg\n"):
+        open_source("file:///tmp/hand.jpg")
     with pytest.raises(InputError, match="by its number: 77"):
         open_source("/dev/video77")
 
@@ -438,43 +438,3 @@ def test_sound_alone_is_no_video(tmp_path):
         container.mux(stream.encode(None))
     with pytest.raises(InputError, match="there is no video in"):
         open_source(tmp_path / "a.mp4")
-
-
-# --- cameras ---
-
-
-class _FakeCapture:
-    """A camera whose cable is pulled after five frames; every third read is empty at first."""
-
-    def __init__(self, number):
-        self.number, self.reads, self.released = number, 0, False
-
-    def isOpened(self):
-        return self.number == 0
-
-    def get(self, _):
-        return 30.0
-
-    def read(self):
-        self.reads += 1
-        alive = self.reads <= 7 and self.reads not in (2, 5)
-        return alive, np.repeat(IMAGE[:, :1], 160, axis=1) if self.reads % 2 else IMAGE
-
-    def release(self):
-        self.released = True
-
-
-def test_camera_unplugged_and_absent(monkeypatch):
-    made = []
-    monkeypatch.setattr(sources.cv2, "VideoCapture", lambda number: made.append(_FakeCapture(number)) or made[-1])
-    monkeypatch.setattr(sources.time, "sleep", lambda _: None)
-    with pytest.raises(InputError, match="camera 3 cannot be opened"):
-        open_source(3)
-    camera, frames = open_source(0), []
-    with pytest.raises(InputError, match="delivers no more frames\n  got:  5 frames"):
-        frames.extend(camera)
-    assert [frame.index for frame in frames] == list(range(5))
-    assert made[-1].released
-    mirrored = next(iter(sources.Camera(0, mirror=True)))
-    assert mirrored.time_s == 0
-    assert (mirrored.image == np.repeat(IMAGE[:, :1], 160, axis=1)[:, ::-1]).all()

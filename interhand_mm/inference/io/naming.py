@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +28,9 @@ def output_stems(folder: str | Path, source: Source) -> dict[str, Path]:
     Raises:
         OutputError: The folder cannot be written, or contains an input that might be overwritten.
     """
-    names = unique_stems([Path(path.name) for path in source.paths]) if source.paths else [source.name]
+    names = [re.sub(r"[^\w.-]+", "_", source.name)]  # the address of a stream contains slashes
+    if source.paths:
+        names = unique_stems([Path(path.name) for path in source.paths])
     sources = [str(path) for path in source.paths] or [source.name]
     return prepare_folder(folder, dict(zip(sources, names, strict=True)), source.paths)
 

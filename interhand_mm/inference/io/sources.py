@@ -1,4 +1,4 @@
-"""Sources of frames: arrays, image files, folders and cameras. Videos are in `video.py`.
+"""Sources of frames: arrays, image files and folders. Videos are in `video.py`, cameras in `live.py`.
 
 The content of a file decides what it is, not its name: animated GIFs and PNGs are videos, everything else that OpenCV
 decodes is an image, HEIC is too, and the rest is passed to the video reader.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,22 +30,24 @@ from ...utils.images import (
 )
 from ...utils.paths import printable
 from .frames import Frame, Source, SourceKind
+from .live import Camera, LiveSource
+from .pixels import as_bgr
 
 _LONGEST_SIDE_PX = 32_766  # OpenCV's warp counts pixels in 16 bits
-_CAMERA_TRIES = 5  # some drivers drop single frames
 # Endings of videos, and of images that cannot be read. In a folder, such files are left out, but not silently.
 _OTHER_MEDIA = (
     *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".flv", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
     *(".3gp", ".ogv", ".gif", ".apng", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf", ".psd", ".jxl"),
 )
-_WANT = "an image, a folder of images, a video, or the number of a camera"
+_WANT = "an image, a folder of images, a video, the number of a camera, or the address of a live stream"
 
 
 def open_source(source: Any) -> Source:
-    """Open an array, an image file, a folder of images, a video file or GIF, or a camera by its number.
+    """Open an array, an image file, a folder of images, a video file or GIF, a camera, or a network stream.
 
     Args:
-        source: A (H, W, 3) uint8 BGR array, a path, a number, or a source, which is returned as it is.
+        source: A (H, W, 3) uint8 BGR array, a path, the number of a camera, the address of a live stream
+            ("rtsp://..."), or a source, which is returned as it is.
 
     Raises:
         InputError: The source is missing, empty, or none of these.
@@ -57,8 +58,10 @@ def open_source(source: Any) -> Source:
     if isinstance(source, np.ndarray):
         return ArrayImage(as_bgr(source))
     if isinstance(source, int):
-        return Camera(source)
+        return open_camera(source)
     check_input(source)
+    if is_address(source):
+        return open_camera(source)
     path = Path(source)
     if path.is_dir():
         return ImageFiles(list_images(path), str(path))
@@ -69,14 +72,32 @@ def open_source(source: Any) -> Source:
     return Video(path)
 
 
+def open_camera(camera: int | str, mirror: bool = False) -> LiveSource:
+    """Open a camera by its number, or a live stream by its address.
+
+    Args:
+        camera: Number of the camera, or address of the stream.
+        mirror: Mirror the frames, so that people see themselves as in a mirror.
+
+    Raises:
+        InputError: It cannot be opened.
+    """
+    if isinstance(camera, int):
+        return Camera(camera, mirror)
+    from .streams import NetworkStream  # imported late, because images do not need it
+
+    return NetworkStream(camera, mirror)
+
+
 def check_input(source: str | Path) -> None:
-    """Raise `InputError` unless the path exists and could be an image, a folder or a video. Nothing is decoded."""
+    """Raise `InputError` unless a path exists and could be an image, a folder or a video.
+
+    Nothing is decoded, and addresses are not contacted.
+    """
     if is_address(source):
-        raise InputError(
-            f"addresses and network streams are not read: {source}",
-            want=_WANT,
-            fix="download the file, or record the stream to one",
-        )
+        if str(source).lower().startswith("file:"):
+            raise InputError(f"files are opened by their path: {source}", want=_WANT, fix="write the path alone")
+        return
     path = Path(source)
     camera = re.fullmatch(r"/dev/video(\d+)", str(source))
     if not path.exists():
@@ -135,26 +156,6 @@ def list_images(folder: Path) -> list[Path]:
         )
         print_log(message, "current", logging.WARNING)
     return images
-
-
-def as_bgr(image: np.ndarray) -> np.ndarray:
-    """Convert a gray (H, W), BGR (H, W, 3) or BGRA (H, W, 4) uint8 array to (H, W, 3) uint8 BGR.
-
-    Raises:
-        InputError: The array has another shape or type.
-
-    Example:
-        >>> as_bgr(np.zeros((4, 5), np.uint8)).shape
-        (4, 5, 3)
-    """
-    channels = image.shape[2] if image.ndim == 3 else {2: 1}.get(image.ndim)
-    if image.dtype != np.uint8 or channels not in (1, 3, 4) or 0 in image.shape:
-        raise InputError(
-            "the image array has a wrong type or shape", got=f"{image.dtype} {image.shape}", want="uint8 (H, W, 3) BGR"
-        )
-    if channels == 3:
-        return image
-    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if channels == 1 else cv2.COLOR_BGRA2BGR)
 
 
 def read_upright(path: Path) -> tuple[np.ndarray, Image.Exif | None]:
@@ -261,56 +262,3 @@ class ImageFiles:
                 self.problem = self.problem or str(error)
                 continue
             yield Frame(str(path), 0, None, image, exif)
-
-
-class Camera:
-    """A `Source` of a camera's frames. It never ends by itself; when frames stop coming it raises an error.
-
-    Args:
-        number: Number of the camera, as the system counts them from 0.
-        mirror: Mirror the frames, so that people see themselves as in a mirror. Drivers do not do this.
-
-    Raises:
-        InputError: The camera cannot be opened.
-    """
-
-    kind: SourceKind = "camera"
-
-    def __init__(self, number: int, mirror: bool = False) -> None:
-        self.number, self.name, self.mirror = number, f"camera{number}", mirror
-        self.paths: Sequence[Path] = ()
-        self.length: int | None = None
-        self.skipped = 0
-        self.problem: str | None = None
-        self._capture = cv2.VideoCapture(number)
-        if not self._capture.isOpened():
-            raise InputError(
-                f"camera {number} cannot be opened",
-                fix="try another number (0, 1, ...), close the program that uses it, or check its permissions",
-            )
-        self.fps: float | None = self._capture.get(cv2.CAP_PROP_FPS) or None
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield frames as they come, with the seconds since the first one."""
-        index, misses = 0, 0
-        start: float | None = None
-        try:
-            while True:
-                found, image = self._capture.read()
-                if not found:
-                    misses += 1
-                    if misses == _CAMERA_TRIES:
-                        raise InputError(
-                            f"camera {self.number} delivers no more frames",
-                            got=f"{index} frames so far",
-                            fix="check its cable and try again",
-                        )
-                    time.sleep(0.02)
-                    continue
-                misses, now = 0, time.monotonic()
-                start = now if start is None else start
-                image = as_bgr(image)
-                yield Frame(self.name, index, now - start, cv2.flip(image, 1) if self.mirror else image)
-                index += 1
-        finally:
-            self._capture.release()

@@ -80,7 +80,7 @@ class Video:
                         continue
                     clock.good += 1
                     self.skipped = index + 1 - clock.good
-                    yield Frame(self.name, index, time_s, _upright(decoded))
+                    yield Frame(self.name, index, time_s, as_upright(decoded))
             self.skipped = clock.placed + len(clock.pending) - clock.good
         if not clock.good:
             raise InputError(f"no frame of {self.path} could be decoded", got=self.problem)
@@ -148,7 +148,7 @@ def _packets(container: Any, stream: Any, frame_ticks: int) -> Iterator[Any]:
         return
 
 
-def _upright(frame: Any) -> np.ndarray:
+def as_upright(frame: Any) -> np.ndarray:
     """Return (H, W, 3) uint8 BGR, turned and mirrored by the display matrix that phones write.
 
     The matrix maps a stored pixel (x, y) to (a x + c y, b x + d y). A front camera's may contain a reflection.

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
+from collections import deque
 
 import cv2
 import numpy as np
 
 from ...errors import OutputError
+
+_RATE_FRAMES = 30  # the frame rate is the mean over so many frames
+_TEXT_SHARE = 0.03  # height of the text, share of the image's longer side
 
 
 class Window:
@@ -46,3 +51,36 @@ class Window:
 
     def __exit__(self, *_: object) -> None:
         cv2.destroyWindow(self.title)
+
+
+class RateLabel:
+    """Draw the frame rate, and for live sources the latency, into the corner of the frames that are shown."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=_RATE_FRAMES + 1)
+
+    def draw(self, canvas: np.ndarray, latency_s: float | None) -> np.ndarray:
+        """Return a copy of the frame with the label on it. Call it once per shown frame.
+
+        Args:
+            canvas: (H, W, 3) uint8 BGR.
+            latency_s: Time since the frame was captured, s; None if the source is not live.
+        """
+        self._times.append(time.monotonic())
+        text = self.text(latency_s)
+        size = max(canvas.shape[:2]) * _TEXT_SHARE / 22  # the font's capitals are 22 px high at scale 1
+        thickness = max(1, round(2 * size))
+        (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, thickness)
+        shown = canvas.copy()
+        cv2.rectangle(shown, (0, 0), (width + height, 2 * height + below), (0, 0, 0), cv2.FILLED)
+        origin = (height // 2, height + height // 2)
+        cv2.putText(shown, text, origin, cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), thickness, cv2.LINE_AA)
+        return shown
+
+    def text(self, latency_s: float | None) -> str:
+        """Return the label, such as "9.8 fps, 113 ms"."""
+        passed = self._times[-1] - self._times[0] if self._times else 0.0
+        parts = [f"{(len(self._times) - 1) / passed:.1f} fps"] if passed else []
+        if latency_s is not None:
+            parts.append(f"{1000 * latency_s:.0f} ms")
+        return ", ".join(parts)

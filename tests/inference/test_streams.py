@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import http.server
+import logging
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from interhand_mm.errors import InputError
+from interhand_mm.inference.io import streams
+from interhand_mm.inference.io.naming import output_stems
+from interhand_mm.inference.io.sources import open_source
+from tests.inference.test_sources import write_video
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serve /live.mjpg as IP cameras do: numbered JPEGs without an end. A connection breaks after `frames` of them."""
+
+    def __init__(self, frames=10_000, connections=10_000, file=b""):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.frames, self.connections, self.file, self.opened = frames, connections, file, 0
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def address(self, name):
+        return f"http://127.0.0.1:{self.server_port}/{name}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/file":
+            self.reply("video/mp4", len(self.server.file))
+            self.wfile.write(self.server.file)
+            return
+        self.server.opened += 1
+        if self.path != "/live.mjpg" or self.server.opened > self.server.connections:
+            self.send_error(404)
+            return
+        self.reply("multipart/x-mixed-replace; boundary=frame")
+        for number in range(self.server.frames):
+            image = np.full((120, 320, 3), 40, np.uint8)
+            image[:, 4 * (number % 80) : 4 * (number % 80) + 4] = 255
+            data = cv2.imencode(".jpg", image)[1].tobytes()
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+            try:
+                self.wfile.write(head.encode() + data + b"\r\n")
+            except OSError:
+                return
+            time.sleep(1 / 60)
+
+    def reply(self, kind, length=None):
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def make(**kwargs):
+        servers.append(Server(**kwargs))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def number_of(frame):
+    return int(frame.image.mean(axis=(0, 2)).argmax()) // 4
+
+
+def test_a_stream_is_a_live_source_without_secrets_in_its_name(serve, tmp_path):
+    server = serve()
+    address = server.address("live.mjpg").replace("//", "//me:secret@") + "?token=1"
+    server_path_allows_queries = address.replace("?token=1", "")
+    source = open_source(server_path_allows_queries)
+    assert (source.kind, source.name) == ("camera", server.address("live.mjpg"))
+    assert streams.public_address(address) == server.address("live.mjpg")
+    frames = []
+    for frame in source:
+        frames.append(frame)
+        time.sleep(0.1)
+        if len(frames) == 4:
+            break
+    # Sixty frames per second arrive and ten are taken: the newest ones.
+    assert [number_of(frame) - number_of(frames[0]) for frame in frames] == pytest.approx(
+        [frame.index for frame in frames], abs=2
+    )
+    assert frames[-1].index > 9
+    assert frames[-1].image.shape == (120, 320, 3)
+    assert output_stems(tmp_path, source) == {source.name: tmp_path / f"http_127.0.0.1_{server.server_port}_live.mjpg"}
+
+
+def test_a_lost_stream_is_opened_again_and_given_up_after_the_last_try(serve, monkeypatch):
+    messages = []
+    monkeypatch.setattr("mmengine.logging.print_log", lambda message, _, level: messages.append((message, level)))
+    monkeypatch.setattr(streams, "_WAITS_S", (0.01, 0.02))
+    server = serve(frames=12, connections=3)
+    source, frames = open_source(server.address("live.mjpg")), []
+    with pytest.raises(
+        InputError, match=r"cannot be opened again: http(.|\n)*frames so far\n  fix:  check that"
+    ) as error:
+        frames.extend(source)
+    assert server.opened == 5
+    lost = f"stream {source.name} was lost ("
+    assert all(message.startswith(lost) and level == logging.WARNING for message, level in messages)
+    # Twice one try suffices, and then two fail.
+    assert [message[-12:] for message, _ in messages] == ["(try 1 of 2)"] * 3 + ["(try 2 of 2)"]
+    assert "connecting again in 0 s" in messages[0][0]
+    assert frames[-1].index > 24
+    assert "Not Found" in str(error.value)
+
+
+def test_closing_does_not_wait_for_the_next_try(serve, monkeypatch):
+    monkeypatch.setattr(streams, "_WAITS_S", (60.0,))
+    asked = threading.Event()
+    monkeypatch.setattr("mmengine.logging.print_log", lambda *_: asked.set())
+    frames = iter(open_source(serve(frames=5).address("live.mjpg")))
+    next(frames)
+    assert asked.wait(20)
+    start = time.monotonic()
+    frames.close()
+    assert time.monotonic() - start < 2
+
+
+def test_addresses_that_are_no_live_stream(serve, tmp_path):
+    server = serve(file=write_video(tmp_path / "a.mp4", [0, 40, 80]).read_bytes())
+    with pytest.raises(InputError, match=r"cannot be opened: http.*/none\n  got:  .*Not Found.*\n  fix:  check that"):
+        open_source(server.address("none"))
+    with pytest.raises(InputError, match=r"a file, not of a live stream(.|\n)*download"):
+        open_source(server.address("file"))
+    with pytest.raises(InputError, match=r"cannot be opened: rtsp://127\.0\.0\.1:9/x\n  got:  Connection refused"):
+        open_source("rtsp://127.0.0.1:9/x")
