@@ -7,6 +7,7 @@ python tools/benchmark.py step configs/internet.py --batch-size 4
 python tools/benchmark.py infer configs/internet.py --exported internet.onnx --image hand.jpg
 python tools/benchmark.py scale configs/internet.py
 python tools/benchmark.py video POSE_CONFIG POSE_CHECKPOINT --input clip.mp4
+python tools/benchmark.py temporal --n 120
 python tools/benchmark.py render --n 400
 python tools/benchmark.py hdr --sizes small --n 20
 python tools/benchmark.py realism --data-root RENDERS --real hands.json IMAGES
@@ -95,6 +96,31 @@ def realism_table(result: dict[str, Any]) -> Table:
     return table
 
 
+def temporal_table(result: dict[str, Any]) -> Table:
+    table = Table(title=result["title"])
+    columns = {
+        "found": ("found", "{:.1%}"),
+        "mota": ("MOTA", "{:.3f}"),
+        "idf1": ("IDF1", "{:.3f}"),
+        "id_switches": ("id switches", "{:.0f}"),
+        "ids": ("ids", "{}"),
+        "side_changes": ("side changes", "{}"),
+        "presence_changes": ("presence changes", "{}"),
+        "pair_changes": ("pair changes", "{}"),
+        "error_px": ("error px", "{:.1f}"),
+        "error_mm": ("error mm", "{:.1f}"),
+        "jitter_px": ("jitter px", "{:.1f}"),
+        "jitter_mm": ("jitter mm", "{:.1f}"),
+        "lag": ("lag", "{:.1f}"),
+    }
+    for heading in ("clip, networks, detector every N frames", *(text for text, _ in columns.values())):
+        table.add_column(heading, justify="right" if table.columns else "left")
+    for name, row in result["rows"].items():
+        cells = ("" if row[key] is None else form.format(row[key]) for key, (_, form) in columns.items())
+        table.add_row(name, *cells)
+    return table
+
+
 def hdr_table(result: dict[str, Any]) -> Table:
     table = Table(title=f"HDR's networks, ms per image (median of {result['count']}), random weights, float32")
     threads = list(result["rows"][0]["ms"])
@@ -179,6 +205,22 @@ def video(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     options = InferenceOptions(amp=args.amp, backend=args.backend, batch_size=args.batch_size)
     detector = HandDetector(*args.detector) if args.detector else None
     return benchmark_video(args.config, args.checkpoint, args.input, args.n, detector, options), rows_table
+
+
+def temporal(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    from tempfile import TemporaryDirectory
+
+    from interhand_mm import HandDetector, InferenceOptions, InterHandInferencer
+    from interhand_mm.benchmark.temporal import benchmark_temporal, read_sequences, render_sequence
+    from interhand_mm.utils.precision import pick_amp
+
+    options = InferenceOptions(device=args.device, amp=pick_amp("auto", args.device))
+    det_config, det_checkpoint, pose_config, pose_checkpoint = args.networks or [None] * 4
+    detector = HandDetector(det_config, det_checkpoint, options)
+    inferencer = InterHandInferencer(pose_config, pose_checkpoint, detector, options)
+    with TemporaryDirectory() as folder:
+        clips = read_sequences(args.data_root) if args.data_root else render_sequence(folder, args.n)
+        return benchmark_temporal(inferencer, clips, args.detect_every, not args.no_networks), temporal_table
 
 
 def hdr(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
@@ -278,6 +320,18 @@ def add_network_commands(add: Any, network: argparse.ArgumentParser) -> None:
         help="runtime of the network [torch]",
     )
     option("--batch-size", type=int, default=16, help="number of crops per batch [16]")
+    option = add(temporal, "hands over time: ids, sides, pairs, jitter and lag on clips with exact truth")
+    option("--data-root", type=Path, help="sequences of tools/make_synthetic.py --sequence N [one is rendered]")
+    option("--n", type=int, default=120, help="number of frames of the rendered sequence [120]")
+    option("--detect-every", type=int, nargs="+", default=[1, 5, 15], help="values of the demos' option [1 5 15]")
+    option(
+        "--networks",
+        nargs=4,
+        metavar=("DET_CONFIG", "DET_CKPT", "POSE_CONFIG", "POSE_CKPT"),
+        help="networks for the rendered clips [those that the package carries]",
+    )
+    option("--no-networks", action="store_true", help="follow with the stand-ins only")
+    option("--device", default="cpu", help="device name for torch [cpu]")
     option = add(hdr, "HDR's networks: ms per image")
     option("--n", type=int, default=20, help="number of images [20]")
     option("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads to measure [1 2]")

@@ -22,13 +22,13 @@ from ..evaluation.functional.over_time import (
     lag_frames,
 )
 from ..inference.inferencer import InterHandInferencer
-from ..inference.options import InferenceOptions
 from ..inference.pose import PoseModel
 from ..structures.camera import lift_to_camera
 from ..structures.joints import HANDS, NUM_HAND_JOINTS, WRISTS
 from ..structures.results import FrameResult
 from ..synthesis.generate import generate
 from ..synthesis.plan import SynthesisOptions
+from ..utils.images import read_image
 from ..utils.provenance import provenance
 from .scripted import (
     ClipSource,
@@ -42,6 +42,7 @@ from .scripted import (
 )
 
 DETECT_EVERY = (1, 5, 15)
+SEED = 1  # two raised hands side by side
 _RESTING_GAPS = (0.25, 0.35, 0.45)
 
 
@@ -124,12 +125,15 @@ def _jitter_ratios(rows: dict[str, dict[str, Any]]) -> dict[str, float]:
 
 def shown_hands(result: FrameResult) -> ShownHands:
     """Return the hands of one frame whose joints are all known. A hand without a track gets an id of its own."""
-    ids, sides, crops, keypoints = [], [], [], []
+    ids: list[int] = []
+    sides: list[int] = []
+    crops: list[int] = []
+    keypoints: list[np.ndarray] = []
     for crop, hands in enumerate(result.hands):
         for side, rows in enumerate(HANDS):
             if hands.presence[side] != "no" and np.isfinite(hands.keypoints[rows]).all():
-                number = hands.track_id
-                ids.append(-1 - len(ids) if number is None else 2 * number + side)
+                number = hands.track_ids[side]
+                ids.append(-1 - len(ids) if number is None else number)
                 sides.append(side)
                 crops.append(crop)
                 keypoints.append(hands.keypoints[rows])
@@ -189,25 +193,26 @@ def _pair_changes(followed: Followed) -> int:
     return total
 
 
-def render_sequence(
-    folder: str | Path, frames: int, interacting: float = 1.0, seed: int = 0, **options: Any
-) -> list[TrueClip]:
-    """Render one smooth sequence, seen by one camera, and return it as a clip.
+def render_sequence(folder: str | Path, frames: int, seed: int = SEED) -> list[TrueClip]:
+    """Render two hands in one smooth sequence, seen by one camera, and return it as a clip.
 
     Args:
         folder: Output folder, new or with the same sequence.
-        frames: Number of frames.
-        interacting: 1 for two hands, 0 for one.
-        seed: Seed of the renderer.
-        **options: Further options of `SynthesisOptions`.
+        frames: Number of frames, at least 30.
+        seed: Seed of the renderer. Some seeds make hands that jump, because the renderer pushes hands apart in every
+            frame anew; the default does not.
     """
-    generate(
-        folder,
-        SynthesisOptions(
-            num=frames, views=1, sequence=frames, subjects=1, interacting=interacting, seed=seed, **options
-        ),
-        progress=False,
+    options = SynthesisOptions(
+        num=frames,
+        seed=seed,
+        views=1,
+        size="512x334",
+        interacting=1.0,
+        sequence=frames,
+        subjects=1,
+        preset="studio+poses",
     )
+    generate(folder, options, progress=False)
     return read_sequences(folder)
 
 
@@ -246,7 +251,7 @@ def _as_clip(folder: Path, samples: list[Any]) -> TrueClip:
     sides = [side for side, rows in enumerate(HANDS) if valid[:, rows].any()]
     keypoints = np.stack([[s["keypoints"][0, HANDS[side]] for side in sides] for s in samples]).astype(np.float64)
     depth = np.array([[s["keypoints_cam"][0, WRISTS[side], 2] for side in sides] for s in samples], np.float64)
-    height, width = samples[0]["img_shape"][:2] if "img_shape" in samples[0] else _shape(samples[0]["img_path"])
+    height, width = read_image(samples[0]["img_path"]).shape[:2]
     uv = keypoints[..., :2]
     inside = ((uv >= 0) & (uv <= (width - 1, height - 1))).all(axis=-1).mean(axis=-1) >= 0.5
     return TrueClip(
@@ -260,10 +265,3 @@ def _as_clip(folder: Path, samples: list[Any]) -> TrueClip:
         np.asarray(samples[0]["principal_pt"], np.float64),
         [Path(sample["img_path"]) for sample in samples],
     )
-
-
-def _shape(path: str) -> tuple[int, int]:
-    from ..utils.images import read_image
-
-    height, width = read_image(path).shape[:2]
-    return height, width

@@ -36,7 +36,7 @@ class Followed(NamedTuple):
 
     Attributes:
         found: (T, H) bool, whether the true hand was shown.
-        ids, sides, crops: (T, H) int, fields of `ShownHands`; -1 where the hand was not shown.
+        ids, sides, crops: (T, H) int, fields of `ShownHands`; sides and crops are -1 where the hand was not shown.
         keypoints: (T, H, 21, 3) as in `ShownHands`; NaN where the hand was not shown.
         mot: "mota", "idf1" and "id_switches", as motmetrics computes them.
     """
@@ -99,7 +99,8 @@ def follow_hands(frames: Sequence[ShownHands], truth: np.ndarray, visible: np.nd
         numbers[:, t, hand] = shown, frames[t].sides[k], frames[t].crops[k]
     table = motmetrics.metrics.create().compute(score, metrics=list(_MOT_METRICS))
     mot = {name: float(table[key].iloc[0]) for key, name in _MOT_METRICS.items()}
-    return Followed(numbers[0] >= 0, *numbers, keypoints, mot)
+    ids, sides, crops = numbers
+    return Followed(sides >= 0, ids, sides, crops, keypoints, mot)
 
 
 def _motmetrics() -> Any:
@@ -107,7 +108,9 @@ def _motmetrics() -> Any:
         import motmetrics
     except ImportError as error:
         raise ConfigError(
-            "the evaluation over time needs the package motmetrics", got=error, fix='pip install "interhand_mm[tracking]"'
+            "the evaluation over time needs the package motmetrics",
+            got=error,
+            fix="pip install -r requirements/tracking.txt",
         ) from error
     return motmetrics
 
