@@ -128,6 +128,85 @@ class CameraOptions:
 
 
 @dataclass(frozen=True)
+class Section:
+    """The frames of a video that are read.
+
+    Attributes:
+        start_s: Time of the first frame that is read, in seconds from the beginning of the video.
+        end_s: Time before which the section ends, s. None reads to the end.
+        stride: Read every n-th frame of the section.
+
+    Raises:
+        ConfigError: A number is out of range, or the section ends before it begins.
+
+    Example:
+        >>> Section(start_s=60, end_s=30)
+        Traceback (most recent call last):
+        interhand_mm.errors.ConfigError: the section of the video ends before it begins
+          got:  60 to 30 seconds
+    """
+
+    start_s: float = 0.0
+    end_s: float | None = None
+    stride: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value in (("start_s", self.start_s), ("end_s", self.end_s)):
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"{name} must be a number of seconds, at least 0", got=value)
+        if self.end_s is not None and self.end_s <= self.start_s:
+            raise ConfigError(
+                "the section of the video ends before it begins", got=f"{self.start_s} to {self.end_s} seconds"
+            )
+        if self.stride < 1:
+            raise ConfigError("stride must be at least 1", got=self.stride)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all frames are read."""
+        return self.start_s == 0 and self.end_s is None and self.stride == 1
+
+    def ends_before(self, time_s: float) -> bool:
+        """Return True for the time of a frame after the section."""
+        return self.end_s is not None and time_s >= self.end_s
+
+    def count(self, length: int | None, fps: float | None) -> int | None:
+        """Return the approximate number of frames in the section of a video, or None if it is not known.
+
+        >>> Section(start_s=1, end_s=3, stride=2).count(300, 30.0)
+        30
+        """
+        if length is None or self.is_whole:
+            return length
+        if not fps:
+            return None
+        last = length if self.end_s is None else min(length, math.ceil(self.end_s * fps))
+        return max(0, math.ceil((last - math.ceil(self.start_s * fps)) / self.stride))
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """What is read of the inputs of a run.
+
+    Attributes:
+        section: Frames of the videos to read.
+        clip_fps: Read the images of every folder as one clip of this frame rate. None reads them one by one.
+        skip_existing: Leave out inputs whose outputs are complete.
+
+    Raises:
+        ConfigError: The frame rate is not a positive number.
+    """
+
+    section: Section = Section()
+    clip_fps: float | None = None
+    skip_existing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.clip_fps is not None and not (math.isfinite(self.clip_fps) and self.clip_fps > 0):
+            raise ConfigError("the frame rate of a clip must be a positive number", got=self.clip_fps)
+
+
+@dataclass(frozen=True)
 class OutputOptions:
     """The files that a run writes, and what they look like.
 

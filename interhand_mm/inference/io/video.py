@@ -11,8 +11,10 @@ import av
 import numpy as np
 
 from ...errors import InputError
+from ..options import Section
 from .frames import Frame, SourceKind
 
+_WHOLE = Section()
 _REORDER_FRAMES = 3  # some files' decoding times waver by a frame or two
 
 
@@ -24,6 +26,7 @@ class Video:
 
     Args:
         path: The file.
+        section: Frames to read. They keep their index and time.
 
     Raises:
         InputError: The file is not a video.
@@ -31,15 +34,16 @@ class Video:
 
     kind: SourceKind = "video"
 
-    def __init__(self, path: Path) -> None:
-        self.name, self.path = str(path), path
+    def __init__(self, path: Path, section: Section = _WHOLE) -> None:
+        self.name, self.path, self.section = str(path), path, section
         self.paths: Sequence[Path] = (path,)
         self.skipped = 0
         self.problem: str | None = None
         with self._open() as container:
             stream = container.streams.video[0]
-            self.fps: float | None = float(stream.average_rate) if stream.average_rate else None
-            self.length: int | None = stream.frames or None
+            rate = float(stream.average_rate) if stream.average_rate else None
+            self.fps: float | None = rate and rate / section.stride
+            self.length: int | None = section.count(stream.frames or None, rate)
 
     def _open(self) -> Any:
         try:
@@ -66,21 +70,36 @@ class Video:
         """Decode one frame after the other, each turned upright as the file says.
 
         Raises:
-            InputError: Not a single frame could be decoded.
+            InputError: Not a single frame could be decoded, or none lies in the section.
         """
+        first, last_s = None, 0.0
+        for index, last_s, decoded in self._decoded():
+            if self.section.ends_before(last_s):
+                break
+            if last_s < self.section.start_s:
+                continue
+            first = index if first is None else first
+            if (index - first) % self.section.stride == 0:
+                yield Frame(self.name, index, last_s, as_upright(decoded))
+        if first is None:
+            raise empty_section(self.name, self.section, last_s)
+
+    def _decoded(self) -> Iterator[tuple[int, float, Any]]:
+        """Yield the index, the time and the decoded frame of all good frames, some of which precede the section."""
+        start_s = self.section.start_s
         with self._open() as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             clock = _Clock(stream)
-            for packet in _packets(container, stream, clock.frame_ticks):
-                clock.announce(packet)
+            for packet in _packets_for(start_s, _packets(container, stream, clock.frame_ticks), clock):
                 for decoded in self._decode(packet):
                     index, time_s = clock.place(decoded)
                     if decoded.is_corrupt:
                         continue
-                    clock.good += 1
+                    # Before the section, lost frames do not count.
+                    clock.good = clock.good + 1 if time_s >= start_s else index + 1
                     self.skipped = index + 1 - clock.good
-                    yield Frame(self.name, index, time_s, as_upright(decoded))
+                    yield index, time_s, decoded
             self.skipped = clock.placed + len(clock.pending) - clock.good
         if not clock.good:
             raise InputError(f"no frame of {self.path} could be decoded", got=self.problem)
@@ -109,8 +128,13 @@ class _Clock:
         self.first: int | None = None
 
     def announce(self, packet: Any) -> None:
-        if packet.pts is not None and packet.size and not packet.is_discard:
+        if _holds_frame(packet):
             heapq.heappush(self.pending, packet.pts)
+
+    def seconds(self, ticks: int) -> float:
+        """Return the seconds from the start of a time that was announced."""
+        first = self.first if self.first is not None else min(self.pending, default=ticks)
+        return (ticks - first) * self.time_base
 
     def place(self, frame: Any) -> tuple[int, float]:
         """Return the index and the seconds from the start. Without times in the file, the frame rate gives them."""
@@ -125,6 +149,44 @@ class _Clock:
         self.first = frame.pts if self.first is None else self.first
         self.placed += earlier + 1
         return self.placed - 1, (frame.pts - self.first) * self.time_base
+
+
+def _holds_frame(packet: Any) -> bool:
+    return packet.pts is not None and bool(packet.size) and not packet.is_discard
+
+
+def _packets_for(start_s: float, packets: Iterator[Any], clock: _Clock) -> Iterator[Any]:
+    """Announce all packets, and yield those that the decoder needs for the frames from a time on.
+
+    A decoder can begin at any key frame. The group of frames before is decoded too, because frames that follow a key
+    frame in the file may precede it in time and depend on that group.
+    """
+    before: list[Any] = []
+    group: list[Any] = []
+    started = start_s <= 0
+    for packet in packets:
+        clock.announce(packet)
+        if started:
+            yield packet
+            continue
+        if packet.is_keyframe:
+            clock.good += sum(map(_holds_frame, before))  # they are left out, not lost
+            before, group = group, []
+        group.append(packet)
+        if not _holds_frame(packet) or clock.seconds(packet.pts) >= start_s:  # the last packet is an empty one
+            started = True
+            yield from before + group
+            before, group = [], []
+
+
+def empty_section(name: str, section: Section, last_s: float) -> InputError:
+    """Return the error of a video without frames in the section."""
+    end = "the end" if section.end_s is None else f"{section.end_s:g} s"
+    return InputError(
+        f"no frame of {name} lies in the section",
+        got=f"{section.start_s:g} s to {end}; the last frame that was read is at {last_s:.2f} s",
+        fix="an earlier start, or a later end",
+    )
 
 
 def _packets(container: Any, stream: Any, frame_ticks: int) -> Iterator[Any]:
