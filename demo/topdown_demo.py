@@ -15,8 +15,10 @@ from interhand_mm.cli.arguments import (
     ToolParser,
     add_bbox_options,
     add_inference_options,
+    add_input_options,
     add_output_options,
     check_inference_arguments,
+    input_options,
     output_options,
     run,
 )
@@ -25,7 +27,7 @@ from interhand_mm.cli.arguments import (
 def parse_args() -> argparse.Namespace:
     parser = ToolParser(__doc__)
     add_inference_options(parser)
-    parser.add_argument("--input", required=True, help="image, folder of images, video, GIF, or number of a camera")
+    add_input_options(parser)
     parser.add_argument("--out-dir", required=True, metavar="DIR", help="folder for the .jpg or .mp4, .json and .html")
     add_bbox_options(parser, "box around the hands, in place of the detector")
     parser.add_argument("--mirror", action="store_true", help="the input is mirrored, as selfie cameras record it")
@@ -37,12 +39,18 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     check_inference_arguments(args)
-    from interhand_mm.cli.demo import build_inferencer  # imported late, so that --help is fast
-    from interhand_mm.inference.run import run_demo
+    from interhand_mm.inference.io.inputs import find_inputs, live_input  # imported late, so that --help is fast
 
-    source = int(args.input) if args.input.isdigit() else args.input
-    inferencer = build_inferencer(args)
-    print(run_demo(inferencer, source, args.out_dir, output_options(args), args.show))
+    live = live_input(args.input, input_options(args))
+    groups = find_inputs(args.input, args.out_dir, input_options(args)) if live is None else []
+    from interhand_mm.cli.demo import build_inferencer
+    from interhand_mm.inference.run import run_demo, run_inputs
+
+    inferencer, output = build_inferencer(args), output_options(args)
+    if live is not None:
+        print(run_demo(inferencer, live, args.out_dir, output, args.show))
+    else:
+        print(run_inputs(inferencer, groups, args.out_dir, output, args.show))
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..checkpoints.shipped import SHIPPED, ModelName, shipped_record
 from ..errors import ConfigError, InterHandError
-from ..inference.options import BACKENDS, CameraOptions, InferenceOptions, OutputOptions
+from ..inference.options import BACKENDS, CameraOptions, InferenceOptions, InputOptions, OutputOptions, Section
 from ..utils.early import check_checkpoint, check_config, check_writable
 from ..utils.files import write_text
 from ..utils.memory import keep_freed_memory
@@ -155,6 +155,25 @@ def add_inference_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_input_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--input` and the options of how files are read; `input_options` reads the latter."""
+    group = parser.add_argument_group("input")
+    add = group.add_argument
+    add(
+        "--input",
+        required=True,
+        nargs="+",
+        metavar="PATH",
+        help="images, videos, GIFs, folders with their subfolders, patterns in quotes ('takes/**/*.mp4'); or the "
+        "number of a camera, or the address of a live stream",
+    )
+    add("--start", type=float, default=0.0, metavar="S", help="first second of the videos that is read [0]")
+    add("--end", type=float, metavar="S", help="second before which reading the videos ends [their end]")
+    add("--stride", type=int, default=1, metavar="N", help="read every N-th frame of the videos [1]")
+    add("--frames-as-clip", type=float, metavar="FPS", help="read the images of each folder as a clip of this rate")
+    add("--skip-existing", action="store_true", help="leave out inputs whose outputs are complete")
+
+
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the files that a demo writes; `output_options` reads them."""
     group = parser.add_argument_group("output")
@@ -234,10 +253,12 @@ def check_inference_arguments(args: argparse.Namespace) -> None:
     if hasattr(args, "html_range"):
         output_options(args)
     source = getattr(args, "input", None)
-    if source is not None and not source.isdigit():
+    if isinstance(source, str):
         from ..inference.io.sources import check_input  # imported late, because --help needs no image library
 
         check_input(source)
+    elif source is not None:
+        _check_words(source)
     if hasattr(args, "det_config"):
         _check_detector(args.det_config, args.det_checkpoint, bbox is not None)
     for config in (args.hdr or [])[:1]:
@@ -247,6 +268,17 @@ def check_inference_arguments(args: argparse.Namespace) -> None:
     _check_pose(args.pose_config, args.pose_checkpoint, backend)
     if getattr(args, "out_dir", None) is not None:
         check_writable(args.out_dir, "--out-dir DIR")
+
+
+def _check_words(inputs: Sequence[str]) -> None:
+    """Raise an error if networks stand behind `--input`, which takes all words up to the next option."""
+    networks = [word for word in inputs if word.endswith((".py", ".pth", ".onnx")) or is_none(word) or is_shipped(word)]
+    if networks:
+        raise ConfigError(
+            "--input takes all words up to the next option, and these are networks",
+            got=" ".join(networks),
+            fix="write the networks before --input",
+        )
 
 
 def is_shipped(word: str | None) -> bool:
@@ -343,6 +375,12 @@ def output_options(args: argparse.Namespace) -> OutputOptions:
         line_width=args.line_width,
         point_size=args.point_size,
     )
+
+
+def input_options(args: argparse.Namespace) -> InputOptions:
+    """Return the options that `add_input_options` describes."""
+    section = Section(args.start, args.end, args.stride)
+    return InputOptions(section, args.frames_as_clip, args.skip_existing)
 
 
 def camera_options(args: argparse.Namespace) -> CameraOptions:

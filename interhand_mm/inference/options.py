@@ -184,6 +184,9 @@ class Section:
         return max(0, math.ceil((last - math.ceil(self.start_s * fps)) / self.stride))
 
 
+WHOLE_VIDEO = Section()
+
+
 @dataclass(frozen=True)
 class InputOptions:
     """What is read of the inputs of a run.
@@ -197,13 +200,16 @@ class InputOptions:
         ConfigError: The frame rate is not a positive number.
     """
 
-    section: Section = Section()
+    section: Section = WHOLE_VIDEO
     clip_fps: float | None = None
     skip_existing: bool = False
 
     def __post_init__(self) -> None:
         if self.clip_fps is not None and not (math.isfinite(self.clip_fps) and self.clip_fps > 0):
             raise ConfigError("the frame rate of a clip must be a positive number", got=self.clip_fps)
+
+
+DEFAULT_INPUT = InputOptions()
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,16 @@ import numpy as np
 from mmengine.logging import print_log
 from tqdm import tqdm
 
-from ..errors import InputError, OutputError
+from ..errors import ImageError, InputError, InterHandError, OutputError
 from ..structures.results import FrameResult
 from ..utils.paths import printable
 from ..utils.provenance import provenance
 from ..visualization.overlay import DrawStyle, draw_frame
 from .inferencer import InterHandInferencer
 from .io.frames import Source, Writer
+from .io.inputs import InputGroup
 from .io.live import LiveSource
-from .io.naming import output_stems
+from .io.naming import is_finished, output_stems, prepare_folder
 from .io.outputs import make_writers
 from .io.sources import open_source
 from .io.window import RateLabel, Window
@@ -61,66 +62,168 @@ def run_demo(
         OutputError: The folder cannot be written, or there is no display.
     """
     opened = open_source(source)
-    style = DrawStyle(output.line_width, output.point_size)
-    with ExitStack() as stack:
-        window = stack.enter_context(Window("interhand_mm")) if show else None
-        outputs = None
-        if out_dir is not None:
-            writers = make_writers(output, opened.kind, inferencer.options.mirror, provenance(**origin))
-            stems = output_stems(out_dir, opened)
-            outputs = stack.enter_context(_Outputs(Path(out_dir), stems, opened, writers, style, inferencer.watch))
-        results = stack.enter_context(closing(cast("Generator[FrameResult]", inferencer.infer(opened))))
-        frames, with_hands = _consume(results, opened, outputs, window, style, inferencer.watch)
-    _report_skipped(opened)
-    if isinstance(opened, LiveSource) and opened.passed_over:
-        print_log(
-            f"{opened.passed_over} frames of {opened.name} came while others were in work, and were passed over",
-            "current",
-        )
-    if frames and not with_hands:
-        # The webcam demo has no --bbox.
-        fix = "lower --score-thr" + ("" if opened.kind == "camera" else ", or give the box of the hands with --bbox")
-        print_log(f"no hands were found in {opened.name} ({frames} frames)\n  fix:  {fix}", "current", logging.WARNING)
+    with _Run(inferencer, out_dir, output, show, origin) as run:
+        run.infer(opened, {} if out_dir is None else output_stems(out_dir, opened))
     return inferencer.watch.table()
 
 
-def _consume(
-    results: Iterator[FrameResult],
-    source: Source,
-    outputs: _Outputs | None,
-    window: Window | None,
-    style: DrawStyle,
-    watch: Stopwatch,
-) -> tuple[int, int]:
-    """Write and show results until they end, or the window is closed.
+def run_inputs(
+    inferencer: InterHandInferencer,
+    groups: Sequence[InputGroup],
+    out_dir: str | Path | None,
+    output: OutputOptions = DEFAULT_OUTPUT,
+    show: bool = False,
+    **origin: Any,
+) -> str:
+    """Infer several inputs, one after the other, and write the files that `run_demo` writes for each.
+
+    An input that cannot be read does not end the run; it is an error after all others were written.
+
+    Args:
+        inferencer: The inferencer.
+        groups: The inputs, from `find_inputs`.
+        out_dir: Output folder. None writes no files.
+        output: The files to write, and what they look like.
+        show: Also open a window. Closing it ends the run.
+        **origin: Further entries for the provenance in the JSON files.
 
     Returns:
-        Number of frames, and of frames with hands.
+        A table with the time of every stage.
+
+    Raises:
+        ConfigError: A range of time was given for images.
+        InputError: Some inputs could not be read.
+        OutputError: The folder cannot be written, or there is no display.
     """
-    frames = with_hands = 0
-    label = RateLabel()
-    for result in tqdm(results, total=source.length, unit="frame", disable=None):
-        frames, with_hands = frames + 1, with_hands + bool(result.hands)
-        with watch.measure("write"):
-            # A window belongs to the main thread, so what is shown is drawn here, and otherwise in the writer's thread.
-            canvas = draw_frame(result, style=style) if window is not None else None
-            if outputs is not None:
-                outputs.add(result, canvas)
-            if window is not None and canvas is not None:
-                latency = source.age_s(result.time_s or 0.0) if isinstance(source, LiveSource) else None
-                if not window.show(label.draw(canvas, latency)):
-                    if outputs is not None:
-                        outputs.complete = False
-                    break
-    return frames, with_hands
+    stems: dict[str, Path] = {}
+    if out_dir is not None:
+        names = {key: stem for group in groups for key, stem in group.outputs.items()}
+        stems = prepare_folder(out_dir, names, [path for group in groups for path in group.paths])
+    problems: list[InterHandError] = []
+    with _Run(inferencer, out_dir, output, show, origin) as run:
+        for group in run.without_finished(groups, stems):
+            try:
+                run.infer(group.open(), stems)
+            except (InputError, ImageError) as error:
+                if len(groups) == 1:
+                    raise
+                problems.append(error)
+                print_log(f"{error}\nthe other inputs are not affected", "current", logging.ERROR)
+            if run.stopped:
+                break
+    if problems:
+        raise InputError(
+            f"{len(problems)} of {len(groups)} inputs could not be read, or only in part",
+            got="\n".join(error.what for error in problems),
+        )
+    return inferencer.watch.table()
 
 
-def _report_skipped(source: Source) -> None:
-    if not source.skipped:
-        return
-    if source.kind == "images":
+class _Run:
+    """What is the same for all sources of a run: the inferencer, the window, and how results are written.
+
+    Attributes:
+        stopped: Whether the user closed the window.
+    """
+
+    def __init__(
+        self,
+        inferencer: InterHandInferencer,
+        out_dir: str | Path | None,
+        output: OutputOptions,
+        show: bool,
+        origin: dict[str, Any],
+    ) -> None:
+        self.inferencer, self.output, self.show = inferencer, output, show
+        self.folder = None if out_dir is None else Path(out_dir)
+        self.style = DrawStyle(output.line_width, output.point_size)
+        self.provenance = {} if out_dir is None else provenance(**origin)
+        self.stopped = False
+
+    def __enter__(self) -> _Run:
+        self.window = Window("interhand_mm") if self.show else None
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self.window is not None:
+            self.window.__exit__(*error)
+
+    def infer(self, source: Source, stems: dict[str, Path]) -> None:
+        """Infer a source, and write and show its results.
+
+        Args:
+            source: The source.
+            stems: {`Frame.source`: path of the outputs without suffix}.
+
+        Raises:
+            InputError: The source cannot be used, or some of its images cannot.
+        """
+        with ExitStack() as stack:
+            outputs = None
+            if self.folder is not None:
+                writers = make_writers(self.output, source.kind, self.inferencer.options.mirror, self.provenance)
+                outputs = _Outputs(self.folder, stems, source, writers, self.style, self.inferencer.watch)
+                stack.enter_context(outputs)
+            results = stack.enter_context(closing(cast("Generator[FrameResult]", self.inferencer.infer(source))))
+            frames, with_hands = self._consume(results, source, outputs)
+        _report(source, frames, with_hands)
+
+    def _consume(self, results: Iterator[FrameResult], source: Source, outputs: _Outputs | None) -> tuple[int, int]:
+        """Write and show results until they end, or the window is closed.
+
+        Returns:
+            Number of frames, and of frames with hands.
+        """
+        frames = with_hands = 0
+        label = RateLabel()
+        for result in tqdm(results, desc=Path(source.name).name, total=source.length, unit="frame", disable=None):
+            frames, with_hands = frames + 1, with_hands + bool(result.hands)
+            with self.inferencer.watch.measure("write"):
+                # A window belongs to the main thread, so what it shows is drawn here, and else by the writer's thread.
+                canvas = draw_frame(result, style=self.style) if self.window is not None else None
+                if outputs is not None:
+                    outputs.add(result, canvas)
+                if self.window is not None and canvas is not None:
+                    latency = source.age_s(result.time_s or 0.0) if isinstance(source, LiveSource) else None
+                    self.stopped = not self.window.show(label.draw(canvas, latency))
+            if self.stopped:
+                if outputs is not None:
+                    outputs.complete = False
+                break
+        return frames, with_hands
+
+    def without_finished(self, groups: Sequence[InputGroup], stems: dict[str, Path]) -> Iterator[InputGroup]:
+        """Yield the groups and images that are to be inferred: with `skip_existing`, those without complete outputs."""
+        left_out = total = 0
+        for group in groups:
+            total += len(group.outputs)
+            pending = list(group.outputs)
+            if group.options.skip_existing:
+                writers = make_writers(self.output, group.kind, self.inferencer.options.mirror, self.provenance)
+                suffixes = [writer.suffix(cast("Source", group)) for writer in writers]  # they look at its kind alone
+                pending = [key for key in group.outputs if not is_finished(stems[key], suffixes, printable(key))]
+            left_out += len(group.outputs) - len(pending)
+            if pending:
+                yield group.only(pending) if group.form == "images" else group
+        if left_out:
+            print_log(f"{left_out} of {total} inputs were left out, because their outputs are complete", "current")
+
+
+def _report(source: Source, frames: int, with_hands: int) -> None:
+    """Log what a user should know after a source, and raise `InputError` if images could not be read."""
+    if isinstance(source, LiveSource) and source.passed_over:
+        print_log(
+            f"{source.passed_over} frames of {source.name} came while others were in work, and were passed over",
+            "current",
+        )
+    if source.skipped and source.kind == "images":
         raise InputError(f"{source.skipped} of {source.length} images could not be read", got=source.problem)
-    print_log(f"{source.skipped} frames of {source.name} could not be decoded", "current", logging.WARNING)
+    if source.skipped:
+        print_log(f"{source.skipped} frames of {source.name} could not be decoded", "current", logging.WARNING)
+    if frames and not with_hands:
+        # The webcam demo has no --bbox.
+        fix = "lower --score-thr" + ("" if source.kind == "camera" else ", or give the box of the hands with --bbox")
+        print_log(f"no hands were found in {source.name} ({frames} frames)\n  fix:  {fix}", "current", logging.WARNING)
 
 
 class _Outputs:

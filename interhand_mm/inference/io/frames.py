@@ -10,7 +10,9 @@ from typing import Literal, Protocol
 import numpy as np
 from PIL import Image
 
+from ...errors import InputError
 from ...structures.results import FrameResult
+from ..options import Section
 
 SourceKind = Literal["images", "video", "camera"]
 
@@ -87,3 +89,13 @@ class Writer(Protocol):
         Args:
             complete: Whether the source was read to its end.
         """
+
+
+def empty_section(name: str, section: Section, last_s: float) -> InputError:
+    """Return the error of a video without frames in the section."""
+    end = "the end" if section.end_s is None else f"{section.end_s:g} s"
+    return InputError(
+        f"no frame of {name} lies in the section",
+        got=f"{section.start_s:g} s to {end}; the last frame that was read is at {last_s:.2f} s",
+        fix="an earlier start, or a later end",
+    )

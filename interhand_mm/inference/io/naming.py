@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ from ...utils.files import shorten
 from .frames import Source
 
 _MAX_STEM_BYTES = 230
+# The first and the last line of a JSON file of results.
+_SOURCE, _COMPLETE = re.compile(rb'"source": ?("(?:[^"\\]|\\.)*")'), re.compile(rb'"complete": ?true\}\s*$')
+_MAX_HEAD_BYTES, _END_BYTES = 1_000_000, 200
 
 
 def output_stems(folder: str | Path, source: Source) -> dict[str, Path]:
@@ -91,3 +95,24 @@ def unique_stems(paths: Sequence[Path]) -> list[str]:
             taken.add(name.lower())
         names.append(name)
     return names
+
+
+def is_finished(stem: Path, suffixes: Sequence[str], source: str) -> bool:
+    """Return whether all outputs of an input exist, and its JSON file says that it is complete.
+
+    Only the beginning and the end of the JSON file are read. Whether the input or the options of the run have changed
+    since then is not checked.
+
+    Args:
+        stem: Path of the outputs without suffix.
+        suffixes: Suffixes of the outputs, one of which is ".json".
+        source: The input, as it stands in its JSON file.
+    """
+    paths = [stem.with_name(stem.name + suffix) for suffix in suffixes]
+    if not all(path.is_file() for path in paths):
+        return False
+    with open(stem.with_name(f"{stem.name}.json"), "rb") as file:
+        head = _SOURCE.search(file.readline(_MAX_HEAD_BYTES))
+        file.seek(max(0, file.seek(0, 2) - _END_BYTES))
+        end = file.read()
+    return head is not None and json.loads(head[1]) == source and _COMPLETE.search(end) is not None

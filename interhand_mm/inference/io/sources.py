@@ -29,16 +29,18 @@ from ...utils.images import (
     visible_files,
 )
 from ...utils.paths import printable
-from .frames import Frame, Source, SourceKind
+from ..options import Section
+from .frames import Frame, Source, SourceKind, empty_section
 from .live import Camera, LiveSource
 from .pixels import as_bgr
 
 _LONGEST_SIDE_PX = 32_766  # OpenCV's warp counts pixels in 16 bits
-# Endings of videos, and of images that cannot be read. In a folder, such files are left out, but not silently.
-_OTHER_MEDIA = (
+VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".flv", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
-    *(".3gp", ".ogv", ".gif", ".apng", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf", ".psd", ".jxl"),
+    *(".3gp", ".ogv", ".gif", ".apng"),
 )
+# Endings of images that cannot be read. In a folder, such files are left out, but not silently.
+UNREADABLE_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf", ".psd", ".jxl")
 _WANT = "an image, a folder of images, a video, the number of a camera, or the address of a live stream"
 
 
@@ -65,7 +67,7 @@ def open_source(source: Any) -> Source:
     path = Path(source)
     if path.is_dir():
         return ImageFiles(list_images(path), str(path))
-    if _is_image(path):
+    if is_image(path):
         return ImageFiles([path], str(path))
     from .video import Video  # imported late, because images do not need it
 
@@ -108,7 +110,8 @@ def check_input(source: str | Path) -> None:
         raise InputError(f"input is empty or not a file: {path}", want=_WANT, fix=fix)
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Return whether the content of a file is one image that OpenCV or pillow-heif decodes."""
     with open(path, "rb") as file:
         start = file.read(4096)
     if heif_format(start):
@@ -119,14 +122,14 @@ def _is_image(path: Path) -> bool:
     return cv2.haveImageReader(os.fsencode(path))  # type: ignore[arg-type]  # missing in OpenCV's stubs
 
 
-def natural_key(path: Path) -> list[int | str]:
-    """Return a sort key by which frame2 comes before frame10.
+def natural_key(path: Path) -> list[list[int | str]]:
+    """Return a sort key by which frame2 comes before frame10, in every folder of the path.
 
     Example:
-        >>> sorted([Path("frame10.jpg"), Path("frame2.jpg")], key=natural_key)[0].name
-        'frame2.jpg'
+        >>> sorted([Path("take10/a.jpg"), Path("take2/b.jpg")], key=natural_key)[0].name
+        'b.jpg'
     """
-    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", path.name)]
+    return [[int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", name)] for name in path.parts]
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -146,16 +149,25 @@ def list_images(folder: Path) -> list[Path]:
             want=" ".join(IMAGE_SUFFIXES),
             fix="give the path of the video, not of its folder" if files else None,
         )
-    others = [printable(Path(file).name) for file in files if file.lower().endswith(_OTHER_MEDIA)]
-    if others:
-        from mmengine.logging import print_log  # imported late, because it loads torch
-
-        names = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
-        message = (
-            f"{len(others)} files in {printable(folder)} are not images that can be read, and are left out: {names}"
-        )
-        print_log(message, "current", logging.WARNING)
+    warn_left_out(folder, [file for file in files if file.lower().endswith(VIDEO_SUFFIXES + UNREADABLE_SUFFIXES)])
     return images
+
+
+def warn_left_out(folder: str | Path, files: Sequence[str | Path], kinds: str = "images") -> None:
+    """Name the files of a folder that are left out in a warning, unless there are none.
+
+    Args:
+        folder: The folder.
+        files: The files.
+        kinds: The kinds of files that are read.
+    """
+    if not files:
+        return
+    from mmengine.logging import print_log  # imported late, because it loads torch
+
+    names = ", ".join(printable(Path(file).name) for file in files[:5]) + (", ..." if len(files) > 5 else "")
+    message = f"{len(files)} files in {printable(folder)} are not {kinds} that can be read, and are left out: {names}"
+    print_log(message, "current", logging.WARNING)
 
 
 def read_upright(path: Path) -> tuple[np.ndarray, Image.Exif | None]:
@@ -262,3 +274,44 @@ class ImageFiles:
                 self.problem = self.problem or str(error)
                 continue
             yield Frame(str(path), 0, None, image, exif)
+
+
+class ImageClip:
+    """A `Source` of image files that are the frames of one clip. Broken ones are counted; the others keep their times.
+
+    Args:
+        paths: The files, in order.
+        name: Name for messages.
+        fps: Frame rate of the clip.
+        section: Frames to read.
+    """
+
+    kind: SourceKind = "video"
+
+    def __init__(self, paths: Sequence[Path], name: str, fps: float, section: Section) -> None:
+        self.paths, self.name, self._fps, self.section = paths, name, fps, section
+        self.fps: float | None = fps / section.stride
+        inside = [i for i in range(len(paths)) if i / fps >= section.start_s and not section.ends_before(i / fps)]
+        self._indices = inside[:: section.stride]
+        self.length: int | None = len(self._indices)
+        self.skipped = 0
+        self.problem: str | None = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Decode one image after the other.
+
+        Raises:
+            InputError: No image could be decoded, or none lies in the section.
+        """
+        if not self._indices:
+            raise empty_section(self.name, self.section, (len(self.paths) - 1) / self._fps)
+        for index in self._indices:
+            try:
+                image, exif = read_upright(self.paths[index])
+            except ImageError as error:
+                self.skipped += 1
+                self.problem = self.problem or str(error)
+                continue
+            yield Frame(self.name, index, index / self._fps, image, exif)
+        if self.skipped == self.length:
+            raise InputError(f"no frame of {self.name} could be decoded", got=self.problem)

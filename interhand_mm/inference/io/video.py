@@ -11,10 +11,9 @@ import av
 import numpy as np
 
 from ...errors import InputError
-from ..options import Section
-from .frames import Frame, SourceKind
+from ..options import WHOLE_VIDEO, Section
+from .frames import Frame, SourceKind, empty_section
 
-_WHOLE = Section()
 _REORDER_FRAMES = 3  # some files' decoding times waver by a frame or two
 
 
@@ -34,7 +33,7 @@ class Video:
 
     kind: SourceKind = "video"
 
-    def __init__(self, path: Path, section: Section = _WHOLE) -> None:
+    def __init__(self, path: Path, section: Section = WHOLE_VIDEO) -> None:
         self.name, self.path, self.section = str(path), path, section
         self.paths: Sequence[Path] = (path,)
         self.skipped = 0
@@ -177,16 +176,6 @@ def _packets_for(start_s: float, packets: Iterator[Any], clock: _Clock) -> Itera
             started = True
             yield from before + group
             before, group = [], []
-
-
-def empty_section(name: str, section: Section, last_s: float) -> InputError:
-    """Return the error of a video without frames in the section."""
-    end = "the end" if section.end_s is None else f"{section.end_s:g} s"
-    return InputError(
-        f"no frame of {name} lies in the section",
-        got=f"{section.start_s:g} s to {end}; the last frame that was read is at {last_s:.2f} s",
-        fix="an earlier start, or a later end",
-    )
 
 
 def _packets(container: Any, stream: Any, frame_ticks: int) -> Iterator[Any]:
