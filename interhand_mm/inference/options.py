@@ -134,7 +134,7 @@ class Section:
     Attributes:
         start_s: Time of the first frame that is read, in seconds from the beginning of the video.
         end_s: Time before which the section ends, s. None reads to the end.
-        stride: Read every n-th frame of the section.
+        stride: Distance of the frames that are read: 3 takes every third frame of the section.
 
     Raises:
         ConfigError: A number is out of range, or the section ends before it begins.
@@ -193,7 +193,7 @@ class InputOptions:
 
     Attributes:
         section: Frames of the videos to read.
-        clip_fps: Read the images of every folder as one clip of this frame rate. None reads them one by one.
+        clip_fps: Frame rate of the clip that the images of each folder form. None: each image is on its own.
         skip_existing: Leave out inputs whose outputs are complete.
 
     Raises:
