@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import CheckpointError, ConfigError, OutputError
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_SECRETS = re.compile(r"([a-z][a-z0-9+.-]+://)(?:[^/\s]*@)?([^\s?]*)\S*", re.IGNORECASE)
 
 
 def is_address(path: str | Path) -> bool:
@@ -19,6 +20,16 @@ def is_address(path: str | Path) -> bool:
         (True, False)
     """
     return isinstance(path, str) and _ADDRESS.match(path) is not None
+
+
+def public_address(text: str) -> str:
+    """Return a text in which addresses have no user name, password and query, since these may be secret.
+
+    Example:
+        >>> public_address("--camera=rtsp://me:secret@10.0.0.5:554/live?token=1 --smooth")
+        '--camera=rtsp://10.0.0.5:554/live --smooth'
+    """
+    return _SECRETS.sub(r"\1\2", text)
 
 
 def check_config(path: str | Path) -> None:

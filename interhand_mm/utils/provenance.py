@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from .early import public_address
 from .paths import IS_INSTALLED, PACKAGE, printable
 
 PACKAGES = (
@@ -73,7 +74,7 @@ def provenance(**more: Any) -> dict[str, Any]:
     """
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": printable(" ".join(sys.argv)),
+        "command": public_address(printable(" ".join(sys.argv))),
         "git_commit": git_commit(),
         "versions": versions(),
         "hardware": hardware(),

@@ -118,7 +118,7 @@ class JsonWriter:
 
     def close(self, complete: bool) -> None:
         """Write the end of the file, and give the file its name."""
-        end = EndRecord(self._num_frames, self._source.skipped, complete)
+        end = EndRecord(self._num_frames, _skipped(self._source), complete)
         with self._output:
             self._file.write(b"\n],\n" + msgspec.json.encode(end)[1:] + b"\n")
 
@@ -155,11 +155,16 @@ class JsonLinesWriter:
     def close(self, complete: bool) -> None:
         """Write the line that marks the end."""
         with self._output:
-            self._write_line(msgspec.json.encode(EndRecord(self._num_frames, self._source.skipped, complete)))
+            self._write_line(msgspec.json.encode(EndRecord(self._num_frames, _skipped(self._source), complete)))
 
     def _write_line(self, line: bytes) -> None:
         self._file.write(line + b"\n")
         self._file.flush()
+
+
+def _skipped(source: Source) -> int:
+    """Return the number of frames of a file that could not be decoded. An image that has a file was decoded."""
+    return 0 if source.kind == "images" else source.skipped
 
 
 def _encode_head(form: str, name: str, source: Source, head: dict[str, Any]) -> bytes:

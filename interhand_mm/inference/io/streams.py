@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import av
 import numpy as np
 
 from ...errors import InputError
+from ...utils.early import public_address
 from .live import LiveSource
 from .video import as_upright
 
@@ -129,20 +128,9 @@ class NetworkStream(LiveSource):
         self._container.close()
 
 
-def public_address(address: str) -> str:
-    """Return an address without the user name, the password and the query, which may be secret.
-
-    Example:
-        >>> public_address("rtsp://me:secret@10.0.0.5:554/live?token=1")
-        'rtsp://10.0.0.5:554/live'
-    """
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
 def _reason(error: BaseException) -> str:
     if isinstance(error, StopIteration):
         return "the stream ended"
     if isinstance(error, av.error.ExitError):  # FFmpeg's name for its own timeout
         return f"no answer in {_OPEN_S:.0f} seconds"
-    return re.sub(r"^\[Errno \d+\] ", "", getattr(error, "strerror", None) or str(error))
+    return getattr(error, "strerror", None) or type(error).__name__
