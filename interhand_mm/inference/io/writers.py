@@ -11,15 +11,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 
 from ...structures.results import FrameResult
 from ...utils.files import atomic_path
 from ...utils.images import resize_image, write_image
+from ...utils.mp4 import Mp4Encoder
+from .audio import AudioTrack
 from .frames import Source
 
-_MP4_TICKS = 90_000  # ticks per second of MP4's usual clock
 _GIF_TICKS = 100
 GIF_SIDE_PX, GIF_FPS = 640, 20
 
@@ -34,10 +34,9 @@ class ImageFile:
 
     Args:
         path: File to write; its suffix selects the format.
-        fps: Ignored; the video files take it.
     """
 
-    def __init__(self, path: Path, fps: float | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
 
     def add(self, canvas: np.ndarray, time_s: float | None = None) -> None:
@@ -49,46 +48,38 @@ class ImageFile:
 
 
 class Mp4File:
-    """Write a video as H.264 in MP4 (yuv420p, which browsers play), every frame at its own time.
+    """Write a video as H.264 in MP4, see `Mp4Encoder`, with the sound of a video file.
 
     Args:
         path: File to write.
         fps: Mean frame rate, if known.
+        sound: Video file whose sound is copied.
     """
 
-    def __init__(self, path: Path, fps: float | None) -> None:
-        import av  # imported late, because images do not need it
-
-        self.path, self._last_tick, self._av = path, -1, av
+    def __init__(self, path: Path, fps: float | None, sound: Path | None = None) -> None:
+        self.path, self._frame_s = path, 1 / (fps or 25.0)
         self._output = ExitStack()  # gives the file its name in `close`
-        temporary = self._output.enter_context(atomic_path(path))
-        self._container = av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
-        rate = Fraction(fps or 25.0).limit_denominator(1001)
-        self._stream = self._container.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.time_base = Fraction(1, _MP4_TICKS)
+        self._encoder = Mp4Encoder(self._output.enter_context(atomic_path(path)), fps)
+        self._audio = None if sound is None else AudioTrack(sound, self._encoder.container)
+        self._times: tuple[float, float] | None = None  # of the first frame and the last one
 
     def add(self, canvas: np.ndarray, time_s: float | None) -> None:
-        """Append a frame (H, W, 3) uint8 BGR. An odd side gets one more pixel, because yuv420p needs even sides."""
-        height, width = canvas.shape[:2]
-        if self._last_tick < 0:
-            self._stream.width, self._stream.height = width + width % 2, height + height % 2
-        # If the size of the frames changes, they are resized to the size of the first frame.
-        target = (self._stream.width, self._stream.height)
-        if (width + width % 2, height + height % 2) != target:
-            canvas = resize_image(canvas, target)
-        elif (width, height) != target:
-            canvas = cv2.copyMakeBorder(canvas, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        frame = self._av.VideoFrame.from_ndarray(canvas, format="bgr24")
-        self._last_tick = max(self._last_tick + 1, round((time_s or 0.0) * _MP4_TICKS))
-        frame.pts, frame.time_base = self._last_tick, Fraction(1, _MP4_TICKS)
-        self._container.mux(self._stream.encode(frame))
+        """Append a frame (H, W, 3) uint8 BGR. The file begins with the first frame, whatever time that has."""
+        now = time_s or 0.0
+        start = self._times[0] if self._times else now
+        self._times = (start, now)
+        if self._audio is not None:
+            self._audio.copy(start, now)
+        self._encoder.add(canvas, now - start)
 
     def close(self) -> None:
-        """Write the frames that the encoder still holds, and the index."""
-        with self._output, self._container:
-            if self._last_tick >= 0:
-                self._container.mux(self._stream.encode(None))
+        """Write the frames that the encoder still holds, the rest of the sound, and the index."""
+        with self._output, ExitStack() as stack:
+            stack.callback(self._encoder.close)
+            if self._audio is not None:
+                stack.callback(self._audio.close)
+                if self._times is not None:
+                    self._audio.copy(self._times[0], self._times[1] + self._frame_s)
 
 
 class GifFile:
@@ -98,14 +89,14 @@ class GifFile:
 
     Args:
         path: File to write.
-        fps: Ignored; every frame is shown at its own time.
     """
 
-    def __init__(self, path: Path, fps: float | None) -> None:
+    def __init__(self, path: Path) -> None:
         import av
 
         self.path = path
         self._av: Any = av  # its stubs do not know palettes
+        self._first_s = 0.0
         self._last_tick: int | None = None
         self._output = ExitStack()  # gives the file its name in `close`
         self._container = av.open(str(self._output.enter_context(atomic_path(path))), "w", format="gif")
@@ -114,10 +105,15 @@ class GifFile:
         self._stream.codec_context.time_base = Fraction(1, _GIF_TICKS)
 
     def add(self, canvas: np.ndarray, time_s: float | None) -> None:
-        """Append a frame (H, W, 3) uint8 BGR, unless the previous one is less than 1 / `GIF_FPS` seconds older."""
+        """Append a frame (H, W, 3) uint8 BGR, unless the previous one is less than 1 / `GIF_FPS` seconds older.
+
+        The file begins with the first frame, whatever time that has.
+        """
         from PIL import Image
 
-        tick = round(_GIF_TICKS * (time_s or 0.0))
+        if self._last_tick is None:
+            self._first_s = time_s or 0.0
+        tick = round(_GIF_TICKS * ((time_s or 0.0) - self._first_s))
         if self._last_tick is not None and tick - self._last_tick < _GIF_TICKS // GIF_FPS:
             return
         scale = min(1.0, GIF_SIDE_PX / max(canvas.shape[:2]))
@@ -161,16 +157,18 @@ class OverlayWriter:
 
     def open(self, path: Path, name: str, source: Source) -> None:
         """Begin the file."""
-        kinds: dict[str, type[ImageFile | Mp4File | GifFile]]
-        kinds = {".jpg": ImageFile, ".mp4": Mp4File, ".gif": GifFile}
-        self._file: _Encoder = kinds[self.suffix(source)](path, source.fps)
-        self._start_s: float | None = None  # a section of a video does not begin at 0
+        self._file: _Encoder
+        if source.kind == "images":
+            self._file = ImageFile(path)
+        elif self.gif:
+            self._file = GifFile(path)
+        else:
+            single = source.kind == "video" and len(source.paths) == 1
+            self._file = Mp4File(path, source.fps, source.paths[0] if single else None)
 
     def add(self, result: FrameResult, canvas: np.ndarray) -> None:
-        """Append the canvas. The file begins with the first frame, whatever time that has."""
-        if self._start_s is None:
-            self._start_s = result.time_s
-        self._file.add(canvas, None if result.time_s is None else result.time_s - (self._start_s or 0.0))
+        """Append the canvas."""
+        self._file.add(canvas, result.time_s)
 
     def close(self, complete: bool) -> None:
         """Finish the file."""
