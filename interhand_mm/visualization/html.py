@@ -1,20 +1,21 @@
-"""An interactive page with the frames beside both hands in 3D, in one self-contained file."""
+"""Interactive pages with the frames beside both hands in 3D."""
 
 from __future__ import annotations
 
 import base64
-import functools
-import gzip
 import html
 import json
 import math
+import os
 import string
 import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
+from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -22,51 +23,62 @@ import numpy as np
 from ..errors import OutputError
 from ..structures.joints import COLORS, FINGERS, JOINT_NAMES, NUM_JOINTS, WRISTS
 from ..structures.results import ABSENT, FrameResult, HandsResult
-from ..utils.files import atomic_write
+from ..utils.files import atomic_write, write_text
 from ..utils.images import resize_image
+from ..utils.mp4 import Mp4Encoder
 from ..utils.paths import printable
-from .overlay import draw_frame
+from .overlay import DEFAULT_STYLE, DrawStyle, draw_frame
 
 _ASSETS = Path(__file__).parent / "viewer"
-_JPEG_QUALITY = 85
+_JPEG_QUALITY, _VIDEO_CRF = 85, 23
 _MIN_HALF_MM = 60.0  # minimum of half the side of the plotted cube, about half a hand
 _MARGIN = 1.08
 _IMAGE_S = 1.0  # time for which an image is shown when a list of images is played
+_BASE64_BYTES = 3 << 18  # a multiple of three, so that parts can be joined
 
 
 class HtmlViewer:
     """Write frames to one HTML page: image, rotatable 3D plot and the results, with a slider if there are several.
 
-    The page is self-contained (it includes plotly's script, 1.9 MB compressed), and its content security policy forbids
-    any request. Memory use stays constant, because frames are kept in a temporary file beside the page. The page is
+    The page is self-contained, and its content security policy forbids any request. It draws the plot itself and needs
+    no graphics card. Memory use stays constant, because frames are kept in temporary files beside the page. The page is
     written when the `with` block ends; after an error it contains the frames so far.
 
     Args:
         path: Path of the page, ending in .html.
         title: Heading of the page.
         fps: Frame rate, for frames that have no time.
-        max_frames: Maximum number of frames. If more are added, every second, fourth, eighth, ... one is kept, and the
-            page says so.
         max_side_px: Images are downscaled to this longer side.
+        video: Whether the frames are one video. Then the page contains its images as H.264, which takes a fraction of
+            the space, and plays them in real time. Otherwise every image is a JPEG.
+        style: Sizes of bones and joints on images of full size.
 
     Raises:
         OutputError: The folder cannot be written.
     """
 
     def __init__(
-        self, path: str | Path, title: str, fps: float | None = None, max_frames: int = 300, max_side_px: int = 800
+        self,
+        path: str | Path,
+        title: str,
+        fps: float | None = None,
+        max_side_px: int = 800,
+        video: bool = False,
+        style: DrawStyle = DEFAULT_STYLE,
     ) -> None:
-        self.path, self.title, self.fps = Path(path), printable(title), fps
-        self.max_frames, self.max_side_px = max(1, max_frames), max_side_px
-        self.seen, self.stride = 0, 1
-        self._spooled: list[tuple[int, float]] = []  # number among the added frames, and time
+        self.path, self.title, self.fps, self.style = Path(path), printable(title), fps, style
+        self.max_side_px = max_side_px
+        self._times: list[float] = []
         self._sources: set[str] = set()
         self._low, self._high, self._follow_half = np.full(3, np.inf), np.full(3, -np.inf), 0.0
-        self._stopped = False
+        self._encoder: Mp4Encoder | None = None
+        self._files = ExitStack()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._spool: IO[bytes] | None = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115  (closed in close)
+            self._spool: IO[bytes] | None = self._temporary()
+            self._video = self._temporary() if video else None
         except OSError as error:
+            self._files.close()
             raise OutputError(f"cannot write {self.path}", got=error.strerror) from error
 
     def __enter__(self) -> HtmlViewer:
@@ -77,6 +89,16 @@ class HtmlViewer:
         """Write the page, also after an error."""
         self.close(complete=kind is None)
 
+    @property
+    def first_s(self) -> float | None:
+        """Return the time of the first frame in seconds, or None before that."""
+        return self._times[0] if self._times else None
+
+    @property
+    def num_frames(self) -> int:
+        """Return the number of frames so far."""
+        return len(self._times)
+
     def add(self, frame: FrameResult) -> None:
         """Add a frame with all its crops.
 
@@ -85,43 +107,50 @@ class HtmlViewer:
         """
         if self._spool is None:
             raise OutputError(f"{self.path} is closed", fix="add frames before close()")
-        number, self.seen = self.seen, self.seen + 1
-        if number % self.stride:
-            return
-        if len(self._kept()) == self.max_frames:
-            self.stride *= 2
-            if number % self.stride:
-                return
-        record = frame_record(frame, self.max_side_px)
-        self._measure(frame)
+        number = self.num_frames
         time_s = frame.time_s if frame.time_s is not None else number / self.fps if self.fps else number * _IMAGE_S
+        drawn = draw_reduced(frame, self.max_side_px, self.style)
+        record = frame_record(frame)
         try:
+            if self._video is None:
+                record["jpeg"] = _encode_jpeg(drawn)
+            else:
+                if self._encoder is None:
+                    self._encoder = Mp4Encoder(self._video, self.fps, _VIDEO_CRF, seekable=True)
+                self._encoder.add(drawn, time_s - (self._times[0] if self._times else time_s))
             self._spool.write(_json(record).encode() + b"\n")
         except OSError as error:
             raise OutputError(f"cannot write {self.path}", got=error.strerror) from error
-        self._spooled.append((number, time_s))
+        self._times.append(time_s)
+        self._measure(frame)
         # Two are enough to know that the frames come from several images.
         if len(self._sources) < 2:
             self._sources.add(frame.source)
 
-    def close(self, complete: bool = True) -> None:
+    def close(self, complete: bool = True, pages: PageOfVideo | None = None) -> None:
         """Write the page; a second call does nothing.
 
         Args:
             complete: Whether all frames were added. If not, the page says that the run stopped early.
+            pages: Place of the page among the pages of one video, which it links to.
 
         Raises:
             OutputError: The page cannot be written.
         """
         if self._spool is None:
             return
-        spool, self._spool, self._stopped = self._spool, None, not complete
-        with spool, atomic_write(self.path) as page:
-            page.writelines(self._parts(spool))
+        spool, self._spool = self._spool, None
+        with self._files:
+            try:
+                if self._encoder is not None:
+                    self._encoder.close()
+            except OSError as error:
+                raise OutputError(f"cannot write {self.path}", got=error.strerror) from error
+            with atomic_write(self.path) as page:
+                page.writelines(self._parts(spool, complete, pages))
 
-    def _kept(self) -> list[float]:
-        """Return the times of the frames that go on the page."""
-        return [time_s for number, time_s in self._spooled if number % self.stride == 0]
+    def _temporary(self) -> IO[bytes]:
+        return self._files.enter_context(tempfile.TemporaryFile(dir=self.path.parent))
 
     def _measure(self, frame: FrameResult) -> None:
         """Enlarge the plotted cube, which is the same for all frames, to contain the joints of a frame."""
@@ -133,33 +162,43 @@ class HtmlViewer:
             )
             self._follow_half = float(np.fmax(self._follow_half, np.fmax.reduce(np.abs(points - center), axis=None)))
 
-    def _parts(self, spool: IO[bytes]) -> Iterator[bytes]:
+    def _parts(self, spool: IO[bytes], complete: bool, pages: PageOfVideo | None) -> Iterator[bytes]:
         page = string.Template((_ASSETS / "page.html").read_text("utf-8"))
-        yield page.substitute(title=html.escape(self.title), css=(_ASSETS / "page.css").read_text("utf-8")).encode()
+        # A page from a file has no origin of its own, so "self" alone would not allow the list beside it.
+        scripts = "'unsafe-inline'" + (" 'self' file:" if pages else "")
+        style = (_ASSETS / "page.css").read_text("utf-8")
+        yield page.substitute(title=html.escape(self.title), scripts=scripts, css=style).encode()
         spool.seek(0)
         # Not strict, because a full disk may have left an incomplete last line, which is ignored.
-        for (number, _), line in zip(self._spooled, spool, strict=False):
-            if number % self.stride == 0:
-                yield b'<script type="application/json" class="frame">' + line.rstrip() + b"</script>\n"
-        yield b'<script type="application/json" id="viewer">' + _json(self._common()).encode() + b"</script>\n"
-        yield b'<script type="application/gzip" id="plotly">' + _packed_plotly() + b"</script>\n"
-        yield b"<script>\n" + (_ASSETS / "page.js").read_bytes() + b"</script>\n</body>\n</html>\n"
+        for _, line in zip(self._times, spool, strict=False):
+            yield b'<script type="application/json" class="frame">' + line.rstrip() + b"</script>\n"
+        if self._video is not None:
+            yield b'<script type="video/mp4" id="packed-video">'
+            yield from _base64_parts(self._video)
+            yield b"</script>\n"
+        common = self._common(complete, pages)
+        yield b'<script type="application/json" id="viewer">' + _json(common).encode() + b"</script>\n"
+        if pages is not None:
+            yield f'<script src="{_link(pages.list_name)}"></script>\n'.encode()
+        for name in ("plot.js", "page.js"):
+            yield b"<script>\n" + (_ASSETS / name).read_bytes() + b"</script>\n"
+        yield b"</body>\n</html>\n"
 
-    def _common(self) -> dict[str, Any]:
+    def _common(self, complete: bool, pages: PageOfVideo | None) -> dict[str, Any]:
         """Return the data that the script of the page needs once."""
-        times = self._kept()
+        times = self._times
         center, half = np.zeros(3), _MIN_HALF_MM
         if np.isfinite(self._low).all():
             center, half = (self._low + self._high) / 2, float((self._high - self._low).max()) / 2
-        thinned = f"1 frame in {self.stride} of {self.seen}" if self.stride > 1 else ""
-        stopped = "the run stopped early" if self._stopped else ""
         name = Path(next(iter(self._sources))).name if len(self._sources) == 1 else ""
-        count = f"{len(times)} frames" if self.seen > 1 else ""
+        count = f"{len(times)} frames" if len(times) > 1 else ""
+        stopped = "" if complete else "the run stopped early"
         return {
-            "summary": " · ".join(filter(None, (name, count, thinned, stopped))),
-            "seen": self.seen,
+            "summary": " · ".join(filter(None, (printable(name), count, stopped))),
             "oneSource": len(self._sources) < 2,
-            "times": [time_s - times[0] for time_s in times],
+            "times": [round(time_s - times[0], 5) for time_s in times],
+            "video": self._video is not None,
+            "page": None if pages is None else pages.number,
             "center": center.tolist(),
             "half": max(half, _MIN_HALF_MM) * _MARGIN,
             "followHalf": max(self._follow_half, _MIN_HALF_MM) * _MARGIN,
@@ -169,17 +208,51 @@ class HtmlViewer:
         }
 
 
-def frame_record(frame: FrameResult, max_side_px: int) -> dict[str, Any]:
-    """Return a frame as the script of the page reads it, with None for NaN.
+@dataclass(frozen=True)
+class PageOfVideo:
+    """The place of a page among the pages of one video.
+
+    Attributes:
+        list_name: Name of the script beside the pages that lists them, from `write_page_list`.
+        number: Position of the page in this list, from 0.
+    """
+
+    list_name: str
+    number: int
+
+
+def write_page_list(path: Path, pages: Sequence[tuple[str, float]]) -> None:
+    """Write the script that links the pages of one video.
+
+    Args:
+        path: Script to write.
+        pages: Name of each page, and the time of its first frame in seconds.
+
+    Raises:
+        OutputError: The script cannot be written.
+    """
+    content = [{"href": _link(name), "start": round(start_s, 3)} for name, start_s in pages]
+    write_text(path, f"var viewerPages = {_json(content)};\n")
+
+
+def draw_reduced(frame: FrameResult, max_side_px: int, style: DrawStyle) -> np.ndarray:
+    """Draw a frame on its image, downscaled first, so that lines stay sharp.
 
     Args:
         frame: Result of inference.
-        max_side_px: The image is downscaled to this longer side before it is drawn on, so that lines stay sharp.
+        max_side_px: Maximum of the longer side.
+        style: Sizes of bones and joints on the image of full size.
+
+    Returns:
+        (H, W, 3) uint8 BGR.
     """
     reduced = reduce_frame(frame, max_side_px)
+    return draw_frame(reduced, style=style.scaled(reduced.image.shape[1] / frame.image.shape[1]))
+
+
+def frame_record(frame: FrameResult) -> dict[str, Any]:
+    """Return the numbers of a frame as the script of the page reads them, with None for NaN."""
     center = _center(frame)
-    encoded, jpeg = cv2.imencode(".jpg", draw_frame(reduced), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    assert encoded  # encoding a uint8 image cannot fail
     return {
         "index": frame.index,
         "time": frame.time_s,
@@ -189,7 +262,6 @@ def frame_record(frame: FrameResult, max_side_px: int) -> dict[str, Any]:
         "intrinsics": frame.intrinsics.source,
         "center": None if center is None else _rounded(center),
         "hands": [_hands_record(hands) for hands in frame.hands],
-        "jpeg": base64.b64encode(jpeg.tobytes()).decode(),
     }
 
 
@@ -265,8 +337,18 @@ def _json(content: Any) -> str:
     return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-@functools.cache
-def _packed_plotly() -> bytes:
-    from plotly.offline import get_plotlyjs
+def _encode_jpeg(image: np.ndarray) -> str:
+    encoded, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    assert encoded  # encoding a uint8 image cannot fail
+    return base64.b64encode(jpeg.tobytes()).decode()
 
-    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0))
+
+def _base64_parts(file: IO[bytes]) -> Iterator[bytes]:
+    file.seek(0)
+    while part := file.read(_BASE64_BYTES):
+        yield base64.b64encode(part)
+
+
+def _link(name: str) -> str:
+    """Return a relative link to a file. Its name may contain bytes that are not UTF-8."""
+    return "./" + quote(os.fsencode(name))

@@ -33,5 +33,5 @@ def make_writers(output: OutputOptions, kind: SourceKind, mirror: bool, provenan
     if output.csv:
         writers.append(CsvWriter())
     if output.html:
-        writers.append(HtmlWriter())
+        writers.append(HtmlWriter(output))
     return writers

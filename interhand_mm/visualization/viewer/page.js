@@ -8,138 +8,108 @@ const HAND = 21;
 const MEASURED = "camera space, mm; the depth was given";
 const GUESSED = "from an average hand, not measured";
 const SIDES = ["right", "left"];
-/* Plotly turns about its own z axis, so that one is drawn upwards: the camera's y with its range reversed, and
-   the camera's z goes into the page along plotly's y. Nothing is mirrored by it. */
-const DRAWN = { x: 0, y: 2, z: 1 };
-const VIEWS = {
-  oblique: { eye: { x: 0.85, y: -1.85, z: 0.7 }, center: { x: 0, y: 0, z: -0.1 } },
-  camera: { eye: { x: 0, y: -2, z: 0 } },
-  side: { eye: { x: 2, y: 0, z: 0 } },
-  top: { eye: { x: 0, y: -0.01, z: 2 } },
-};
+const plot = new HandPlot(byId("plot"), byId("tip"));
 let current = -1;
 let shown = null;
+const TEXT_MS = 250;
+let written = 0; // time of the last text
 
 function showMessage(text) {
   byId("message").textContent = text;
   byId("message").hidden = false;
 }
 
-async function loadPlotly() {
-  const packed = Uint8Array.from(atob(byId("plotly").textContent.trim()), (c) => c.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const script = document.createElement("script");
-  script.textContent = await new Response(stream).text();
-  document.head.append(script);
+function unpack(id) {
+  const text = atob(byId(id).textContent.trim());
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  byId(id).remove(); // the text is not needed any more
+  return bytes;
 }
 
-/* Traces: lines and joints of each hand, once sure and once faint, then the letters at the wrists. Their number is
-   the same for every frame, so that a frame changes points and nothing else. */
-function traces(frame) {
-  const made = [];
-  for (const side of [0, 1]) {
-    for (const unsure of [false, true]) {
-      const line = { x: [], y: [], z: [], color: [] };
-      const dots = { x: [], y: [], z: [], color: [], text: [] };
-      for (const hand of frame.hands) {
-        if (hand.presence[side] === "no" || (hand.presence[side] === "unsure") !== unsure) continue;
-        addHand(line, dots, hand, side);
-      }
-      const look = { type: "scatter3d", opacity: unsure ? 0.35 : 1, showlegend: false };
-      made.push({ ...look, ...xyz(line), mode: "lines", hoverinfo: "skip", line: { width: 7, color: line.color } });
-      made.push({
-        ...look, ...xyz(dots), mode: "markers", text: dots.text, hovertemplate: "%{text}<extra></extra>",
-        marker: { size: 4.5, symbol: side ? "diamond" : "circle", color: dots.color, opacity: 1, line: { width: 0 } },
-      });
-    }
-  }
-  // A point without a letter keeps the scene, and the way it is turned, over frames without hands.
-  const letters = { x: [viewer.center[0]], y: [viewer.center[2]], z: [viewer.center[1]], text: [""] };
+/* Return what the plot draws for a frame. Hands that the network is unsure about are faint. */
+function plotted(frame) {
+  const content = { bones: [], joints: [], letters: [] };
   for (const hand of frame.hands) {
     for (const side of [0, 1]) {
-      const wrist = hand.xyz[side * HAND + HAND - 1];
-      if (hand.presence[side] === "no" || !wrist) continue;
-      for (const axis in DRAWN) letters[axis].push(wrist[DRAWN[axis]]);
-      const track = hand.tracks[side] === null ? "" : ` #${hand.tracks[side]}`;
-      letters.text.push((side ? "L" : "R") + (hand.presence[side] === "unsure" ? "?" : "") + track);
+      if (hand.presence[side] !== "no") addHand(content, hand, side);
     }
   }
-  made.push({
-    type: "scatter3d", ...xyz(letters), mode: "text", text: letters.text, hoverinfo: "skip", showlegend: false,
-    textposition: "bottom center", textfont: { size: 15, color: style("--ink"), weight: 700 },
-  });
-  return made;
+  return content;
 }
 
-function addHand(line, dots, hand, side) {
-  const push = (into, point, color) => {
-    for (const axis in DRAWN) into[axis].push(point ? point[DRAWN[axis]] : null);
-    into.color.push(color);
-  };
+function addHand({ bones, joints, letters }, hand, side) {
+  const unsure = hand.presence[side] === "unsure";
+  const opacity = unsure ? 0.35 : 1;
   const first = side * HAND;
-  for (let finger = 0; finger < 5; finger++) {
-    const tip = first + 4 * finger;
-    const chain = [first + HAND - 1, tip + 3, tip + 2, tip + 1, tip];
-    for (const joint of chain) push(line, hand.xyz[joint], viewer.colors[tip]);
-    push(line, null, viewer.colors[tip]);
-  }
+  const root = first + HAND - 1;
+  const unit = hand.depth === "given" ? "mm" : "mm if the hand is of average size";
   for (let joint = first; joint < first + HAND; joint++) {
-    const point = hand.xyz[joint];
-    if (!point) continue;
-    push(dots, point, viewer.colors[joint]);
-    const unit = hand.depth === "given" ? "mm" : "mm if the hand is of average size";
-    const score = hand.scores[joint] === null ? "" : `<br>score ${hand.scores[joint].toFixed(2)}`;
-    dots.text.push(`<b>${viewer.names[joint]}</b><br>x ${point[0].toFixed(0)}, y ${point[1].toFixed(0)}, ` +
-      `z ${point[2].toFixed(0)} ${unit}${score}`);
+    const p = hand.xyz[joint];
+    if (!p) continue;
+    const parent = joint === root ? null : hand.xyz[(joint - first) % 4 === 3 ? root : joint + 1];
+    const finger = viewer.colors[joint === root ? root : joint - ((joint - first) % 4)];
+    if (parent) bones.push({ a: p, b: parent, color: finger, opacity });
+    const score = hand.scores[joint] === null ? "" : `\nscore ${hand.scores[joint].toFixed(2)}`;
+    const text = `${viewer.names[joint]}\nx ${p[0].toFixed(0)}, y ${p[1].toFixed(0)}, z ${p[2].toFixed(0)} ${unit}${score}`;
+    joints.push({ p, color: viewer.colors[joint], opacity, diamond: side === 1, text });
   }
+  if (!hand.xyz[root]) return;
+  const track = hand.tracks[side] === null ? "" : ` #${hand.tracks[side]}`;
+  letters.push({ p: hand.xyz[root], text: (side ? "L" : "R") + (unsure ? "?" : "") + track });
 }
 
-const xyz = (points) => ({ x: points.x, y: points.y, z: points.z });
-const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-function layout(frame) {
+function draw() {
   const follow = byId("follow").checked;
-  const center = follow && frame.center ? frame.center : viewer.center;
-  const half = follow ? viewer.followHalf : viewer.half;
-  const axis = (title, i, sign = 1) => ({
-    title: { text: title, font: { size: 12 } }, range: [center[i] - sign * half, center[i] + sign * half],
-    gridcolor: style("--grid"), zeroline: false, showspikes: false, showbackground: false, linecolor: style("--grid"),
-    tickfont: { size: 10 }, nticks: 6, color: style("--soft"),
-  });
-  return {
-    uirevision: "keep", margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", autosize: true,
-    modebar: { bgcolor: "rgba(0,0,0,0)", color: style("--soft"), activecolor: style("--accent") },
-    hoverlabel: { font: { size: 13 }, bgcolor: style("--card"), bordercolor: style("--line") },
-    scene: {
-      uirevision: "keep", dragmode: "turntable", aspectmode: "cube", camera: VIEWS.oblique,
-      xaxis: axis("x, right (mm)", 0), yaxis: axis("z, away (mm)", 2), zaxis: axis("y, down (mm)", 1, -1),
-    },
-  };
+  plot.show(plotted(shown), follow && shown.center ? shown.center : viewer.center, follow ? viewer.followHalf : viewer.half);
 }
 
-async function show(index) {
+/* The page's video. A browser that cannot decode it plays the 3D plot alone. */
+const clip = byId("clip");
+let hasVideo = viewer.video;
+function loadVideo() {
+  if (!hasVideo) return;
+  clip.addEventListener("error", () => {
+    hasVideo = false;
+    showMessage("This browser cannot play H.264, so the page has no images. The 3D plot works without them.");
+  });
+  clip.hidden = false;
+  byId("image").hidden = true;
+  clip.src = URL.createObjectURL(new Blob([unpack("packed-video")], { type: "video/mp4" }));
+}
+
+/* A time within a frame. The middle is safe against rounded times. */
+function within(index) {
+  const from = viewer.times[index];
+  return index + 1 < frames.length ? (from + viewer.times[index + 1]) / 2 : from + 0.001;
+}
+
+function show(index, playing = false) {
   if (index === current) return;
   current = index;
   const frame = JSON.parse(frames[index].textContent);
   shown = frame;
-  byId("image").src = `data:image/jpeg;base64,${frame.jpeg}`;
+  if (!viewer.video) byId("image").src = `data:image/jpeg;base64,${frame.jpeg}`;
+  else if (hasVideo && !playing) clip.currentTime = within(index);
   byId("slider").value = index;
   byId("place").textContent = place(frame, index);
   byId("empty").hidden = frame.hands.some((hand) => hand.presence.some((presence) => presence !== "no"));
   const guessed = frame.hands.some((hand) => hand.depth !== "given");
   byId("scale").textContent = frame.hands.length === 0 ? "" : guessed ? `scale ${GUESSED}` : MEASURED;
   byId("scale").classList.toggle("unsure", guessed);
-  byId("crops").replaceChildren(...frame.hands.map(card));
-  byId("notes").replaceChildren(...notes(frame));
-  await draw();
+  draw();
+  // While the video plays, nobody reads faster than this, and laying the text out takes longer than the plot.
+  if (!playing || performance.now() - written > TEXT_MS) writeText();
 }
 
-const draw = () =>
-  Plotly.react("plot", traces(shown), layout(shown), { displaylogo: false, responsive: true,
-    modeBarButtons: [["toImage", "resetCameraDefault3d"]] });
+function writeText() {
+  written = performance.now();
+  byId("crops").replaceChildren(...shown.hands.map(card));
+  byId("notes").replaceChildren(...notes(shown));
+}
 
 function place(frame, index) {
-  if (viewer.seen === 1) return "";
+  if (frames.length === 1) return "";
   const time = frame.time === null ? "" : ` · ${frame.time.toFixed(2)} s`;
   return viewer.oneSource ? `frame ${frame.index}${time}` : `${index + 1} of ${frames.length} · ${frame.source}`;
 }
@@ -191,47 +161,84 @@ function notes(frame) {
   return [key, ...lines.map((line) => element("p", line))];
 }
 
-/* Playing follows the clock. If drawing is slower than the video, frames are skipped. */
+/* Playing follows the clock, which is the video's where the page has one. If drawing is slower than the video, frames are
+   skipped. */
 function player() {
   let started = null;
-  const at = (seconds) => Math.max(0, viewer.times.findLastIndex((time) => time <= seconds));
+  const at = (seconds) => Math.max(0, viewer.times.findLastIndex((time) => time <= seconds + 0.001));
+  const now = () => (hasVideo ? clip.currentTime : (performance.now() - started) / 1000);
   const button = byId("play");
-  const stop = () => { started = null; button.textContent = "\u25B6\uFE0E"; button.setAttribute("aria-label", "Play"); };
-  async function step() {
+  const stop = () => {
     if (started === null) return;
-    const seconds = (performance.now() - started) / 1000;
-    await show(at(seconds));
-    if (seconds >= viewer.times.at(-1)) return stop();
+    started = null;
+    writeText();
+    if (hasVideo) {
+      clip.pause();
+      clip.currentTime = within(current); // the plot may be a frame behind
+    }
+    button.textContent = "\u25B6\uFE0E";
+    button.setAttribute("aria-label", "Play");
+  };
+  function step() {
+    if (started === null) return;
+    const seconds = now();
+    show(at(seconds), true);
+    if (seconds >= viewer.times.at(-1) || (hasVideo && clip.ended)) {
+      show(frames.length - 1, true);
+      return stop();
+    }
     requestAnimationFrame(step);
   }
-  button.addEventListener("click", () => {
+  button.addEventListener("click", async () => {
     if (started !== null) return stop();
     const from = current === frames.length - 1 ? 0 : current;
     started = performance.now() - 1000 * viewer.times[from];
     button.textContent = "\u2759\u2759";
     button.setAttribute("aria-label", "Pause");
+    if (hasVideo) {
+      clip.currentTime = from === 0 ? 0 : within(from);
+      await clip.play().catch(() => {}); // a pause during the start is no error
+    }
     step();
   });
   byId("slider").addEventListener("input", (event) => { stop(); show(Number(event.target.value)); });
 }
 
-async function start() {
+/* The other pages of a long video. Their list is a script beside the pages; without it there are no links. */
+function linkPages() {
+  if (viewer.page === null || typeof viewerPages === "undefined") return;
+  const clock = (seconds) => `${Math.floor(seconds / 60)}:${Math.floor(seconds % 60).toString().padStart(2, "0")}`;
+  const link = (text, page, rel) => {
+    const made = element(page ? "a" : "span", text);
+    if (page) Object.assign(made, { href: page.href, rel });
+    return made;
+  };
+  const list = element("select");
+  list.setAttribute("aria-label", "Time of the video");
+  viewerPages.forEach((page, i) => list.append(new Option(`from ${clock(page.start)}`, page.href, i === viewer.page, i === viewer.page)));
+  list.addEventListener("change", () => { location.href = list.value; });
+  byId("pages").append(link("\u2039 previous", viewerPages[viewer.page - 1], "prev"), list,
+    link("next \u203A", viewerPages[viewer.page + 1], "next"));
+  byId("pages").hidden = false;
+}
+
+function start() {
   byId("summary").textContent = viewer.summary;
+  linkPages();
   if (frames.length === 0) return showMessage("Nothing was added to this page.");
-  try {
-    await loadPlotly();
-  } catch (error) {
-    return showMessage(`The 3D plot cannot be unpacked (${error}); use a browser of 2023 or newer.`);
-  }
   byId("main").hidden = false;
   byId("slider").max = frames.length - 1;
   byId("player").hidden = byId("follow-box").hidden = frames.length === 1;
-  await show(0);
+  loadVideo();
+  show(0);
   player();
   for (const button of document.querySelectorAll("[data-view]")) {
-    button.addEventListener("click", () => Plotly.relayout("plot", { "scene.camera": VIEWS[button.dataset.view] }));
+    button.addEventListener("click", () => plot.look(button.dataset.view));
   }
+  byId("save").addEventListener("click", () => {
+    Object.assign(document.createElement("a"), { href: plot.image(), download: `${document.title}.png` }).click();
+  });
   byId("follow").addEventListener("change", draw);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot.recolor());
 }
 start();
