@@ -34,8 +34,14 @@ TIMES = [0.0, 0.04, 0.05, 0.2, 0.21, 0.5, 0.54, 0.6]
 class FakePage:
     """Stands for the HTML viewer."""
 
-    def __init__(self, path, title, fps=None):
+    first_s = None
+
+    def __init__(self, path, title, fps=None, video=False, style=None):
         self.path, self.num = path, 0
+
+    @property
+    def num_frames(self):
+        return self.num
 
     def __enter__(self):
         return self

@@ -80,12 +80,12 @@ class HtmlWriter:
 
     def _finish(self, complete: bool, more: bool) -> None:
         """Write the current page, and the list of pages if there are several."""
-        from ...visualization.html import PageOfVideo, write_page_list
-
         self._pages.append((self._viewer.path.name, self._viewer.first_s or 0.0))
         if not more and len(self._pages) == 1:
             self._viewer.close(complete)
             return
+        from ...visualization.html import PageOfVideo, write_page_list
+
         page_list = self._path.with_suffix(".pages.js")
         self._viewer.close(complete, PageOfVideo(page_list.name, len(self._pages) - 1))
         write_page_list(page_list, self._pages)
