@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import http.server
 import logging
+import socketserver
+import struct
 import sys
 import threading
 import time
@@ -63,6 +65,54 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class RtspCamera(socketserver.ThreadingTCPServer):
+    """A camera that sends an MPEG transport stream in RTP packets over the connection of RTSP."""
+
+    daemon_threads = True
+
+    def __init__(self, transport_stream):
+        super().__init__(("127.0.0.1", 0), RtspHandler)
+        self.stream, self.asked = transport_stream, []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class RtspHandler(socketserver.StreamRequestHandler):
+    sdp = (
+        "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=hands\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+        "m=video 0 RTP/AVP 33\r\na=control:track1\r\n"
+    )
+
+    def handle(self):
+        while request := self.rfile.readline().decode():
+            head = {}
+            while line := self.rfile.readline().decode().strip():
+                name, _, head[name] = line.partition(": ")
+            method = request.split()[0]
+            self.server.asked.append((method, head.get("Transport", "")))
+            more = {
+                "OPTIONS": "Public: DESCRIBE, SETUP, PLAY\r\n\r\n",
+                "DESCRIBE": f"Content-Type: application/sdp\r\nContent-Length: {len(self.sdp)}\r\n\r\n{self.sdp}",
+                "SETUP": "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 1\r\n\r\n",
+                "PLAY": "Session: 1\r\n\r\n",
+            }[method]
+            self.wfile.write(f"RTSP/1.0 200 OK\r\nCSeq: {head['CSeq']}\r\n{more}".encode())
+            if method == "PLAY":
+                self.play()
+                return
+
+    def play(self):
+        size, start = 7 * 188, time.monotonic()
+        for number in range(len(self.server.stream) // size):
+            ticks = round((time.monotonic() - start) * 90_000)
+            packet = struct.pack(">BBHII", 0x80, 33, number % 65536, ticks, 1)
+            packet += self.server.stream[number * size : (number + 1) * size]
+            try:
+                self.wfile.write(struct.pack(">cBH", b"$", 0, len(packet)) + packet)
+            except OSError:
+                return
+            time.sleep(0.005)
+
+
 @pytest.fixture
 def serve():
     servers = []
@@ -100,6 +150,21 @@ def test_a_stream_is_a_live_source_without_secrets_in_its_name(serve, tmp_path):
     assert frames[-1].index > 9
     assert frames[-1].image.shape == (120, 320, 3)
     assert output_stems(tmp_path, source) == {source.name: tmp_path / f"http_127.0.0.1_{server.server_port}_live.mjpg"}
+
+
+def test_rtsp_is_read_over_tcp(tmp_path):
+    path = write_video(tmp_path / "a.ts", [round(1000 * i / 30) for i in range(39)], size=(320, 240))
+    camera = RtspCamera(path.read_bytes() * 40)
+    source = open_source(f"rtsp://me:secret@127.0.0.1:{camera.server_address[1]}/live")
+    assert source.name == f"rtsp://127.0.0.1:{camera.server_address[1]}/live"
+    frames = iter(source)
+    shown = [next(frames) for _ in range(3)]
+    frames.close()
+    camera.shutdown()
+    camera.server_close()
+    assert all(frame.image.shape == (240, 320, 3) for frame in shown)
+    assert shown[0].time_s == 0 < shown[1].time_s < shown[2].time_s
+    assert "TCP" in dict(camera.asked)["SETUP"]
 
 
 def test_a_lost_stream_is_opened_again_and_given_up_after_the_last_try(serve, monkeypatch):
