@@ -23,6 +23,7 @@ model = dict(
         type="InterHandMarginalHead",
         in_channels=(96, 320),
         channels=128,
+        layers=2,  # what the first layer has seen tells the second one where to look
         loss_keypoint=dict(type="MarginalLoss", expectation_weight=0.3),
         # The weight is small, because this loss is in bins and the others are in nats.
         loss_root_depth=dict(type="RootDepthLoss", loss_weight=0.1),

@@ -10,13 +10,19 @@ from mmpose.structures import PoseDataSample
 from interhand_mm.codecs.heatmap import mirror_inputs, soft_argmax
 from interhand_mm.models.heads.marginal_head import Pointer, cell_entropy, sine_positions, soft_targets
 from interhand_mm.registry import MODELS
-from interhand_mm.structures.joints import FLIP_INDICES
+from interhand_mm.structures.joints import FLIP_INDICES, HANDS
 from interhand_mm.structures.warp import Warp
 from interhand_mm.utils.config import load_config
 from tests.conftest import ROOT
 
 CODEC = dict(type="InterHand3DCodec", input_size=(64, 64), heatmap_size=(32, 32, 16), sigma=1.5)
-HEAD = dict(type="InterHandMarginalHead", in_channels=(32, 64), channels=32, decoder=CODEC)
+HEAD = dict(
+    type="InterHandMarginalHead",
+    in_channels=(32, 64),
+    channels=32,
+    loss_root_depth=dict(type="RootDepthLoss", loss_weight=0.1),  # as in the configs: the loss is in bins
+    decoder=CODEC,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +98,7 @@ def test_overfitting_one_batch_lowers_every_loss():
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     data = model.data_preprocessor(batch(), training=True)
     losses = []
-    for _ in range(30):
+    for _ in range(60):
         parts = model(**data, mode="loss")
         optimizer.zero_grad()
         sum(parts.values()).backward()
@@ -243,3 +249,12 @@ def test_the_pointer_points_where_the_cell_is():
     assert y.shape == (1, 42, 16)
     assert torch.allclose(soft_argmax(x), torch.tensor(5.5 * 4 - 0.5), atol=0.1)
     assert torch.allclose(soft_argmax(y), torch.tensor(1.5 * 4 - 0.5), atol=0.1)
+
+
+def test_handedness_and_root_depth_see_the_joints():
+    """The tokens of a hand's joints decide with the image which hand it is, and how far apart two wrists are."""
+    model = small_model()
+    _, root, hand_type = model.head(model.backbone(torch.rand(2, 3, 64, 64)))
+    for output in (root, hand_type):
+        (gradient,) = torch.autograd.grad(output.sum(), model.head.joints.queries, retain_graph=True)
+        assert all(gradient[hand].abs().sum() > 0 for hand in HANDS)

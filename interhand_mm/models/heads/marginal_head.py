@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ...codecs.heatmap import gaussian_axes, soft_argmax
 from ...registry import CODECS, MODELS
-from ...structures.joints import FLIP_INDICES, NUM_JOINTS
+from ...structures.joints import FLIP_INDICES, HANDS, NUM_JOINTS
 from .base_head import HandHead, VectorBranch
 
 # Logits over x, y and z bins, each (B, 42, bins), and over the cells of the map (B, 42, h, w).
@@ -300,8 +300,8 @@ class InterHandMarginalHead(HandHead):
         self.joints = JointTokens(channels, num_heads, layers)
         self.pointer = Pointer(channels)
         self.to_bins = nn.ModuleList(nn.Linear(channels, bins) for bins in self.codec.heatmap_size)
-        self.root_head = VectorBranch(in_channels[-1], self.codec.root_bins)
-        self.hand_type_head = VectorBranch(in_channels[-1], 2)
+        self.root_head = VectorBranch(in_channels[-1] + 2 * channels, self.codec.root_bins)
+        self.hand_type_head = VectorBranch(in_channels[-1] + 2 * channels, 2)
         self.loss_keypoint = MODELS.build(loss_keypoint or dict(type="MarginalLoss"))
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Marginals, Tensor, Tensor]:
@@ -318,7 +318,9 @@ class InterHandMarginalHead(HandHead):
         tokens = self.joints(feature)
         x, y, z = (linear(tokens) for linear in self.to_bins)
         columns, rows, cells = self.pointer(tokens, feature, x.shape[-1], y.shape[-1])
-        vector = stages[-1].mean(dim=(2, 3))
+        # Which hand it is shows in the pose that each of the two would have, so the tokens decide with the image.
+        hands = [tokens[:, hand].mean(dim=1) for hand in HANDS]
+        vector = torch.cat([stages[-1].mean(dim=(2, 3)), *hands], dim=1)
         return (x + columns, y + rows, z, cells), soft_argmax(self.root_head(vector)), self.hand_type_head(vector)
 
     def keypoint_losses(
