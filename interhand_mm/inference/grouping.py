@@ -17,6 +17,11 @@ from ..structures.boxes import BBOX_ENLARGE, box_iou, scale_boxes, square_bbox
 MAX_GAP = 0.35
 MAX_SIZE_RATIO = 2.0
 MIN_MATCH_IOU = 0.5
+# In videos: limits of gap and size ratio below which two hands join, and above which a pair parts. They lie on both
+# sides of the limits above, farther than the noise of a detector reaches. A change must last for `HOLD_S`.
+JOIN_LIMITS, PART_LIMITS = (0.25, 1.75), (0.5, 2.5)
+HOLD_S = 1 / 6
+_AVERAGE_S = 0.15  # time constant of the average of boxes
 _TIE = 1e-6  # keeps the affinity of pairs exactly at the limit above 0
 
 
@@ -99,17 +104,92 @@ def group_hands(
         >>> group_hands(boxes, np.array([0.9, 0.8, 0.7]), np.array([-1, -1, -1]))
         [[0, 1], [2]]
     """
-    import networkx
-
     affinity = pair_affinity(boxes, sides, max_gap, max_size_ratio)
-    graph = networkx.Graph()
-    graph.add_weighted_edges_from((int(i), int(j), affinity[i, j]) for i, j in np.argwhere(np.triu(affinity) > 0))
-    pairs = [
-        sorted(pair, key=lambda i: (sides[i] == 1, sides[i] != 0, i)) for pair in networkx.max_weight_matching(graph)
-    ]
+    pairs = [sorted(pair, key=lambda i: (sides[i] == 1, sides[i] != 0, i)) for pair in _best_pairs(affinity)]
     paired = {i for pair in pairs for i in pair}
     groups = pairs + [[i] for i in range(len(affinity)) if i not in paired]
     return sorted(groups, key=lambda group: (-max(scores[i] for i in group), group))
+
+
+class HandPairs:
+    """The pairs of a video: which tracked hands share a crop.
+
+    Two hands join below one limit of `pair_affinity` and part above a higher one, and either must hold for `HOLD_S`.
+    Hands that rest at any distance therefore stay what they are. A hand that is new has no past, so it joins at once,
+    by the limit for single images. The boxes are averaged over time before they are compared.
+
+    Example:
+        >>> pairs, sides = HandPairs(), np.array([-1, -1])
+        >>> near = np.array([[0.0, 0, 100, 100], [110, 0, 210, 100]])
+        >>> pairs.step([1, 2], near, sides, time_s=0.0)
+        [(1, 2)]
+        >>> pairs.step([1, 2], near + [[0], [90]], sides, time_s=0.1)  # apart, but not for long enough
+        [(1, 2)]
+        >>> pairs.step([1, 2], near + [[0], [90]], sides, time_s=0.8)
+        []
+    """
+
+    def __init__(self) -> None:
+        self._pairs: list[tuple[int, int]] = []
+        self._since: dict[tuple[int, int], float] = {}  # since when a pair has met the condition for a change
+        self._boxes: dict[int, np.ndarray] = {}
+        self._time_s = 0.0
+
+    def step(self, ids: Sequence[int], boxes: np.ndarray, sides: np.ndarray, time_s: float) -> list[tuple[int, int]]:
+        """Return the pairs of the next frame.
+
+        Args:
+            ids: Ids of the N tracked hands.
+            boxes: (N, 4) px, x1 y1 x2 y2.
+            sides: (N,) 0 right, 1 left, -1 unknown. Two hands of the same known side do not pair.
+            time_s: Time of the frame in seconds.
+
+        Returns:
+            Pairs of ids.
+        """
+        new = np.array([each not in self._boxes for each in ids], bool)
+        steady = self._average(ids, boxes, time_s)
+        row = {each: i for i, each in enumerate(ids)}
+        since, self._since = self._since, {}
+
+        def lasts(pair: tuple[int, int]) -> bool:
+            self._since[pair] = since.get(pair, time_s)
+            return time_s - self._since[pair] >= HOLD_S - _TIE
+
+        near = pair_affinity(steady, sides, *PART_LIMITS) > 0
+        pairs = [
+            (a, b) for a, b in self._pairs if a in row and b in row and (near[row[a], row[b]] or not lasts((a, b)))
+        ]
+        joined = pair_affinity(steady, sides, *JOIN_LIMITS)
+        fresh = new[:, None] | new[None]
+        joined[fresh] = pair_affinity(steady, sides)[fresh]
+        taken = [row[each] for pair in pairs for each in pair]
+        joined[taken] = joined[:, taken] = 0
+        for i, j in _best_pairs(joined):
+            pair = (ids[i], ids[j])
+            if fresh[i, j] or lasts(pair):
+                pairs.append(pair)
+        self._pairs = pairs
+        return list(pairs)
+
+    def _average(self, ids: Sequence[int], boxes: np.ndarray, time_s: float) -> np.ndarray:
+        weight = 1 - np.exp(-max(time_s - self._time_s, 0.0) / _AVERAGE_S)
+        known = [self._boxes.get(each, box) for each, box in zip(ids, boxes, strict=True)]
+        steady = [old + weight * (box - old) for old, box in zip(known, boxes, strict=True)]
+        self._boxes, self._time_s = dict(zip(ids, steady, strict=True)), time_s
+        return np.array(steady).reshape(-1, 4)
+
+
+def _best_pairs(affinity: np.ndarray) -> list[tuple[int, int]]:
+    """Return the pairs of indices (i, j), i < j, whose affinities (N, N) have the largest sum."""
+    edges = [(int(i), int(j), float(affinity[i, j])) for i, j in np.argwhere(np.triu(affinity) > 0)]
+    if len(edges) < 2:
+        return [(i, j) for i, j, _ in edges]
+    import networkx
+
+    graph = networkx.Graph()
+    graph.add_weighted_edges_from(edges)
+    return [(min(pair), max(pair)) for pair in networkx.max_weight_matching(graph)]
 
 
 def match_boxes(

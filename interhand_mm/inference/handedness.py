@@ -9,6 +9,11 @@ from scipy.special import expit, logit
 from ..structures.results import ABSENT, PRESENT, Presence
 
 _EPSILON = 1e-7
+# Evidence for a side: the most that a frame or a detection can add, the limit of the sum, what remains of it after a
+# frame, and the contradiction at which the side changes.
+MAX_EVIDENCE, _CAP, _KEEP, _TURN = 2.0, 8.0, 0.97, 2.0
+# Share of the newest frame in the average of a hand's presence, and how far below the limit for "yes" it may fall.
+_NEW_SHARE, _MARGIN = 0.2, 0.5
 
 
 def at_temperature(hand_prob: np.ndarray, temperature: float) -> np.ndarray:
@@ -77,3 +82,81 @@ def _decide(prob: float) -> Presence:
     if prob >= PRESENT:
         return "yes"
     return "unsure" if prob > ABSENT else "no"
+
+
+class SideBelief:
+    """Which hand a tracked hand is: evidence of all its frames, as log odds.
+
+    Every frame adds its evidence, limited to `MAX_EVIDENCE`, and what was added before is forgotten slowly. The side
+    changes only when the sum contradicts it by more than `_TURN`. The sum never exceeds `_CAP`, so about five frames of
+    clear evidence change a side that was certain, and fewer never do.
+
+    Attributes:
+        log_odds: Above 0 for a right hand.
+        side: 0 right, 1 left; None before the first evidence.
+
+    Example:
+        >>> belief = SideBelief()
+        >>> for evidence in (2.0, 1.0, -1.0, -1.5, 2.0):
+        ...     belief.add(evidence)
+        >>> belief.decide()
+        0
+    """
+
+    def __init__(self) -> None:
+        self.log_odds = 0.0
+        self.side: int | None = None
+
+    def add(self, evidence: float) -> None:
+        """Add the evidence of a frame: log odds, above 0 for a right hand."""
+        evidence = float(np.clip(evidence, -MAX_EVIDENCE, MAX_EVIDENCE))
+        self.log_odds = float(np.clip(_KEEP * self.log_odds + evidence, -_CAP, _CAP))
+
+    def decide(self) -> int:
+        """Return the side of a hand that has no partner."""
+        self.side = _side(self.side, self.log_odds)
+        return self.side
+
+    def decide_with(self, partner: SideBelief) -> tuple[int, int]:
+        """Return the sides of this hand and of its partner: one is right, the other left."""
+        lead = (self.log_odds - partner.log_odds) / 2
+        before = None if self.side == partner.side else self.side
+        if before is None and self.side is None and partner.side is not None:
+            before = 1 - partner.side
+        self.side = _side(before, lead)
+        partner.side = 1 - self.side
+        return self.side, partner.side
+
+
+def _side(before: int | None, log_odds: float) -> int:
+    if before is not None and (log_odds if before == 0 else -log_odds) >= -_TURN:
+        return before
+    return 0 if log_odds >= 0 else 1
+
+
+class PresenceBelief:
+    """Whether a tracked hand is present: the average of its log odds over recent frames.
+
+    A frame in which the network rules the hand out counts at once, because its joints would be wrong. Between "yes" and
+    "unsure" the average decides, with two limits, so that the decision does not alternate.
+
+    Example:
+        >>> belief = PresenceBelief()
+        >>> [belief.decide(probability) for probability in (0.9, 0.66, 0.9, 0.2, 0.9)]
+        ['yes', 'yes', 'yes', 'no', 'yes']
+    """
+
+    def __init__(self) -> None:
+        self._log_odds: float | None = None
+        self._presence: Presence = "no"
+
+    def decide(self, probability: float) -> Presence:
+        """Return the decision of a frame from the calibrated probability of the hand."""
+        if probability <= ABSENT:
+            self._log_odds, self._presence = None, "no"
+            return "no"
+        new = float(logit(min(probability, 1 - _EPSILON)))
+        self._log_odds = new if self._log_odds is None else self._log_odds + _NEW_SHARE * (new - self._log_odds)
+        limit = logit(PRESENT) - (_MARGIN if self._presence == "yes" else 0.0)
+        self._presence = "yes" if self._log_odds >= limit - _EPSILON else "unsure"
+        return self._presence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from ..models.plugin import HandPlugin
 from ..structures.anthropometry import HAND_LENGTH_MM, SEGMENT_FRACTIONS
 from ..structures.camera import lift_to_camera, relative_to_wrists
 from ..structures.joints import NUM_HAND_JOINTS
-from ..structures.results import Detections, FrameResult, HandsResult, Intrinsics, Presence
+from ..structures.results import Detections, FrameResult, HandsResult, Intrinsics
+from .clip import ClipHands
 from .grouping import group_hands, interaction_bbox
 from .handedness import decide_presence
 from .intrinsics import choose_intrinsics
@@ -25,10 +25,9 @@ from .io.sources import open_source
 from .lifting import wrist_depths_from_size, wrist_depths_given
 from .options import CameraOptions, InferenceOptions
 from .pose import CROP_PADDING, WHOLE, Pose, PoseModel
-from .repeats import repeated_hands
-from .smoothing import TrackSmoother
+from .repeats import CropHands, hide_repeats
 from .timing import Stopwatch
-from .tracking import HandTracker, Region, has_size
+from .tracking import Region, has_size
 
 Detector = Callable[[list[np.ndarray]], Sequence[Detections]]
 # Lengths of the bones from the wrist to the knuckles of index, middle, ring and pinky, mean of men and women.
@@ -41,8 +40,8 @@ class InterHandInferencer:
     """Estimate the 3D pose of all hands in images, videos and camera streams.
 
     The detector's boxes are grouped into single hands and interacting pairs, cropped as in training, and passed
-    through the pose network. Crops of several hands and frames share a batch unless a frame depends on the result of
-    the previous one.
+    through the pose network. Crops of several hands and images share a batch. In videos, hands are tracked, so the
+    crops of a frame depend on the previous frame, and only the detector and fixed boxes share batches over frames.
 
     Without arguments, the detector and the pose network that the package carries are used. A pose network without a
     detector and without `options.bbox` takes the whole image as its crop.
@@ -109,12 +108,13 @@ class InterHandInferencer:
         return self._run(open_source(source))
 
     def _run(self, source: Source) -> Iterator[FrameResult]:
-        clip = None if source.kind == "images" else _Clip(source, self.options, self._detect_every)
+        clip = None if source.kind == "images" else ClipHands(self.options)
         one_by_one = clip is not None and (source.kind == "camera" or self._detect_every > 1)
         for frames in self._chunks(source, 1 if one_by_one else self.options.batch_size):
-            yield from self._process(frames, clip)
-            if clip is not None:
-                clip.forget_ended_tracks()
+            if clip is None or self.detector is None:
+                yield from self._process(frames, clip)
+            else:
+                yield from self._process_clip(frames, clip)
             self.watch.frames += len(frames)
 
     @property
@@ -138,10 +138,27 @@ class InterHandInferencer:
         if chunk:
             yield chunk
 
-    def _process(self, frames: list[Frame], clip: _Clip | None) -> Iterator[FrameResult]:
-        views = [_mirror(frame.image) if self.options.mirror else frame.image for frame in frames]
+    def _process_clip(self, frames: list[Frame], clip: ClipHands) -> Iterator[FrameResult]:
+        """Process frames of a video with a detector: detect in all frames, then follow the hands frame by frame."""
+        views = [self._view(frame) for frame in frames]
         with self.watch.measure("detect"):
-            regions = self._regions(frames, views, clip)
+            found: Sequence[Detections | None] = [None] * len(views)
+            if self.detector is not None and clip.detector_is_due():
+                found = self.detector(views)
+        for frame, view, detections in zip(frames, views, found, strict=True):
+            with self.watch.measure("detect"):
+                regions = clip.step(detections, (view.shape[1], view.shape[0]), frame.time_s or 0.0)
+            boxes = [region.box for region in regions]
+            poses = self.pose.predict([view] * len(boxes), boxes, [CROP_PADDING] * len(boxes), self.watch)
+            with self.watch.measure("lift"):
+                result = self._result(frame, list(zip(regions, poses, strict=True)), clip)
+            yield result
+
+    def _process(self, frames: list[Frame], clip: ClipHands | None) -> Iterator[FrameResult]:
+        """Process images, or frames of a video whose box is given, in common batches."""
+        views = [self._view(frame) for frame in frames]
+        with self.watch.measure("detect"):
+            regions = self._regions(views)
         owners = [i for i, each in enumerate(regions) for _ in each]
         flat = [region for each in regions for region in each]
         padding = WHOLE if self.detector is None and self.options.bbox is None else CROP_PADDING
@@ -154,14 +171,11 @@ class InterHandInferencer:
                 result = self._result(frame, own, clip)
             yield result
 
-    def _regions(self, frames: list[Frame], views: list[np.ndarray], clip: _Clip | None) -> list[list[Region]]:
-        """Return the regions to crop in every view. In videos, regions carry the ids of their tracks."""
-        if clip is None:
-            return self._detect(views)
-        found = self._detect(views) if clip.detector_is_due() else [None] * len(views)
-        return [clip.step(each, frame.time_s or 0.0) for each, frame in zip(found, frames, strict=True)]
+    def _view(self, frame: Frame) -> np.ndarray:
+        """Return the image that the networks see, which is never mirrored."""
+        return _mirror(frame.image) if self.options.mirror else frame.image
 
-    def _detect(self, views: list[np.ndarray]) -> list[list[Region]]:
+    def _regions(self, views: list[np.ndarray]) -> list[list[Region]]:
         """Return the regions of every view, in the pixels of the view (which is unmirrored)."""
         if self.detector is None:
             return [[self._given_region(view)] for view in views]
@@ -184,111 +198,70 @@ class InterHandInferencer:
             )
         return Region(_mirror_boxes(bbox, width) if self.options.mirror else bbox, _NO_BOXES, 1.0, None)
 
-    def _result(self, frame: Frame, found: list[tuple[Region, Pose]], clip: _Clip | None) -> FrameResult:
+    def _result(self, frame: Frame, found: list[tuple[Region, Pose]], clip: ClipHands | None) -> FrameResult:
         size = (frame.image.shape[1], frame.image.shape[0])
         intrinsics = choose_intrinsics(size, frame.exif, self.camera)
-        hands = []
-        for (region, pose), presence in zip(found, _presences(found), strict=True):
-            if presence == ("no", "no"):
-                continue
-            shown = np.repeat([each != "no" for each in presence], NUM_HAND_JOINTS)
-            keypoints = np.where(shown[:, None], relative_to_wrists(pose.keypoints), np.nan)
-            rel_root = pose.rel_root_depth_mm if shown.all() else float("nan")
-            if clip is not None:
-                keypoints, rel_root = clip.follow(region, keypoints, rel_root, frame.time_s)
-            bbox, detections = pose.bbox, region.detections
-            if self.options.mirror:
-                keypoints[:, 0] = size[0] - 1 - keypoints[:, 0]
-                bbox, detections = _mirror_boxes(bbox, size[0]), _mirror_boxes(detections, size[0])
-            hands.append(
-                HandsResult(
-                    bbox=bbox,
-                    detections=detections,
-                    bbox_score=region.score,
-                    hand_prob=pose.hand_prob,
-                    presence=presence,
-                    keypoints=keypoints,
-                    keypoint_scores=np.where(shown, pose.keypoint_scores, 0.0),
-                    rel_root_depth_mm=rel_root,
-                    keypoints_mm=self._lift(keypoints, shown, rel_root, intrinsics),
-                    depth_source="hand_size" if self.camera.depth_mm is None else "given",
-                    track_ids=(
-                        None if presence[0] == "no" else region.track_id,
-                        None if presence[1] == "no" else region.track_id,
-                    ),
-                    restored=(pose.restored[0] and presence[0] != "no", pose.restored[1] and presence[1] != "no"),
-                )
-            )
-        return FrameResult(frame.source, frame.index, frame.time_s, frame.image, intrinsics, tuple(hands))
+        crops = _of_image(found) if clip is None else clip.settle(found, size)
+        hands = tuple(self._hands(crop, frame, intrinsics, clip) for crop in crops if crop.presence != ("no", "no"))
+        return FrameResult(frame.source, frame.index, frame.time_s, frame.image, intrinsics, hands)
+
+    def _hands(self, crop: CropHands, frame: Frame, intrinsics: Intrinsics, clip: ClipHands | None) -> HandsResult:
+        region, pose, presence, track_ids = crop
+        shown = np.repeat([each != "no" for each in presence], NUM_HAND_JOINTS)
+        keypoints = np.where(shown[:, None], relative_to_wrists(pose.keypoints), np.nan)
+        rel_root = pose.rel_root_depth_mm if shown.all() else float("nan")
+        bones = None
+        if clip is not None:
+            keypoints, rel_root = clip.smooth(crop, keypoints, rel_root, frame.time_s or 0.0)
+            bones = clip.bone_lengths(crop, ADULT_PALM_MM)
+        bbox, detections = pose.bbox, region.detections
+        if self.options.mirror:
+            width = frame.image.shape[1]
+            keypoints[:, 0] = width - 1 - keypoints[:, 0]
+            bbox, detections = _mirror_boxes(bbox, width), _mirror_boxes(detections, width)
+        keypoints_mm = self._lift(keypoints, shown, rel_root, intrinsics, bones)
+        if clip is not None:
+            clip.learn_bones(crop, keypoints_mm)
+        return HandsResult(
+            bbox=bbox,
+            detections=detections,
+            bbox_score=region.score,
+            hand_prob=pose.hand_prob,
+            presence=presence,
+            keypoints=keypoints,
+            keypoint_scores=np.where(shown, pose.keypoint_scores, 0.0),
+            rel_root_depth_mm=rel_root,
+            keypoints_mm=keypoints_mm,
+            depth_source="hand_size" if self.camera.depth_mm is None else "given",
+            track_ids=track_ids,
+            restored=(pose.restored[0] and presence[0] != "no", pose.restored[1] and presence[1] != "no"),
+        )
 
     def _lift(
-        self, keypoints: np.ndarray, shown: np.ndarray, rel_root_depth_mm: float, intrinsics: Intrinsics
+        self,
+        keypoints: np.ndarray,
+        shown: np.ndarray,
+        rel_root_depth_mm: float,
+        intrinsics: Intrinsics,
+        bones_mm: np.ndarray | None,
     ) -> np.ndarray:
         focal, principal_pt, depth_mm = intrinsics.focal, intrinsics.principal_pt, self.camera.depth_mm
         shown = shown & np.isfinite(keypoints).all(axis=-1)
         if not shown.any():
             return np.full_like(keypoints, np.nan)
         if depth_mm is None:
-            depths = wrist_depths_from_size(keypoints, shown, rel_root_depth_mm, focal, principal_pt, ADULT_PALM_MM)
+            depths = wrist_depths_from_size(
+                keypoints, shown, rel_root_depth_mm, focal, principal_pt, ADULT_PALM_MM, bones_mm
+            )
         else:
             depths = wrist_depths_given(depth_mm, shown, rel_root_depth_mm)
         return lift_to_camera(keypoints, depths, focal, principal_pt)
 
 
-class _Clip:
-    """State that lasts over the frames of one video or camera: tracks, filters, and when the detector runs next."""
-
-    def __init__(self, source: Source, options: InferenceOptions, detect_every: int) -> None:
-        self.tracker = HandTracker()
-        self.smoother = TrackSmoother(source.fps or 30.0) if options.smooth else None
-        self.detect_every, self._turn = detect_every, 0
-
-    def detector_is_due(self) -> bool:
-        """Return True n frames after the last run of the detector, or sooner if the tracker asks for it.
-
-        Call once per chunk (one frame if n > 1).
-        """
-        self._turn += 1
-        due = self._turn >= self.detect_every or self.tracker.needs_detection
-        if due:
-            self._turn = 0
-        return due
-
-    def step(self, found: list[Region] | None, time_s: float) -> list[Region]:
-        """Return the regions of the next frame with their track ids, and with smoothed boxes if smoothing is on."""
-        regions = self.tracker.step(found)
-        if self.smoother is None:
-            return regions
-        return [replace(each, box=self.smoother.box(each.track_id or 0, each.box, time_s)) for each in regions]
-
-    def follow(
-        self, region: Region, keypoints: np.ndarray, rel_root_depth_mm: float, time_s: float | None
-    ) -> tuple[np.ndarray, float]:
-        """Move the track to this frame's keypoints. Return keypoints and root depth, smoothed if smoothing is on."""
-        self.tracker.follow(region, keypoints[:, :2])
-        if self.smoother is None or region.track_id is None:
-            return keypoints, rel_root_depth_mm
-        side = float((region.box[2:] - region.box[:2]).max())
-        return self.smoother(region.track_id, keypoints, rel_root_depth_mm, side, time_s or 0.0)
-
-    def forget_ended_tracks(self) -> None:
-        """Drop the filters of tracks that have ended. Call after a chunk, when the tracker knows its last frame."""
-        if self.smoother is not None:
-            self.smoother.keep(self.tracker.alive)
-
-
-def _presences(found: list[tuple[Region, Pose]]) -> list[tuple[Presence, Presence]]:
-    """Return which hands every region of an image shows. A hand in the crops of two regions is shown once."""
-    presences = [decide_presence(pose.hand_prob, region.num_hands) for region, pose in found]
-    if len(found) < 2:
-        return presences
-    uv = np.stack([pose.keypoints[:, :2] for _, pose in found])
-    shown = np.array([[each != "no" for each in presence] for presence in presences])
-    again = repeated_hands(uv, shown, np.array([region.score for region, _ in found]))
-    return [
-        ("no" if repeat[0] else presence[0], "no" if repeat[1] else presence[1])
-        for presence, repeat in zip(presences, again, strict=True)
-    ]
+def _of_image(found: list[tuple[Region, Pose]]) -> list[CropHands]:
+    """Return what the crops of a single image show."""
+    crops = [CropHands(region, pose, decide_presence(pose.hand_prob, region.num_hands)) for region, pose in found]
+    return hide_repeats(crops, [region.score for region, _ in found])
 
 
 def _group(detections: Detections) -> list[Region]:

@@ -1,24 +1,25 @@
-"""Follow hands over the frames of a video: Kalman tracks (norfair), and where to crop in every frame."""
+"""Follow hands over the frames of a video. A track is one hand, whether it is alone or part of a pair."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..structures.boxes import box_iou, joints_bbox
-from ..structures.joints import HANDS
-from .grouping import interaction_bbox
+from ..structures.boxes import joints_bbox
+from ..structures.results import Detections
+from .handedness import MAX_EVIDENCE, PresenceBelief, SideBelief
 
-# Number of frames for which a track, or one hand of a pair, continues without being seen; about a third of a second.
+# Number of frames for which a track continues without being seen; about a third of a second.
 COAST_FRAMES = 10
-# Number of runs of the detector in a row that may miss a track which the pose network sees.
+# Number of runs of the detector in a row that may miss a hand which the pose network sees.
 _MAX_MISSES = 3
-_LEAST_IOU = 0.3
-# If an unseen track overlaps a seen one by more than this share, it is the same hands in a new grouping.
-_SAME_SHARE = 0.5
+# A detection continues a track if their centers differ by less than this share of their size, and their sizes by less
+# than this factor. A detection whose side contradicts the track is farther away by `_WRONG_SIDE`.
+_MAX_SHIFT, _MAX_SIZE_CHANGE, _WRONG_SIDE = 0.8, 2.0, 0.2
+# Share of the newest displacement in the velocity of a track, and of the velocity that is left after an unseen frame.
+_NEW_VELOCITY, _KEEP_VELOCITY = 0.3, 0.8
 
 
 @dataclass(frozen=True)
@@ -31,95 +32,168 @@ class Region:
             the previous frame.
         score: Lowest score of the detections; for a followed box, the score of the last detection.
         num_hands: 1 or 2 as the detector counted, or None if unknown.
-        track_id: Id of the track, from 1; None for images.
+        track_ids: Ids of the tracked hands that it was built for; empty for images and for given boxes.
     """
 
     box: np.ndarray
     detections: np.ndarray
     score: float
     num_hands: int | None
-    track_id: int | None = None
+    track_ids: tuple[int, ...] = ()
+
+
+class HandTrack:
+    """One hand of a video.
+
+    Attributes:
+        id: Number of the track, from 1.
+        box: (4,) px, where the hand is in this frame: its detection, or the last box moved on by its velocity.
+        detection: (4,) px, the detector's box in this frame, or None.
+        score: Score of the last detection.
+        side: Which hand it is, decided over time.
+        presence: Whether it is present, decided over time.
+        unseen: Number of frames in a row that neither the detector nor the pose network saw it in.
+        hidden: Number of frames in a row that the pose network did not see it in.
+        misses: Number of runs of the detector in a row that missed it.
+    """
+
+    def __init__(self, track_id: int, box: np.ndarray, score: float = 1.0) -> None:
+        self.id, self.box, self.score = track_id, np.asarray(box, np.float64), score
+        self.detection: np.ndarray | None = None
+        self.side, self.presence = SideBelief(), PresenceBelief()
+        self.unseen = self.hidden = self.misses = 0
+        self._velocity, self._frames = np.zeros(2), 1  # px per frame; number of frames that it was seen in
+        self._last, self._age = self.box, 0  # the last box that was seen, and how many frames ago
+        self._detected_side = 0.0
+
+    @property
+    def detected_side(self) -> int:
+        """The side that the detector sees: 0 right, 1 left, -1 if it tells no sides or contradicts itself."""
+        return -1 if abs(self._detected_side) < 1 else int(self._detected_side < 0)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the hand was unseen for too long. A hand that was seen in few frames ends sooner."""
+        return self.unseen > min(COAST_FRAMES, self._frames)
+
+    @property
+    def lost_now(self) -> bool:
+        """Whether the detector should look for the hand: when it is lost, and then more and more rarely."""
+        return self.hidden > 0 and self.hidden & (self.hidden - 1) == 0
+
+    def predict(self) -> None:
+        """Begin the next frame: move the box on."""
+        if self.unseen:
+            self._velocity *= _KEEP_VELOCITY
+        self.box, self.detection = self.box + np.tile(self._velocity, 2), None
+        self.unseen, self.hidden, self._age = self.unseen + 1, self.hidden + 1, self._age + 1
+
+    def detect(self, box: np.ndarray, score: float, side: int) -> None:
+        """Take the detector's box, score and side (0 right, 1 left, -1 unknown) of this frame."""
+        self.detection, self.score, self.misses = box, score, 0
+        self._see(box)
+        if side >= 0:
+            sign = 1 if side == 0 else -1
+            self._detected_side = float(np.clip(0.9 * self._detected_side + sign, -5, 5))
+            odds = float(np.log(max(score, 0.5) / max(1 - score, 1e-6)))
+            self.side.add(sign * min(odds, MAX_EVIDENCE))
+
+    def follow(self, points: np.ndarray) -> None:
+        """Take the joints (21, 2) px that the pose network found in this frame. A detection is the better box."""
+        self.hidden = 0
+        box = joints_bbox(points)
+        if self.detection is None and has_size(box):
+            self._see(box)
+
+    def _see(self, box: np.ndarray) -> None:
+        if self._age:
+            moved = (box[:2] + box[2:] - self._last[:2] - self._last[2:]) / 2 / self._age
+            self._velocity += _NEW_VELOCITY * (moved - self._velocity)
+            self._frames += 1
+        self.box = self._last = np.asarray(box, np.float64)
+        self.unseen = self._age = 0
 
 
 class HandTracker:
-    """Assign track ids to the regions of one video, and continue tracks in frames without detections.
+    """The tracked hands of one video.
 
-    The frames in which the detector runs decide which tracks exist. In the other frames, the crop of a track follows
-    the keypoints of the previous frame (`follow`). A track that neither the detector nor the pose network sees moves
-    with its Kalman filter for `COAST_FRAMES` frames and then ends. A track that only the pose network sees is followed
-    until the detector has missed it `_MAX_MISSES` times in a row. A hand of a pair that is not shown keeps its part of
-    the crop for `COAST_FRAMES` frames.
+    Call `step` once per frame, then `follow` for every hand that the pose network shows. A track that neither the
+    detector nor the pose network sees moves on with its velocity for `COAST_FRAMES` frames and then ends, or when it
+    leaves the image. A track that only the pose network sees is followed until the detector has missed it
+    `_MAX_MISSES` times in a row; if the detector sees its partner, it is followed longer, because hands that hold each
+    other are often detected as one.
 
     Attributes:
-        needs_detection: Whether the detector should run in the next frame, whatever its turn is: there are no tracks,
-            one has ended, or the detector has just missed one.
+        hands: Tracks that have not ended, in the order of their ids.
     """
 
     def __init__(self) -> None:
-        from norfair import Tracker  # imported late, because images need no tracker
-        from norfair.distances import VectorizedDistance
-
-        self._tracker = Tracker("iou", 1 - _LEAST_IOU, hit_counter_max=COAST_FRAMES, initialization_delay=0)
-        # The constructor accepts only names and slow scalar functions, and norfair's own IoU warns about boxes that a
-        # Kalman filter has turned inside out, so the distance is set afterwards.
-        self._tracker.distance_function = VectorizedDistance(_distance)
-        self._followed: dict[int, Region] = {}
-        self._misses: dict[int, int] = {}  # runs of the detector in a row that did not find a track
-        self._hands: dict[int, dict[int, tuple[np.ndarray, int]]] = {}  # last box of each hand of a track, and when
-        self._frame = 0
-        self.needs_detection = True
+        self.hands: list[HandTrack] = []
+        self._count, self._lost_one = 0, False
 
     @property
-    def alive(self) -> set[int]:
-        """Ids of tracks that have not ended."""
-        return {track.id for track in self._tracker.tracked_objects if track.id is not None}
+    def needs_detection(self) -> bool:
+        """Whether the detector should run in the next frame, whatever its turn is.
 
-    def step(self, found: Sequence[Region] | None) -> list[Region]:
+        There are no tracks, one has just ended or is lost, or the detector has just missed one.
+        """
+        missed = any(0 < hand.misses < _MAX_MISSES or hand.lost_now for hand in self.hands)
+        return not self.hands or self._lost_one or missed
+
+    def step(self, found: Detections | None, size: tuple[int, int]) -> list[HandTrack]:
         """Advance by one frame.
 
         Args:
-            found: The detector's regions of this frame, or None if the detector did not run.
+            found: The detector's hands of this frame, or None if the detector did not run.
+            size: (width, height) of the image in px.
 
         Returns:
-            The regions to crop in this frame, each with the id of its track.
+            `hands`, with their boxes in this frame.
         """
-        seen = list(self._followed.values()) if found is None else list(found)
-        self._followed, before, self._frame = {}, self.alive, self._frame + 1
-        updated = self._tracker.update([_as_detection(region) for region in seen] or None)
-        # `update` returns a new track only from its second update on; this includes it from the first one.
-        tracks = {track.id: track for track in [*updated, *self._tracker.tracked_objects]}.values()
-        fresh = {id(region) for region in seen}
-        matched = [replace(_last(track), track_id=track.id) for track in tracks if id(_last(track)) in fresh]
-        coasting = [_coasted(track) for track in tracks if id(_last(track)) not in fresh]
-        alive = self.alive
+        for hand in self.hands:
+            hand.predict()
         if found is not None:
-            hit = {region.track_id for region in matched}
-            self._misses = {each: 0 if each in hit else self._misses.get(each, 0) + 1 for each in alive}
-        self._hands = {each: boxes for each, boxes in self._hands.items() if each in alive}
-        missed = any(0 < self._misses.get(each, 0) < _MAX_MISSES for each in alive)
-        self.needs_detection = not alive or bool(before - alive) or missed
-        coasting = [region for region in coasting if has_size(region.box)]
-        return matched + [region for region in coasting if not _inside_any(region.box, matched)]
+            self._detect(found)
+        alive = [hand for hand in self.hands if not hand.ended and _inside(hand, size)]
+        self._lost_one = len(alive) < len(self.hands)
+        self.hands = alive
+        return alive
 
-    def follow(self, region: Region, points: np.ndarray) -> None:
-        """Record where the hands of a region are in this frame, for the next frame in which the detector does not run.
+    def _detect(self, found: Detections) -> None:
+        usable = [i for i, box in enumerate(found.boxes) if has_size(box)]
+        matches = _match(self.hands, found.boxes[usable], found.sides[usable])
+        for column, hand in enumerate(self.hands):
+            if column not in matches.values():
+                hand.misses += 1
+        tracks = list(self.hands)
+        for row, i in enumerate(usable):
+            hand = tracks[matches[row]] if row in matches else self.add(found.boxes[i])
+            hand.detect(found.boxes[i], float(found.scores[i]), int(found.sides[i]))
+
+    def add(self, box: np.ndarray, score: float = 1.0, by_network: bool = False) -> HandTrack:
+        """Begin a track and return it.
 
         Args:
-            region: A region from `step`. Tracks that the detector misses again and again are ignored; otherwise the
-                track of a hand that has left the image might never end.
-            points: (42, 2) px, keypoints; NaN for hands that are not shown.
+            box: (4,) px.
+            score: Score of the detection, or of the partner's.
+            by_network: Whether the detector did not see it, but only the pose network.
         """
-        track_id = region.track_id
-        if track_id is None or self._misses.get(track_id, 0) >= _MAX_MISSES:
-            return
-        boxes = {side: joints_bbox(points[hand]) for side, hand in enumerate(HANDS)}
-        boxes = {side: box for side, box in boxes.items() if has_size(box)}
-        if not boxes:
-            return
-        known = {} if region.num_hands == 1 else self._hands.setdefault(track_id, {})
-        known.update({side: (box, self._frame) for side, box in boxes.items()})
-        recent = [box for box, frame in known.values() if self._frame - frame < COAST_FRAMES]
-        self._followed[track_id] = replace(region, box=interaction_bbox(np.array(recent)), detections=np.zeros((0, 4)))
+        self._count += 1
+        hand = HandTrack(self._count, box, score)
+        hand.misses = _MAX_MISSES if by_network else 0
+        self.hands.append(hand)
+        return hand
+
+    def follow(self, hand: HandTrack, points: np.ndarray, partner: HandTrack | None = None) -> None:
+        """Record where the pose network sees a hand in this frame.
+
+        Args:
+            hand: A track.
+            points: (21, 2) px, its joints.
+            partner: The other hand in its crop.
+        """
+        if hand.misses < _MAX_MISSES or (partner is not None and partner.misses < _MAX_MISSES):
+            hand.follow(points)
 
 
 def has_size(box: np.ndarray) -> bool:
@@ -127,32 +201,45 @@ def has_size(box: np.ndarray) -> bool:
     return float((box[2:] - box[:2]).max()) >= 1.0
 
 
-def _distance(found: np.ndarray, tracks: np.ndarray) -> np.ndarray:
-    """Return 1 - IoU of boxes (N, 4) and (M, 4).
+def center_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the distances (N, M) of the centers of boxes (N, 4) and (M, 4), as shares of the mean of their sizes.
 
-    The Kalman filter of an unseen track may move its corners past each other. Such a box counts as empty.
+    The size of a box is the square root of its area. The distance of boxes without numbers is NaN.
+
+    Example:
+        >>> center_distances(np.array([[0.0, 0, 10, 10]]), np.array([[5.0, 0, 15, 10]])).tolist()
+        [[0.5]]
     """
-    return 1 - box_iou(found, np.concatenate([tracks[:, :2], np.maximum(tracks[:, 2:], tracks[:, :2])], axis=1))
+    shift = (first[:, None, :2] + first[:, None, 2:] - second[None, :, :2] - second[None, :, 2:]) / 2
+    mean = (_size(first)[:, None] + _size(second)[None]) / 2
+    return np.asarray(np.linalg.norm(shift, axis=-1) / np.maximum(mean, 1e-6))
 
 
-def _as_detection(region: Region) -> Any:
-    from norfair import Detection
-
-    # Tracks have labels, so that a pair of hands does not continue the track of a single hand.
-    return Detection(points=region.box.reshape(2, 2), data=region, label=str(region.num_hands))
+def _size(boxes: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sqrt(np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-12)))
 
 
-def _last(track: Any) -> Region:
-    region: Region = track.last_detection.data
-    return region
+def _match(hands: Sequence[HandTrack], boxes: np.ndarray, sides: np.ndarray) -> dict[int, int]:
+    """Return {index of a box: index of the hand that it continues} with the smallest sum of distances."""
+    from scipy.optimize import linear_sum_assignment
+
+    if not hands or not len(boxes):
+        return {}
+    tracked = np.array([hand.box for hand in hands])
+    known = np.array([hand.detected_side for hand in hands])
+    distance = center_distances(boxes, tracked)
+    ratio = _size(boxes)[:, None] / _size(tracked)[None]
+    possible = (distance < _MAX_SHIFT) & (np.abs(np.log(ratio)) < np.log(_MAX_SIZE_CHANGE))
+    distance = distance + _WRONG_SIDE * ((sides[:, None] + known[None]) == 1) * (sides[:, None] >= 0)
+    # A pair that is not possible costs more than all others together.
+    rows, columns = linear_sum_assignment(np.where(possible, distance, 1e3))
+    return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if possible[r, c]}
 
 
-def _coasted(track: Any) -> Region:
-    return replace(_last(track), box=track.estimate.reshape(4), detections=np.zeros((0, 4)), track_id=track.id)
-
-
-def _inside_any(box: np.ndarray, regions: Sequence[Region]) -> bool:
-    return any(shared_part(box, region.box) > _SAME_SHARE for region in regions)
+def _inside(hand: HandTrack, size: tuple[int, int]) -> bool:
+    """Return whether a hand is in the image. A detection is, wherever its center lies."""
+    center = (hand.box[:2] + hand.box[2:]) / 2
+    return hand.detection is not None or bool((center >= 0).all() and (center < size).all())
 
 
 def shared_part(first: np.ndarray, second: np.ndarray) -> float:
