@@ -40,10 +40,11 @@ def blobs(image):
 
 
 def scene(*boxes, size=(320, 240)):
-    """Paint a black image with one gray rectangle per box."""
+    """Paint a black image with one rectangle per box, gray and without red in turn."""
     image = np.zeros((size[1], size[0], 3), np.uint8)
     for i, (x1, y1, x2, y2) in enumerate(boxes):
         image[y1:y2, x1:x2] = 80 + 40 * i
+        image[y1:y2, x1:x2, 2] *= 1 - i % 2
     return image
 
 
@@ -80,7 +81,7 @@ class FakeNetwork:
 
 
 class PairNetwork(FakeNetwork):
-    """Sees the right hand in what is 80 bright and the left one in what is 120; each side has frames where it is blind.
+    """Sees the right hand in what is gray and the left one in what has no red; each side has frames where it is blind.
 
     Args:
         blind: {side: numbers of the frames in which that hand is taken for absent}.
@@ -93,11 +94,10 @@ class PairNetwork(FakeNetwork):
     def predict(self, crop):
         self.frame += 1
         points, prob = np.zeros((42, 2)), np.full(2, 0.01)
-        for side, level in enumerate((80, 120)):
-            y, x = np.nonzero(np.abs(crop[0].astype(int) - level) < 3)  # no blurred border of the other hand
+        for side in (0, 1):
+            y, x = np.nonzero((crop[0] > 40) & ((crop[2] < 0.5 * crop[0]) == side))
             if len(x) < 100:
                 continue
-            x, y = np.percentile(x, (1, 99)), np.percentile(y, (1, 99))
             low, high = np.array([x.min(), y.min()]), np.array([x.max(), y.max()])
             points[21 * side : 21 * side + 21] = low + self.shape[:21] * (high - low)
             prob[side] = 0.1 if self.frame in self.blind.get(side, ()) else 0.95
