@@ -72,9 +72,11 @@ class ClipHands:
         by_id = {hand.id: hand for hand in hands}
         groups: list[tuple[HandTrack, ...]] = [(by_id[a], by_id[b]) for a, b in pairs]
         paired = {each for pair in pairs for each in pair}
-        seen = [hand for hand in hands if not hand.unseen]
+        # Without a detection, a hand that was seen in the previous frame counts as seen.
+        coasting = [hand for hand in hands if hand.unseen > (found is None)]
+        seen = [hand for hand in hands if hand not in coasting]
         for hand in hands:
-            if hand.id not in paired and not (hand.unseen and _inside_any(hand, seen)):
+            if hand.id not in paired and not (hand in coasting and _inside_any(hand, seen)):
                 groups.append((hand,))
         regions = [_region(group) for group in groups]
         regions.sort(key=lambda region: (-region.score, region.track_ids))

@@ -156,19 +156,21 @@ class HandPairs:
             self._since[pair] = since.get(pair, time_s)
             return time_s - self._since[pair] >= HOLD_S - _TIE
 
-        near = pair_affinity(steady, sides, *PART_LIMITS) > 0
+        near = pair_affinity(steady, sides, *PART_LIMITS) > 0 if self._pairs else np.zeros((0, 0))
         pairs = [
             (a, b) for a, b in self._pairs if a in row and b in row and (near[row[a], row[b]] or not lasts((a, b)))
         ]
-        joined = pair_affinity(steady, sides, *JOIN_LIMITS)
-        fresh = new[:, None] | new[None]
-        joined[fresh] = pair_affinity(steady, sides)[fresh]
-        taken = [row[each] for pair in pairs for each in pair]
-        joined[taken] = joined[:, taken] = 0
-        for i, j in _best_pairs(joined):
-            pair = (ids[i], ids[j])
-            if fresh[i, j] or lasts(pair):
-                pairs.append(pair)
+        taken = {each for pair in pairs for each in pair}
+        free = np.array([row[each] for each in ids if each not in taken], int)
+        if len(free) > 1:
+            fresh = new[free][:, None] | new[free][None]
+            affinity = pair_affinity(steady[free], sides[free], *JOIN_LIMITS)
+            if fresh.any():
+                affinity[fresh] = pair_affinity(steady[free], sides[free])[fresh]
+            for i, j in _best_pairs(affinity):
+                pair = (ids[free[i]], ids[free[j]])
+                if fresh[i, j] or lasts(pair):
+                    pairs.append(pair)
         self._pairs = pairs
         return list(pairs)
 
