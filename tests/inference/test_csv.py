@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 import tracemalloc
 
 import numpy as np
 import pytest
 
 from interhand_mm.inference.io.csv_frames import CSV_COLUMNS, CsvWriter
+from tests.conftest import ROOT
 from tests.fixtures.frames import make_frame, make_hands
 from tests.inference.test_inferencer import Clip
 
@@ -63,6 +65,16 @@ def test_every_column_names_its_unit_and_is_unique():
     assert len(set(CSV_COLUMNS)) == len(CSV_COLUMNS) == 23 + 21 * 7
     joints = [column for column in CSV_COLUMNS if column.startswith("pinky1_")]
     assert joints == [f"pinky1_{part}" for part in ("u_px", "v_px", "d_mm", "score", "x_mm", "y_mm", "z_mm")]
+
+
+def test_every_column_is_documented():
+    text = (ROOT / "docs/guide/inference.md").read_text()
+    joints = {
+        column for column in CSV_COLUMNS if column[-1] not in "0123456789" and re.match(r"[a-z]+\d_|wrist_", column)
+    }
+    thumb = {column for column in joints if column.startswith("thumb4_")}
+    assert len(joints) == 21 * 7
+    assert not [column for column in {*CSV_COLUMNS} - joints | thumb if f"`{column}`" not in text]
 
 
 def test_the_memory_of_the_writer_does_not_grow(tmp_path):
