@@ -156,6 +156,25 @@ def words_of(error: InterHandError, path: str | Path) -> str:
     return "\n\n".join(line for line in lines if line).replace(str(path), Path(path).name)
 
 
+class ContentPolicy:
+    """ASGI middleware that adds the page's content security policy. The results have a stricter one of their own.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def send_with_policy(message: Any) -> None:
+            if message["type"] == "http.response.start" and not scope["path"].startswith("/view/"):
+                message["headers"] = [*message["headers"], (b"content-security-policy", _POLICY.encode())]
+            await send(message)
+
+        await self.app(scope, receive, send_with_policy)
+
+
 def build_app(demo: WebDemo) -> FastAPI:
     """Return the web application: the page at /, and the results in 3D at /view/ID."""
     import gradio
@@ -166,13 +185,7 @@ def build_app(demo: WebDemo) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     # Otherwise a page of another server could reach this one through a name that it points to this computer.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
-
-    @app.middleware("http")
-    async def restrict(request: Any, call_next: Any) -> Any:
-        response = await call_next(request)
-        if not request.url.path.startswith("/view/"):  # the results have a stricter policy of their own
-            response.headers["Content-Security-Policy"] = _POLICY
-        return response
+    app.add_middleware(ContentPolicy)
 
     @app.get("/view/{name}")
     def view(name: str) -> Any:
