@@ -22,6 +22,8 @@ from interhand_mm.structures.results import FrameResult, HandsResult, Intrinsics
 from tests.conftest import ROOT
 from tests.inference.conftest import FakeDetector, FakeNetwork, scene
 
+TIMEOUT_S = 180
+
 
 @pytest.fixture(scope="module")
 def web():
@@ -136,7 +138,8 @@ def served(web, tiny_pose, tmp_path_factory):
 def ask(url, path, mirror=False):
     from gradio_client import Client, handle_file
 
-    return Client(url, verbose=False).predict(handle_file(str(path)), mirror, False, api_name="/estimate")
+    client = Client(url, verbose=False, httpx_kwargs={"timeout": TIMEOUT_S})
+    return client.predict(handle_file(str(path)), mirror, False, api_name="/estimate")
 
 
 @pytest.fixture
@@ -155,7 +158,7 @@ def test_an_image_gives_summary_view_table_and_files(served, image):
     assert [row[0] for row in table["value"]["data"]] == ["right"]
     assert sorted(os.path.basename(each) for each in files["value"]) == ["one.html", "one.jpg", "one.json"]
     address = view.split('src="')[1].split('"')[0]
-    page = httpx.get(url + address)
+    page = httpx.get(url + address, timeout=TIMEOUT_S)
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
     assert "one.png" in page.text
@@ -194,14 +197,14 @@ def test_only_this_computer_is_served_and_nothing_else_is_shown(served):
     import httpx
 
     assert "127.0.0.1" in url
-    home = httpx.get(url)
+    home = httpx.get(url, timeout=TIMEOUT_S)
     assert "default-src 'self'" in home.headers["content-security-policy"]
-    assert httpx.get(url, headers={"Host": "example.org"}).status_code == 400
+    assert httpx.get(url, headers={"Host": "example.org"}, timeout=TIMEOUT_S).status_code == 400
     (folder.parent / "secret.html").write_text("secret")
     for name in ("none", "..", "..%2f", "%2e%2e"):
-        answer = httpx.get(f"{url}/view/{name}")
+        answer = httpx.get(f"{url}/view/{name}", timeout=TIMEOUT_S)
         assert "secret" not in answer.text
-    assert httpx.get(f"{url}/view/none").status_code == 404
+    assert httpx.get(f"{url}/view/none", timeout=TIMEOUT_S).status_code == 404
 
 
 def test_old_results_are_deleted(web, tiny_pose, tmp_path, image, monkeypatch):
