@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from interhand_mm.cli.arguments import ToolParser, add_inference_options, check_inference_arguments, run
 from interhand_mm.errors import ConfigError, InterHandError
@@ -78,7 +79,9 @@ class WebDemo:
 
         out = self.estimate(path, mirror, smooth)
         frames = [frame for numbers in out.glob("*.json") for frame in read_results(numbers)]
-        view = f'<iframe src="/view/{out.name}" title="Result" style="{_VIEW_STYLE}"></iframe>'
+        # A long clip has a page per minute; the first one links to the others.
+        first = min(out.glob("*.html"), key=lambda page: len(page.name)).name
+        view = f'<iframe src="/view/{out.name}/{quote(first)}" title="Result" style="{_VIEW_STYLE}"></iframe>'
         table, files = table_of(frames), [str(file) for file in sorted(out.iterdir())]
         return (
             summary_of(frames),
@@ -176,7 +179,7 @@ class ContentPolicy:
 
 
 def build_app(demo: WebDemo) -> FastAPI:
-    """Return the web application: the page at /, and the results in 3D at /view/ID."""
+    """Return the web application: the page at /, and the files of the results at /view/ID/NAME."""
     import gradio
     from fastapi import FastAPI
     from fastapi.responses import FileResponse, PlainTextResponse
@@ -187,11 +190,14 @@ def build_app(demo: WebDemo) -> FastAPI:
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     app.add_middleware(ContentPolicy)
 
-    @app.get("/view/{name}")
-    def view(name: str) -> Any:
-        folder = demo.folder / name
-        pages = sorted(folder.glob("*.html")) if name.isalnum() else []
-        return FileResponse(pages[0]) if pages else PlainTextResponse("This result is gone.", status_code=404)
+    @app.get("/view/{result}/{name}")
+    def view(result: str, name: str) -> Any:
+        folder = demo.folder / result
+        # The name is looked up among the files, so that no path leads out of the folder.
+        files = {file.name: file for file in folder.iterdir()} if result.isalnum() and folder.is_dir() else {}
+        if name in files:
+            return FileResponse(files[name])
+        return PlainTextResponse("This result is gone.", status_code=404)
 
     return gradio.mount_gradio_app(
         app,

@@ -162,7 +162,7 @@ def test_an_image_gives_summary_view_table_and_files(served, image):
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
     assert "one.png" in page.text
-    assert (folder / address.split("/")[-1] / "one.html").is_file()
+    assert (folder / address.split("/")[-2] / "one.html").is_file()
 
 
 def test_a_mirrored_image_shows_the_same_hand_and_the_option_does_not_stay(served, image):
@@ -202,9 +202,9 @@ def test_only_this_computer_is_served_and_nothing_else_is_shown(served):
     assert httpx.get(url, headers={"Host": "example.org"}, timeout=TIMEOUT_S).status_code == 400
     (folder.parent / "secret.html").write_text("secret")
     for name in ("none", "..", "..%2f", "%2e%2e"):
-        answer = httpx.get(f"{url}/view/{name}", timeout=TIMEOUT_S)
+        answer = httpx.get(f"{url}/view/{name}/secret.html", timeout=TIMEOUT_S)
         assert "secret" not in answer.text
-    assert httpx.get(f"{url}/view/none", timeout=TIMEOUT_S).status_code == 404
+    assert httpx.get(f"{url}/view/none/one.html", timeout=TIMEOUT_S).status_code == 404
 
 
 def test_old_results_are_deleted(web, tiny_pose, tmp_path, image, monkeypatch):
