@@ -9,7 +9,7 @@ from interhand_mm.inference.lifting import (
     wrist_depths_given,
 )
 from interhand_mm.structures.camera import camera_to_pixel, lift_to_camera
-from interhand_mm.structures.joints import KNUCKLES, NUM_HAND_JOINTS, OWN_WRIST
+from interhand_mm.structures.joints import KNUCKLES, NUM_HAND_JOINTS, OWN_WRIST, PARENTS
 from tests.fixtures.tiny import hand_world
 
 FOCAL, PRINCIPAL = np.array([1200.0, 1210.0]), np.array([300.0, 260.0])
@@ -90,3 +90,19 @@ def test_impossible_predictions_give_bounded_depths():
     lifted = lift_to_camera(deep, depths, FOCAL, PRINCIPAL)
     assert np.isfinite(lifted).all()
     assert lifted[:, 2].min() > 0
+
+
+def test_known_bone_lengths_calm_the_depth_and_do_not_move_it():
+    truth, palm = two_hands(3)
+    exact, rel, rng = project(truth), truth[41, 2] - truth[20, 2], np.random.default_rng(0)
+    parents = np.array(PARENTS)
+    bones = np.where(parents < 0, np.nan, np.linalg.norm(truth - truth[parents], axis=1))
+    depths = {"palm": [], "bones": []}
+    for _ in range(200):
+        points = exact + rng.normal(0, 1, exact.shape) * (3.0, 3.0, 4.0)
+        points[:, 2] -= points[OWN_WRIST, 2]
+        for name, known in (("palm", None), ("bones", bones)):
+            found = wrist_depths_from_size(points, ALL, rel, FOCAL, PRINCIPAL, palm, known)
+            depths[name].append(found[0])
+    assert np.std(depths["bones"]) < 0.85 * np.std(depths["palm"])
+    assert wrist_depths_from_size(exact, ALL, rel, FOCAL, PRINCIPAL, palm, bones)[0] == pytest.approx(truth[20, 2])
