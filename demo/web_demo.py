@@ -239,7 +239,8 @@ def build_page(demo: WebDemo) -> Any:
                         label="Camera", sources=["webcam"], type="filepath", format="png", webcam_options=webcam
                     )
                 with gradio.Tab("Record a clip"):
-                    clip = gradio.Video(label="Camera", sources=["webcam"], webcam_options=webcam, include_audio=False)
+                    # With sound, because Gradio would need the program ffmpeg to remove it.
+                    clip = gradio.Video(label="Camera", sources=["webcam"], webcam_options=webcam, include_audio=True)
             with gradio.Column(min_width=320):
                 mirror = gradio.Checkbox(options.mirror, label="The image is mirrored, as selfie cameras record it")
                 smooth = gradio.Checkbox(options.smooth, label="Smooth the motion in clips")
