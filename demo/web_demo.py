@@ -238,9 +238,6 @@ def build_page(demo: WebDemo) -> Any:
                     photo = gradio.Image(
                         label="Camera", sources=["webcam"], type="filepath", format="png", webcam_options=webcam
                     )
-                with gradio.Tab("Record a clip"):
-                    # With sound, because Gradio would need the program ffmpeg to remove it.
-                    clip = gradio.Video(label="Camera", sources=["webcam"], webcam_options=webcam, include_audio=True)
             with gradio.Column(min_width=320):
                 mirror = gradio.Checkbox(options.mirror, label="The image is mirrored, as selfie cameras record it")
                 smooth = gradio.Checkbox(options.smooth, label="Smooth the motion in clips")
@@ -252,7 +249,6 @@ def build_page(demo: WebDemo) -> Any:
         shared: dict[str, Any] = {"outputs": [summary, view, table, files], "concurrency_limit": 1}
         file.upload(estimate, [file, mirror, smooth], api_name="estimate", **shared)
         photo.input(estimate, [photo, mirror, smooth], api_name=False, **shared)
-        clip.stop_recording(estimate, [clip, mirror, smooth], api_name=False, **shared)
         example.click(lambda *ticked: estimate(str(EXAMPLE), *ticked), [mirror, smooth], api_name=False, **shared)
     return page
 
