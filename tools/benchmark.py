@@ -341,12 +341,18 @@ def add_network_commands(add: Any, network: argparse.ArgumentParser) -> None:
 def main() -> None:
     args = parse_args()
     result, as_table = args.run(args)
-    table = as_table(result)
-    if args.markdown:
-        table.box, table.title = MARKDOWN, None
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    print_table(as_table(result), args.markdown)
     if args.json:
         write_json(args.json, result)
+
+
+def print_table(table: Table, markdown: bool = False) -> None:
+    """Print a table. Markdown has one line per row, however long it is."""
+    if markdown:
+        table.box, table.title = MARKDOWN, None
+        Console(width=10_000, soft_wrap=True).print(table)
+    else:
+        Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 if __name__ == "__main__":

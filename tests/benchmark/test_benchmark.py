@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import runpy
+
 import pytest
 import torch
+from rich.table import Table
 
 from interhand_mm.benchmark import infer
 from interhand_mm.benchmark.hdr import PIXELS, benchmark_hdr
@@ -106,3 +109,12 @@ def test_hdr_runs(monkeypatch):
     rows = benchmark_hdr(1, threads=(1,), sizes=("small",))["rows"]
     assert [row["stage"] for row in rows] == ["segmentor", "inpaintor", "pose"]
     assert all(row["ms"]["1"] > 0 and row["parameters"] > 10_000 for row in rows)
+
+
+def test_a_markdown_table_has_one_line_per_row(capsys):
+    """A wide table can be pasted into a page as it is."""
+    table = Table("clip", *(f"column {i}" for i in range(14)))
+    table.add_row("rendered 00000_twins, networks, every 15, smooth", *["12345.6"] * 14)
+    runpy.run_path(str(ROOT / "tools/benchmark.py"))["print_table"](table, markdown=True)
+    _header, _line, row = capsys.readouterr().out.strip().splitlines()
+    assert row.startswith("| rendered 00000_twins, networks, every 15, smooth | 12345.6 ")
