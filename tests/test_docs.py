@@ -34,6 +34,7 @@ BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 WRITTEN_BY_READERS = re.compile(r"my_")  # configs of the how-tos
 # What these scripts take before the options of train.py or test.py, beside CONFIG and CHECKPOINT.
 OWN_ARGUMENTS = {"dist_train.sh": [1], "dist_test.sh": [2], "slurm_train.sh": [0, 1], "slurm_test.sh": [0, 1]}
+RECIPES = {"train_shipped.sh": 2}  # scripts of several commands, and how many arguments they take
 OTHER_PROGRAMS = {"cd", "export", "source", "pre-commit"}
 
 
@@ -94,6 +95,9 @@ def _check_words(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 def _parse(path: str, given: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     name = Path(path).name
     words = [word.strip("[]") for word in given if word != "[...]"]
+    if name in RECIPES:
+        assert len(words) == RECIPES[name], f"{name} takes {RECIPES[name]} arguments"
+        return
     if name in OWN_ARGUMENTS:
         assert len(words) > max(OWN_ARGUMENTS[name]), f"{name} takes more arguments"
         words = [word for i, word in enumerate(words) if i not in OWN_ARGUMENTS[name]]
@@ -117,6 +121,23 @@ def test_command(page, command, monkeypatch, capsys):
         check_command(command, monkeypatch)
     except SystemExit:
         pytest.fail(f"{page}: {command}\n{capsys.readouterr().err}")
+
+
+def test_the_recipe_of_the_shipped_networks_runs_commands_that_exist(tmp_path, monkeypatch):
+    """Every command that the script would run is parsed by its tool, on a CPU and on a GPU."""
+    recorder = tmp_path / "python"
+    recorder.write_text(f'#!/usr/bin/env bash\necho "$@" >> {tmp_path}/commands\n')
+    recorder.chmod(0o755)
+    for settings in ({}, {"AMP": "bfloat16", "WORKERS": "16", "EPOCHS": "3"}):
+        environment = os.environ | {"PYTHON": str(recorder)} | settings
+        script = str(ROOT / "tools/train_shipped.sh")
+        subprocess.run(
+            ["bash", script, "TRAIN", "TEST"], cwd=tmp_path, env=environment, check=True, capture_output=True
+        )
+    ran = (tmp_path / "commands").read_text().replace(f"{ROOT}/tools/../", "").replace(f"{ROOT}/", "").splitlines()
+    assert len(ran) == 2 * 10
+    for command in ran:
+        check_command(f"python {command}", monkeypatch)
 
 
 @pytest.mark.parametrize(

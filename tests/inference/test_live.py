@@ -204,7 +204,15 @@ def test_a_slow_network_sees_the_world_as_it_is_now(tiny_pose, tmp_path, monkeyp
     assert (tmp_path / "camera0.mp4").exists()
 
 
-def test_ctrl_c_keeps_the_frames_so_far_and_frees_the_camera(tiny_pose, tmp_path, monkeypatch):
+@pytest.fixture
+def ctrl_c():
+    """Let an interrupt raise KeyboardInterrupt, also where the tests run in the background and ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_keeps_the_frames_so_far_and_frees_the_camera(tiny_pose, tmp_path, monkeypatch, ctrl_c):
     cameras = []
     monkeypatch.setattr(live.cv2, "VideoCapture", lambda number: cameras.append(DriverQueue(number)) or cameras[-1])
     drawn = []
