@@ -117,6 +117,7 @@ def test_a_folder_writes_a_set_for_every_image(tmp_path, made):
     )
     content = read_json(tmp_path / "out/a_png.json")
     assert (content["format"], content["version"], content["complete"]) == ("interhand_mm.frames", 2, True)
+    assert content["kind"] == "images"
     assert content["source"].endswith("a.png")
     assert (content["num_frames"], content["frames"][0]["time_s"]) == (1, None)
     assert not re.search(r"(?<![\d.])4 frames", table)

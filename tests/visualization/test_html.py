@@ -55,8 +55,8 @@ def test_a_frame_keeps_its_numbers(tmp_path):
     assert record["root"] is None
     assert record["xyz"][21:] == [None] * 21
     assert np.allclose(record["xyz"][:21], hands.keypoints_mm[:21], atol=0.051)
-    picture = cv2.imdecode(np.frombuffer(base64.b64decode(frame["jpeg"]), np.uint8), cv2.IMREAD_COLOR)
-    assert picture.shape == (480, 640, 3)
+    image = cv2.imdecode(np.frombuffer(base64.b64decode(frame["jpeg"]), np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape == (480, 640, 3)
     names = common_of(path)["names"]
     assert (names[6], names[41]) == ("right index 2", "left wrist")
 
@@ -79,7 +79,7 @@ def test_the_cube_holds_every_frame(tmp_path):
     assert common["times"] == pytest.approx(np.arange(30) / 10)
 
 
-def test_a_video_is_one_stream_of_small_pictures(tmp_path):
+def test_a_video_is_one_stream_of_small_images(tmp_path):
     """The page contains every frame at its own time, in order and downscaled."""
     path, times = tmp_path / "c.html", [0.5, 0.54, 0.7, 1.3]
     with HtmlViewer(path, "Clip", fps=25, video=True, max_side_px=320) as viewer:
@@ -281,8 +281,8 @@ def test_the_page_turns_slides_follows_and_plays(tmp_path, open_page, video):
     assert page.inner_text("#place") == "frame 11"
 
 
-def test_a_video_shows_the_picture_of_its_frame(tmp_path, open_page):
-    """The frames differ in brightness, so the picture says which of them is shown."""
+def test_a_video_shows_the_image_of_its_frame(tmp_path, open_page):
+    """The frames differ in brightness, so the image tells which of them is shown."""
     with HtmlViewer(path := tmp_path / "c.html", "Clip", fps=30, video=True) as viewer:
         for i in range(70):
             frame = make_frame(index=i, time_s=i / 30)
@@ -306,9 +306,9 @@ def test_a_video_shows_the_picture_of_its_frame(tmp_path, open_page):
 def color_pixels(page) -> list[np.ndarray]:
     """Pixels of each finger's color in the plot, thumb to pinky, right then left: ten times (N, 2)."""
     shot = page.locator("#plot").screenshot()
-    picture = cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
+    image = cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
     tips = (0, 4, 8, 12, 16, 21, 25, 29, 33, 37)
-    return [np.argwhere((np.abs(picture - COLORS[joint]) < 8).all(axis=-1))[:, ::-1] for joint in tips]
+    return [np.argwhere((np.abs(image - COLORS[joint]) < 8).all(axis=-1))[:, ::-1] for joint in tips]
 
 
 def test_the_plot_is_no_mirror_and_no_headstand_and_names_its_joints(tmp_path, open_page):
@@ -384,8 +384,8 @@ def test_the_page_tells_what_is_measured_and_what_is_not(tmp_path, open_page):
 def fits_a_phone_by_day_and_night(page):
     page.set_viewport_size({"width": 390, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    picture, plot = (page.locator(name).bounding_box() for name in ("#image-box", "#plot-box"))
-    assert plot["y"] >= picture["y"] + picture["height"]  # below one another
+    image, plot = (page.locator(name).bounding_box() for name in ("#image-box", "#plot-box"))
+    assert plot["y"] >= image["y"] + image["height"]  # below one another
     grid = "plot.colors.grid"
     day, back = page.evaluate(grid), page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.emulate_media(color_scheme="dark")

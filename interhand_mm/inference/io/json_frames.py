@@ -26,8 +26,6 @@ UNITS = {
     "keypoints_mm": "mm, camera frame, x right, y down, z forward; metric only where depth_source is 'given'",
     "time_s": "seconds from the first frame",
 }
-# Names of `Source.kind` in the file.
-_KINDS = {"images": "pictures", "video": "video", "camera": "camera"}
 
 Value = TypeVar("Value")
 _Number = float | None  # JSON has no NaN; null stands for it
@@ -170,7 +168,7 @@ def _skipped(source: Source) -> int:
 def _encode_head(form: str, name: str, source: Source, head: dict[str, Any]) -> bytes:
     """Return the head of a file as a JSON object."""
     content = {
-        "format": form, "version": VERSION, "source": name, "kind": _KINDS[source.kind], "fps": source.fps,
+        "format": form, "version": VERSION, "source": name, "kind": source.kind, "fps": source.fps,
         **head, "units": UNITS, "joints": JOINT_NAMES,
     }  # fmt: skip
     return msgspec.json.encode(content)

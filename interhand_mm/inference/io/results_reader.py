@@ -70,8 +70,8 @@ def iter_results(path: str | Path, *, partial: bool = False, wait_s: float = 0.0
         An iterator of one `FrameResult` per frame, in order. The head of the file is read before it is returned.
 
     Raises:
-        InputError: See `read_results`. A frame that cannot be read, and the missing end of an incomplete file, are
-            reported after the frames before them.
+        InputError: As in `read_results`. The frames before a broken one, and those of an incomplete file, are returned
+            before the error is raised.
 
     Example:
         >>> [frame.index for frame in iter_results(results_file)]
